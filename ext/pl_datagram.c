@@ -320,7 +320,7 @@ int pl_datagram_receive(intptr_t fd, uint8_t *b, int size, pl_datagram *d) {
     int n = receive(fd, b, size, d);
     if (!d->arrived_ns) d->arrived_ns = pl_now_ns_rt();
     if (n < 0) return is_temporary(pl_datagram_error()) ? 0 : -1;
-    return n;
+    return n ? n : size; /* an empty datagram is no end of the queue, and as wrong as one that is too long */
 }
 
 bool pl_datagram_is_neighbour(const pl_address *address) {

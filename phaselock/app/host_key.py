@@ -23,6 +23,9 @@ def host_identity(path: pathlib.Path) -> HostIdentity:
     """The identity in the file `path`; a new one is written there if it has none. Blocks for some 100 ms. If the file
     cannot be written, the identity is for this session only. PhaseLockError if none can be made."""
     try:
+        if sys.platform != "win32" and path.stat().st_mode & 0o077:
+            _log.warning("others could read the key in %s; now they cannot", path)
+            path.chmod(0o600)
         return HostIdentity.load(path)
     except FileNotFoundError:
         pass

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import functools
 import gc
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from phaselock.session.events import Event, QueueChanged
@@ -14,7 +14,7 @@ from phaselock.session.events import Event, QueueChanged
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 """From malloc.h."""
 SHRUNK_ROWS = 500
-"""A queue that is so many rows shorter than before has freed memory."""
+"""A queue that has become shorter by this number of rows has freed memory."""
 PAUSE_S = 1.0
 """From then until the memory is given back: first the window and the terminal forget the rows."""
 _THRESHOLD_BYTES = 128 * 1024
@@ -44,18 +44,20 @@ def give_back() -> None:
 class QueueMemory:
     """Gives memory back when a long queue has become a short one: 2000 rows take 10 MB while they are handed on."""
 
-    def __init__(self) -> None:
+    def __init__(self, later: Callable[[float, Callable[[], None]], object]) -> None:
+        """`later` calls a function after a number of seconds."""
+        self._later = later
         self._most_rows = 0
 
     def tell(self, event: Event) -> None:
-        """An event of the session. Call it in an event loop."""
+        """An event of the session."""
         if not isinstance(event, QueueChanged) or event.asked:
             return
         rows = len(event.queue)
         self._most_rows = max(self._most_rows, rows)
         if self._most_rows - rows >= SHRUNK_ROWS:
             self._most_rows = rows
-            asyncio.get_running_loop().call_later(PAUSE_S, give_back)
+            self._later(PAUSE_S, give_back)
 
 
 @functools.cache

@@ -105,7 +105,7 @@ class HostOptions:
     """How long the songs cross-fade."""
     skip_silence: bool | None = None
     """Leave out the silence at the ends of songs."""
-    code: str = ""
+    code: str = dataclasses.field(default="", repr=False)
     """What others must know to join, in its normal form; empty: everybody may join."""
 
 
@@ -128,7 +128,7 @@ class JoinOptions:
     device: str | None = None
     card: VirtualCard = VirtualCard()
     clock_filter: str = "envelope"
-    code: str = ""
+    code: str = dataclasses.field(default="", repr=False)
     """The code of the session, in its normal form; empty: the user was told none."""
     microphone: str | None = None
     """The sound input that the host may use for `calibrate`; empty: the one of the settings, or the default one of the
@@ -213,7 +213,7 @@ async def open_host_session(
         stack.callback(player.close)
         correction = OutputCorrection(player, store, on_event)
 
-        queue_memory = QueueMemory()
+        queue_memory = QueueMemory(asyncio.get_running_loop().call_later)
 
         def tell(event: Event) -> None:
             _opened(event, player, store, wish.device)
@@ -353,7 +353,7 @@ async def open_peer_session(
         stack.callback(player.close)
         correction = OutputCorrection(player, store, on_event)
 
-        queue_memory = QueueMemory()
+        queue_memory = QueueMemory(asyncio.get_running_loop().call_later)
 
         def tell(event: Event) -> None:
             _opened(event, player, store, wish.device)

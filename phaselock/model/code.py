@@ -14,10 +14,12 @@ CODE_RULE = N_("A code has 4 to 64 characters besides blanks.")
 
 def normal_code(text: str) -> str:
     """The code as both sides compare it: capital letters are as small ones, and blanks do not count. Empty if the text
-    has fewer than MIN_CODE_LENGTH or more than MAX_CODE_LENGTH characters besides blanks."""
+    has fewer than MIN_CODE_LENGTH or more than MAX_CODE_LENGTH characters besides blanks, or one that is not shown."""
     code, before = text, ""
     while code != before:  # a blank less may join two characters, and a joined one may have a small form
         code, before = "".join(unicodedata.normalize("NFKC", code).casefold().split()), code
+    if any(unicodedata.category(character).startswith("C") for character in code):
+        return ""
     return code if MIN_CODE_LENGTH <= len(code) <= MAX_CODE_LENGTH else ""
 
 

@@ -2,7 +2,7 @@
 
 Each word stands for 16 bits: consonants and vowels in turn, by D. S. Wilkerson, "A Proposal for Proquints:
 Identifiers that are Readable, Spellable, and Pronounceable", 2009. To find a key with the words of another machine, an
-attacker would have to make about 2**64 keys.
+attacker would have to hash about 2**64 certificates.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Both sides prove that they know the code of a session, without telling it: SPAKE2 (RFC 9382), of the package spake2.
+"""Both sides prove that they know the code of a session, without telling it: SPAKE2 (Abdalla and Pointcheval 2005), of
+the package spake2, whose messages are not those of RFC 9382.
 
 A recording does not help to guess the code; each attempt to join tests one guess. The key of the host is part of the
 names of both sides, so a machine between them, which has another key, fails although both know the code.

@@ -113,6 +113,8 @@ class PeerRunner(Runner[PeerSession]):
         """What the host sends during a pairing."""
         self._places: Sequence[Place] = ()
         """All places at which the host may be."""
+        self._false_places: set[Place] = set()
+        """Where a machine with another key has answered since the last connection to the host."""
         self._own_ip = ""
         self._clock_due: asyncio.TimerHandle | None = None
         """The next start of the clock, after one that failed."""
@@ -258,28 +260,37 @@ class PeerRunner(Runner[PeerSession]):
     async def _connect_again(self) -> socket.socket:
         """Connect to the host where it was, or else where it is now: it may have changed its network or its address.
         CannotConnect if it is found nowhere."""
-        known = list(dict.fromkeys([self._address, *self._places]))
-        try:
-            return await connect_any(known, RECONNECT_S)
-        except CannotConnect:
-            now = self._session.session_id.hex(), self._session.host_key.hex()
-            places = await self._find(*now) if self._find else ()
-            if not places:
-                raise
+        known = [one for one in dict.fromkeys([self._address, *self._places]) if one not in self._false_places]
+        problem = CannotConnect(self._address, ConnectionError())
+        if known:
+            try:
+                return await connect_any(known, RECONNECT_S)
+            except CannotConnect as error:
+                problem = error
+        now = self._session.session_id.hex(), self._session.host_key.hex()
+        if self._find and (places := await self._find(*now)):
             self._places = places
             return await connect_any(places, RECONNECT_S)
+        self._false_places.clear()  # the host may be back there the next time
+        raise problem
 
     async def _listen(self, sock: socket.socket) -> None:
+        place, own_ip = self._address, self._own_ip
         with contextlib.suppress(OSError):  # the other side has gone already, which `receive` will report
-            self._address, self._own_ip = place_of(sock.getpeername()), place_of(sock.getsockname())[0]
+            place, own_ip = place_of(sock.getpeername()), place_of(sock.getsockname())[0]
         connection = self._connection = Connection(sock, Framer(HOST_CAP))
         self._updates.drop()
-        log.debug("control connection to %s", self._address)
+        log.debug("control connection to %s", place)
         secured = False
         try:
             with bug_net("the connection to the host", ConnectionLost, ProtocolError):
                 host_key = await self._secure(connection)
                 secured = True
+                if self._session.host_key in (b"", host_key):
+                    self._address, self._own_ip = place, own_ip
+                    self._false_places.clear()
+                else:
+                    self._false_places.add(place)
                 self._do(self._session.connected(host_key, now_ns=self._now_ns()))
                 for number in itertools.count(1):
                     message = await connection.receive()

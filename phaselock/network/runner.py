@@ -191,6 +191,8 @@ class Runner(Generic[M]):
             level = logging.ERROR
         if log.isEnabledFor(level):
             fields = event_fields(event)
+            if isinstance(event, e.CodeSet):  # a log is shown to others
+                fields["code"] = "set" if event.code else "off"
             shown = {name: len(value) if isinstance(value, list) else value for name, value in fields.items()}
             words = " ".join(f"{name}={value!r}" for name, value in shown.items() if value not in (None, ""))
             log.log(level, "%s session_ns=%s %s", event.event_name, event.session_ns, words)

@@ -17,6 +17,11 @@ from typing import Protocol
 
 MAX_HANDSHAKE_BYTES = 16 * 1024
 """Most bytes that the other side may send before the handshake is complete. One with an EC key has less than 2,000."""
+MAX_BARREN_BYTES = 32 * 1024
+"""Most bytes that bring no plaintext: part of a record, and what TLS itself says, which costs much and is never needed
+here."""
+_BYTES_FOR_ONE = 8
+"""This number of bytes is paid for by one of plaintext: the shortest frame has 5, in a record of 27."""
 _RECORD_BYTES = 16 * 1024
 """Most plaintext of one TLS record."""
 _HANDSHAKE_RECORD = 0x16
@@ -70,8 +75,10 @@ class HostIdentity:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.num_tickets = 0  # each connection makes its own handshake
-        context.load_cert_chain(path)
         text = path.read_text("ascii")
+        context.load_cert_chain(path, password=lambda: "")  # no question in the terminal
+        if path.read_text("ascii") != text:
+            raise ValueError("the file was replaced meanwhile")
         certificate = text[text.index(ssl.PEM_HEADER) :]
         return cls(hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate)).digest(), context)
 
@@ -84,7 +91,7 @@ class SecureChannel:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         context = identity.context if identity else _peer_context()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=identity is not None)
-        self._handshake_bytes = 0
+        self._handshake_bytes = self._barren_bytes = 0
         self.established = False
         self._own_key = identity.host_key if identity else b""
 
@@ -118,20 +125,28 @@ class SecureChannel:
         return self._outgoing.read()
 
     def feed(self, received: bytes | memoryview) -> None:
+        self._barren_bytes += len(received)
         self._incoming.write(received)
 
     def read(self, max_bytes: int) -> bytes:
-        pieces = []
+        pieces, ended = [], False
         try:
-            while max_bytes > 0 and (piece := self._tls.read(min(max_bytes, _RECORD_BYTES))):
+            while max_bytes > 0:
+                piece = self._tls.read(min(max_bytes, _RECORD_BYTES))
+                if not piece:  # a close_notify, which we never send: what follows would stay in memory for ever
+                    ended = True
+                    break
                 pieces.append(piece)
                 max_bytes -= len(piece)
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLError:
-            if not pieces:
-                raise _broken() from None
-        return b"".join(pieces)
+            ended = True
+        data = b"".join(pieces)
+        self._barren_bytes = max(self._barren_bytes - _BYTES_FOR_ONE * len(data), 0)
+        if not data and (ended or self._barren_bytes > MAX_BARREN_BYTES):
+            raise _broken()
+        return data
 
 
 def is_tls(head: bytes) -> bool:

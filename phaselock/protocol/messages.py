@@ -152,10 +152,10 @@ class JoinAccepted:
 
     peer_id: U32
     session_state: SessionState
-    token: Token
+    token: Token = dataclasses.field(repr=False)
     clock_port: Annotated[int, Within(1, 65535)]
     display_name: PersonName
-    clock_key: ClockKey
+    clock_key: ClockKey = dataclasses.field(repr=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

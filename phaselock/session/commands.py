@@ -74,7 +74,7 @@ class SetLoudness:
 class ChangeCode:
     """From now on, who wants to join must know this code; empty: everybody may join. Members stay."""
 
-    code: str
+    code: str = dataclasses.field(repr=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -118,7 +118,7 @@ class AllowClock:
 
     peer_id: int
     conn: int
-    key: bytes
+    key: bytes = dataclasses.field(repr=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ class StartClock:
 
     peer_id: int
     clock_port: int
-    key: bytes
+    key: bytes = dataclasses.field(repr=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ class Fetch:
 
     track: Track
     peer_id: int
-    token: bytes
+    token: bytes = dataclasses.field(repr=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -180,7 +180,7 @@ class Upload:
     sha256: bytes
     size: int
     peer_id: int
-    token: bytes
+    token: bytes = dataclasses.field(repr=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

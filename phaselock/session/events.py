@@ -637,7 +637,7 @@ class CodeSet(Event):
 
     event_name: ClassVar[str] = "code_set"
 
-    code: str
+    code: str = dataclasses.field(repr=False)
     """Empty: everybody on the network may join."""
 
 

@@ -78,6 +78,8 @@ class ClockProbe:
         self._connection.send(request)
         try:
             answer = await _soon(self._connection.receive())
+            if code and not isinstance(answer, m.CodeNeeded | m.JoinRejected):
+                raise NoticeError(Notice(Code.CODE_NOT_ASKED))
             if isinstance(answer, m.CodeNeeded):
                 await self._prove(code)
                 self._connection.send(request)

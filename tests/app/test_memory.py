@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import os
@@ -94,18 +93,16 @@ else:
 def test_memory_is_given_back_once_when_a_long_queue_has_become_short(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[int] = []
     monkeypatch.setattr(memory, "give_back", lambda: given.append(1))
-    monkeypatch.setattr(memory, "PAUSE_S", 0.0)
     row = QueueRow(uuid.UUID(int=1), "a.mp3", "", "", 1.0, "", ItemStatus.READY)
 
-    async def told(*lengths: int) -> int:
-        watch = memory.QueueMemory()
+    def told(*lengths: int) -> int:
+        watch = memory.QueueMemory(lambda _, give_back: give_back())
         for revision, rows in enumerate(lengths):
             watch.tell(QueueChanged(None, revision, (row,) * rows))
-            await asyncio.sleep(0.001)
         return len(given)
 
-    assert asyncio.run(told(0, 300, 0, 499, 0)) == 0
-    assert asyncio.run(told(2000, 1500, 1499, 0, 10)) == 2
+    assert told(0, 300, 0, 499, 0) == 0
+    assert told(2000, 1500, 1499, 0, 10) == 2
 
 
 def anonymous_kb() -> int:

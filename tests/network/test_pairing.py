@@ -6,12 +6,17 @@ import asyncio
 import contextlib
 import dataclasses
 import pathlib
+import socket
+from unittest import mock
 
 import pytest
 
 from phaselock.model.notices import Code
+from phaselock.network.connection import Connection, ConnectionLost
 from phaselock.network.pairing import Pairing
+from phaselock.network.runner import log
 from phaselock.protocol.codec import ProtocolError
+from phaselock.protocol.framing import SESSION_CAP, Framer
 from phaselock.protocol.messages import (
     PROTOCOL_VERSION,
     CodeNeeded,
@@ -25,7 +30,9 @@ from phaselock.protocol.messages import (
     SessionInfo,
 )
 from phaselock.session.commands import ChangeCode
-from tests.support.identity import IDENTITY, new_identity
+from phaselock.session.effects import Pair
+from phaselock.session.events import CodeSet
+from tests.support.identity import IDENTITY, greet, new_identity
 from tests.support.network_session import NetworkFixture, played
 from tests.support.raw_client import RawClient
 
@@ -183,3 +190,59 @@ async def test_a_host_that_asks_for_the_code_but_does_not_know_it_is_left(
     network.host.runner._identity = dataclasses.replace(IDENTITY, host_key=new_identity().host_key)
     peer = await network.join(stack, "Ada", code=CODE)
     assert (await peer.ended).reason.code is Code.CODE_WRONG
+
+
+@played
+async def test_a_false_host_tests_one_guess_of_a_peer(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    """It asks for the code again instead of proving that it knows it."""
+    listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+    listener.setblocking(False)
+    network.host.address = listener.getsockname()
+    peer = await network.join(stack, "Ada", code=CODE)
+    sock, _ = await asyncio.get_running_loop().sock_accept(listener)
+    false = Connection(sock, Framer(SESSION_CAP))
+    await greet(false, SessionInfo(PROTOCOL_VERSION, bytes(16), "Jam", "Host", (), 5))
+    assert isinstance(await false.receive(), JoinRequest)
+    false.send(CodeNeeded())
+    assert isinstance(await false.receive(), PairingStart)
+    false.send(PairingReply(Pairing("000000", IDENTITY.host_key, is_host=True).share))
+    assert isinstance(await false.receive(), PairingProof)
+    false.send(CodeNeeded())
+    with pytest.raises(ConnectionLost):
+        await false.receive()
+    await false.close()
+    assert (await peer.ended).reason.code is Code.HOST_BROKE_PROTOCOL
+
+
+@played
+async def test_without_the_code_the_names_of_the_members_are_not_told(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    network.host.runner.command(ChangeCode(CODE))
+    assert await joined(network, stack, "Ada", CODE) == ""
+    async with network.raw_client() as client:
+        info = await client.read()
+    assert isinstance(info, SessionInfo) and info.peers == ("?",)
+
+
+@played
+async def test_a_code_is_not_in_the_log(network: NetworkFixture, stack: contextlib.AsyncExitStack) -> None:
+    with mock.patch.object(log, "log") as logged, mock.patch.object(log, "isEnabledFor", return_value=True):
+        network.host.runner.command(ChangeCode("482913"))
+        network.host.runner.command(ChangeCode(""))
+    told = [str(call.args) for call in logged.call_args_list if "code_set" in str(call.args)]
+    assert len(told) == 2 and "482913" not in "".join(told)
+    assert "482913" not in repr([ChangeCode("482913"), CodeSet(None, "482913"), Pair("482913")])
+
+
+@played
+async def test_who_has_proved_the_code_does_not_pair_again(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    network.host.runner.command(ChangeCode(CODE))
+    async with network.raw_client() as client:
+        assert isinstance(await client.read(), SessionInfo)
+        assert isinstance(await guess(client, CODE), PairingProof)
+        assert await guess(client, CODE) is None

@@ -87,6 +87,23 @@ def test_what_follows_the_handshake_at_once_is_not_lost() -> None:
     assert host.established and host.read(len(data)) == data
 
 
+@pytest.mark.parametrize("sent", ["a close_notify", "records without an end"])
+def test_what_brings_no_plaintext_is_not_kept(sent: str) -> None:
+    """It would fill the memory of the other side, or keep its thread busy."""
+    peer, host = channels()
+    if sent == "a close_notify":
+        with contextlib.suppress(ssl.SSLWantReadError):
+            peer._tls.unwrap()
+        host.feed(peer._outgoing.read())
+        with pytest.raises(ConnectionError):
+            host.read(1000)
+        return
+    with pytest.raises(ConnectionError):
+        for number in range(10_000):
+            host.feed(b"\x17\x03\x03\x40\x00"[: 5 * (not number)] + bytes(1000))
+            host.read(1000)
+
+
 def test_an_older_version_of_tls_is_refused() -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from phaselock.language.message import N_
 from phaselock.model.names import distinct, person_name, skeleton
@@ -60,6 +60,12 @@ class Admission:
             self._departed[member.peer_id] = member
         while len(self._departed) > MAX_DEPARTED:
             self._departed.popitem(last=False)
+
+    def forget_lost(self, ips: Collection[str]) -> None:
+        """No lost member returns by its token from these addresses any more: a removed machine may have had several
+        memberships."""
+        for peer_id in [peer_id for peer_id, member in self._departed.items() if member.ip in ips]:
+            del self._departed[peer_id]
 
     def decide(self, request: m.JoinRequest, *, now_ns: int) -> Admitted | str:
         """What this machine gets, or the reason why it may not join. Its old connection must be closed before."""

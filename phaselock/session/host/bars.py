@@ -32,7 +32,7 @@ class Bar:
     """One removed machine."""
 
     name: str
-    token: bytes
+    token: bytes = dataclasses.field(repr=False)
     ip: str
     told: bool = False
     """The user knows that it has tried to come back."""
@@ -51,6 +51,11 @@ class Bars:
 
     def __init__(self) -> None:
         self._bars: collections.deque[Bar] = collections.deque(maxlen=MAX_BARS)
+
+    @property
+    def ips(self) -> frozenset[str]:
+        """The addresses of the removed machines."""
+        return frozenset(bar.ip for bar in self._bars)
 
     @property
     def names(self) -> tuple[str, ...]:

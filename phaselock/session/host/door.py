@@ -1,6 +1,6 @@
 """The code of a session, and limits on guessing it.
 
-A group of addresses has FREE_GUESSES, then one every GUESS_EVERY_NS. After MAX_GUESSES of all together the code opens
+An address has FREE_GUESSES, then one every GUESS_EVERY_NS. After MAX_GUESSES of all together the code opens
 nothing any more, until the host's user changes it: of a million codes of six digits, one of 10,000 such attacks
 succeeds. An exchange counts as a guess from its beginning, so that several at once have no advantage; it does not count
 any more when it succeeds.
@@ -32,15 +32,20 @@ class _Guesses:
 
 
 class Door:
-    """`now_ns` is session time; `group` stands for the addresses of one machine."""
+    """`now_ns` is session time; `conn` is the number of a connection."""
 
     def __init__(self, code: str, outbox: Outbox) -> None:
         """`code` is in its normal form; empty: everybody may join."""
         self.code = code
         self._outbox = outbox
         self._guesses: dict[str, _Guesses] = {}
-        """At most MAX_GUESSES entries, because each stands for a guess."""
+        """By address, not by group: the guesses of a neighbour must not count for the other machines of its network. At
+        most MAX_GUESSES entries, because each stands for a guess."""
         self._total = 0
+        self._told = 0
+        """The number of guesses of which the host's user was told last."""
+        self._guessing: set[int] = set()
+        """Connections that have begun an exchange and not ended it."""
         self._paired: set[int] = set()
         """Connections that have proved the code."""
 
@@ -48,12 +53,13 @@ class Door:
         """The session has another code from now on, or none. Members stay."""
         self.code = code
         self._guesses.clear()
+        self._guessing.clear()
         self._paired.clear()
-        self._total = 0
+        self._total = self._told = 0
 
-    def begin(self, group: str, *, now_ns: int) -> str:
+    def begin(self, conn: int, ip: str, *, now_ns: int) -> str:
         """A machine wants to prove the code: a guess. Return why it may not; empty if it may."""
-        guesses = self._guesses.setdefault(group, _Guesses())
+        guesses = self._guesses.setdefault(ip, _Guesses())
         if self._total >= MAX_GUESSES:
             refusal = NEVER
         elif guesses.number >= FREE_GUESSES and now_ns < guesses.last_ns + GUESS_EVERY_NS:
@@ -61,31 +67,39 @@ class Door:
         else:
             guesses.number, guesses.last_ns = guesses.number + 1, now_ns
             self._total += 1
+            self._guessing.add(conn)
             return ""
         if not guesses.number:
-            del self._guesses[group]
+            del self._guesses[ip]
         return refusal
 
-    def right(self, conn: int, group: str) -> None:
+    def right(self, conn: int, ip: str) -> None:
         """The machine knows the code."""
         self._paired.add(conn)
-        if guesses := self._guesses.get(group):
+        self._guessing.discard(conn)
+        if guesses := self._guesses.get(ip):
             guesses.number -= 1
             self._total -= 1
             if not guesses.number:
-                del self._guesses[group]
+                del self._guesses[ip]
 
-    def wrong(self, *, now_ns: int) -> None:
-        """The machine does not know the code."""
-        if self._total == MAX_GUESSES:
+    def wrong(self, conn: int, *, now_ns: int) -> None:
+        """The machine does not know the code, or has gone without showing that it does."""
+        self._guessing.discard(conn)
+        if self._total >= MAX_GUESSES > self._told:
             self._outbox.warn(Notice(Code.CODE_VOID, number=self._total), now_ns)
-        elif self._total == TOLD_GUESSES:
+        elif self._total >= TOLD_GUESSES > self._told:
             self._outbox.warn(Notice(Code.CODE_GUESSED, number=self._total), now_ns)
+        else:
+            return
+        self._told = self._total
 
     def is_open_for(self, conn: int) -> bool:
         """Whether this connection may join."""
         return not self.code or conn in self._paired
 
-    def closed(self, conn: int) -> None:
-        """The connection is over, or belongs to a member."""
+    def closed(self, conn: int, *, now_ns: int) -> None:
+        """The connection is over."""
+        if conn in self._guessing:
+            self.wrong(conn, now_ns=now_ns)
         self._paired.discard(conn)

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from uuid import UUID
 
 from phaselock.language.message import N_
-from phaselock.model.address import address_group
 from phaselock.model.code import normal_code
 from phaselock.model.key_words import key_words
 from phaselock.model.loudness import Tagged
@@ -141,7 +140,8 @@ class HostSession:
         if self._over:
             return [Close(conn, "session ended")]
         self._unauthenticated[conn] = now_ns + HANDSHAKE_NS, ip
-        names = tuple(member.name for member in self._members)
+        hidden = self._door.code  # the number is announced, the names are not
+        names = tuple("?" if hidden else member.name for member in self._members)
         info = m.SessionInfo(
             m.PROTOCOL_VERSION, self._session_id, self._session_name, self._host_name, names, self._max_peers
         )
@@ -177,7 +177,7 @@ class HostSession:
     def disconnected(self, conn: int, reason: Notice, *, now_ns: int) -> list[Effect]:
         """A control connection ended or broke the framing, or the connection is a bulk connection."""
         self._unauthenticated.pop(conn, None)
-        self._door.closed(conn)
+        self._door.closed(conn, now_ns=now_ns)
         member = self._members.members.get(conn)
         if member is not None:
             self._lose(member, dataclasses.replace(reason, detail=sentence(reason.detail)), now_ns)
@@ -187,9 +187,9 @@ class HostSession:
         """The peer of a connection wants to prove that it knows the code. Return the code; empty if it may not, and the
         connection is closed."""
         _, ip = self._unauthenticated.get(conn, (0, ""))
-        if not ip or not self._door.code:
+        if not ip or self._door.is_open_for(conn):
             self._outbox.do(Close(conn, "PairingStart was not expected"))
-        elif refusal := self._door.begin(address_group(ip), now_ns=now_ns):
+        elif refusal := self._door.begin(conn, ip, now_ns=now_ns):
             self._unauthenticated.pop(conn)
             self._reject(conn, refusal, wrong_code=True)
         else:
@@ -199,13 +199,13 @@ class HostSession:
     def paired(self, conn: int, code: str, *, now_ns: int) -> list[Effect]:
         """The peer has proved that it knows this code."""
         if conn in self._unauthenticated and code == self._door.code:
-            self._door.right(conn, address_group(self._unauthenticated[conn][1]))
+            self._door.right(conn, self._unauthenticated[conn][1])
         return self._settle(now_ns)
 
     def not_paired(self, conn: int, *, now_ns: int) -> list[Effect]:
         """The peer does not know the code."""
         if self._unauthenticated.pop(conn, None) is not None:
-            self._door.wrong(now_ns=now_ns)
+            self._door.wrong(conn, now_ns=now_ns)
             self._reject(conn, WRONG_CODE, wrong_code=True)
         return self._settle(now_ns)
 
@@ -493,6 +493,7 @@ class HostSession:
             self._outbox.error(Notice(Code.CODE_UNUSABLE), now_ns)
         else:
             self._door.change(code)
+            self._admission.forget_lost(self._bars.ips)
             self._outbox.note(e.CodeSet(now_ns, code))
 
     # -- joining and leaving -----------------------------------------------------------------------------------------

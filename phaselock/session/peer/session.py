@@ -80,6 +80,8 @@ class PeerSession:
         announced there; empty: any key."""
         self._announced_key = announced_key
         self._code = code
+        self._pairing = False
+        """The machine that answered last has asked for the code."""
         self._paired = False
         """The machine that answered last has proved that it knows the code."""
         self._side = PeerSide.OFFLINE
@@ -130,7 +132,7 @@ class PeerSession:
         if self._side in (PeerSide.OFFLINE, PeerSide.AWAY):
             self._side = PeerSide.GREETING
             self._heard_at_ns = self._called_at_ns = now_ns
-            self._paired = False
+            self._pairing = self._paired = False
             if self._host_key not in (b"", host_key):  # not the host, although it has its address
                 self._outbox.do(Close(HOST_CONN, "another host key"))
                 self._rejoin_failed(now_ns)
@@ -369,7 +371,10 @@ class PeerSession:
                 self._outbox.do(Close(HOST_CONN, "rejected"))
                 code = Code.CODE_WRONG if wrong_code else Code.JOIN_REJECTED
                 self._end(Notice(code, sentence(reason)), now_ns, failed=True)
+            case m.CodeNeeded() if self._pairing:  # each exchange lets it test one guess
+                raise Breach("it asked for the code again")
             case m.CodeNeeded() if self._code:
+                self._pairing = True
                 self._outbox.do(Pair(self._code))
             case m.CodeNeeded():
                 self._outbox.do(Close(HOST_CONN, "the code is not known here"))
