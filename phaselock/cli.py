@@ -23,13 +23,13 @@ from phaselock.console.secret import CODE_VARIABLE
 from phaselock.errors import PhaseLockError
 from phaselock.language import catalogue
 from phaselock.language.catalogue import tr
+from phaselock.language.message import Message
 from phaselock.model.address import DEFAULT_CLOCK_PORT, DEFAULT_PORT
 from phaselock.model.choices import BACKENDS, FILTERS
-from phaselock.model.code import code_from_number, normal_code
+from phaselock.model.code import CODE_RULE, code_from_number, normal_code
 from phaselock.model.file_kinds import SONG_ENDINGS
-from phaselock.model.notices import Code, Notice
 from phaselock.session.events import Failed
-from phaselock.session.sentences import NoticeError, notice_of
+from phaselock.session.sentences import notice_of
 
 if TYPE_CHECKING:
     from phaselock.app.headless import LocalClock
@@ -447,10 +447,10 @@ def _join(options: argparse.Namespace, terminal: Terminal) -> int:
 
 def _given_code() -> str:
     """The code in the environment variable, for services; empty without one. PhaseLockError if it cannot be one."""
-    text = os.environ.get(CODE_VARIABLE, "")
-    if text and not normal_code(text):
-        raise NoticeError(Notice(Code.CODE_UNUSABLE))
-    return normal_code(text)
+    text = os.environ.get(CODE_VARIABLE)
+    if text is not None and not normal_code(text):
+        raise PhaseLockError("{variable}: {rule}", variable=CODE_VARIABLE, rule=Message(CODE_RULE))
+    return normal_code(text or "")
 
 
 def _card(options: argparse.Namespace) -> VirtualCard:

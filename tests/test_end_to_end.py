@@ -556,7 +556,10 @@ def test_a_code_is_made_asked_for_and_told_to_nobody_else(processes: ProcessFixt
     code = host.told[0]["code"]
     assert re.fullmatch("[0-9]{6}", code)
     where = (f"127.0.0.1:{processes.port}", "--backend", "null")
-    assert processes.start("join", *where).end() == (1, "This jam has a code. The host's user knows it.")
+    assert processes.start("join", *where).end() == (
+        1,
+        "This jam has a code. Ask the host for it. Then: --code CODE, or the environment variable PHASELOCK_CODE.",
+    )
     wrong = "000000" if code != "000000" else "111111"
     assert processes.start("join", *where, "--code", wrong).end() == (1, "The code is wrong.")
     ada = processes.start("join", *where, "--as", "Ada", "--code", f" {code[:3]} {code[3:]} ")

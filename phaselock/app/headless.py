@@ -50,18 +50,18 @@ from phaselock.console import events as ce
 from phaselock.console.input_help import Typing
 from phaselock.console.interrupts import handling
 from phaselock.console.output import Terminal
-from phaselock.console.secret import ask_code
+from phaselock.console.secret import ask_code, can_ask
 from phaselock.errors import PhaseLockError, message_of
 from phaselock.language.catalogue import tr
 from phaselock.language.message import N_, Message
-from phaselock.model.code import normal_code
+from phaselock.model.code import CODE_RULE, normal_code
 from phaselock.model.notices import Code, Notice
 from phaselock.network import discovery
 from phaselock.network.listener import PortTaken
 from phaselock.session import commands as c
 from phaselock.session import events as e
 from phaselock.session.effects import Ended
-from phaselock.session.sentences import NoticeError
+from phaselock.session.sentences import NoticeError, notice_text
 from phaselock.storage import log
 from phaselock.storage.paths import log_path, settings_path, typed_lines_path
 from phaselock.storage.settings import SettingsStore
@@ -121,12 +121,21 @@ def run_join(options: HeadlessJoinOptions, terminal: Terminal) -> int:
         try:
             return _run(_join(options, terminal), terminal)
         except NoticeError as error:
-            if error.notice.code not in (Code.CODE_NEEDED, Code.CODE_WRONG) or not terminal.for_people:
+            if error.notice.code not in (Code.CODE_NEEDED, Code.CODE_WRONG) or not (terminal.for_people and can_ask()):
                 raise
-            terminal.say(error.message)
-            if not (code := normal_code(ask_code(tr("Code: ")))):
+            terminal.say(Message(notice_text(error.notice)))
+            if not (code := _typed_code(terminal)):
                 raise
             options = dataclasses.replace(options, wish=dataclasses.replace(options.wish, code=code))
+
+
+def _typed_code(terminal: Terminal) -> str:
+    """The code that the user types; empty if there is no terminal, or the user gives up."""
+    while text := ask_code(tr("Code: ")):
+        if code := normal_code(text):
+            return code
+        terminal.say(Message(CODE_RULE))
+    return ""
 
 
 def run_sessions(timeout_s: float, terminal: Terminal) -> int:
@@ -208,9 +217,11 @@ async def _host(options: HeadlessHostOptions, terminal: Terminal) -> Ended:
             async with contextlib.aclosing(media) as controls:
                 with _polite_interrupts(lambda _: desk.quit()):
                     names, ports = (stage.session_name, stage.host_name), (stage.port, stage.clock_port)
-                    shown = options.wish.code if options.shows_code else ""
+                    shown, needs_code = options.wish.code if options.shows_code else "", bool(options.wish.code)
                     where = stage.address, stage.addresses
-                    terminal.event(e.SessionOpened(_native.now_ns(), *names, *ports, *where, stage.host_words, shown))
+                    terminal.event(
+                        e.SessionOpened(_native.now_ns(), *names, *ports, *where, stage.host_words, shown, needs_code)
+                    )
                     hints = (
                         N_("Type play to begin, or help for all commands. Tab completes what you type."),
                         N_("To end the jam for everybody, type quit."),

@@ -14,6 +14,7 @@ from phaselock.language.catalogue import tr
 from phaselock.language.message import N_, Message
 from phaselock.model.address import parse_address
 from phaselock.model.code import CODE_RULE, normal_code
+from phaselock.model.file_kinds import SONG_ENDINGS
 from phaselock.model.invitation import Invitation, parse_invitation
 from phaselock.model.loudness import MAX_LUFS, MIN_LUFS, LoudnessChoice, parse_choice
 from phaselock.model.names import PERSON_BYTES, PERSON_CHARS, person_name
@@ -117,8 +118,8 @@ def code(text: str) -> str:
     """Parse the code of a session, and hide it from those who list the processes. argparse.ArgumentTypeError if it is
     too short or too long, or if it is a file: then it was meant as one."""
     hide_argument(text)
-    if os.path.lexists(text):
-        message = tr("{text} is a file. Put --code behind the files").format(text=repr(text))
+    if os.path.lexists(text) or os.path.basename(text) != text or text.lower().endswith(SONG_ENDINGS):
+        message = tr("{text} is a file or a folder. Put --code behind the files").format(text=repr(text))
         raise argparse.ArgumentTypeError(message)
     if not (found := normal_code(text)):
         raise argparse.ArgumentTypeError(tr(CODE_RULE))

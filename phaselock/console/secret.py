@@ -15,10 +15,13 @@ _PLACE_FIELDS = 48, 49
 """Of /proc/self/stat: where the arguments begin and end in memory (proc(5): arg_start, arg_end)."""
 
 
+def can_ask() -> bool:
+    """Whether a user sits at standard input."""
+    return sys.stdin.isatty()
+
+
 def ask_code(question: str) -> str:
-    """What the user types; empty if there is no terminal, or the user gives up."""
-    if not sys.stdin.isatty():
-        return ""
+    """What the user types; empty if the user gives up."""
     try:
         return getpass.getpass(question)
     except (EOFError, KeyboardInterrupt):

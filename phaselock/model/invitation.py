@@ -45,7 +45,7 @@ def parse_invitation(text: str) -> Invitation:
     if text[: len(_SCHEME)].casefold() != _SCHEME:
         return Invitation(*parse_address(text))
     address, _, path = text[len(_SCHEME) :].partition("/")
-    path = re.split("[?#]", path)[0]  # what a browser or a messenger has added
+    path = re.split("[?#]", path)[0].rstrip("/")  # without what a browser or a messenger has added
     host, port = parse_address(address)
     told = _ESCAPE.sub(lambda found: bytes.fromhex(found[1].decode()), path.encode("utf-8", "replace")).decode(
         "utf-8", "replace"

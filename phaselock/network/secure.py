@@ -133,7 +133,7 @@ class SecureChannel:
         try:
             while max_bytes > 0:
                 piece = self._tls.read(min(max_bytes, _RECORD_BYTES))
-                if not piece:  # a close_notify, which we never send: what follows would stay in memory for ever
+                if not piece:  # a close_notify, which we never send: what follows would stay in memory
                     ended = True
                     break
                 pieces.append(piece)

@@ -78,7 +78,9 @@ class SessionOpened(Event):
     host_words: str
     """This machine's key as four short words (model/key_words.py). They are the same at every peer."""
     code: str
-    """What others must type to join; empty: everybody may join, or the user has chosen a code on the command line."""
+    """The code that the program has made; otherwise empty."""
+    needs_code: bool
+    """Who joins must know a code: this one, or one that the user has chosen."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

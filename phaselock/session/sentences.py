@@ -81,7 +81,7 @@ NOTICES: dict[Code, str] = {
     Code.HOST_BROKE_PROTOCOL: N_("The host broke the protocol: {detail}."),
     Code.HOST_CONNECTION_LOST: N_("The connection to the host was lost: {detail}."),
     Code.JOIN_REJECTED: N_("The host has rejected this machine."),
-    Code.CODE_NEEDED: N_("This jam has a code. The host's user knows it."),
+    Code.CODE_NEEDED: N_("This jam has a code. Ask the host for it."),
     Code.CODE_WRONG: N_("The code is wrong."),
     Code.CODE_NOT_ASKED: N_(
         "This jam does not ask for the code. Perhaps it is another one with the same name: join it without a code if "
@@ -239,6 +239,8 @@ RETRY_HINT = N_("Try again (retry {peer}) or go on without it (without {peer})."
 """Follows `TRANSFER_GIVEN_UP` on the command line; the window has buttons instead."""
 SET_ASIDE_HINT = N_("To use it: offset anyway")
 """Follows `CALIBRATION_SET_ASIDE` on the command line."""
+CODE_HINT = N_("Then: --code CODE, or the environment variable PHASELOCK_CODE.")
+"""Follows `CODE_NEEDED` on the command line where it cannot ask."""
 NO_OUTPUT_HINT = N_("This machine plays no sound. What to do: phaselock doctor")
 """Follows `NO_OUTPUT` on the command line."""
 ALLOW_HINT = N_("To let it in: allow {choices}")
@@ -334,6 +336,8 @@ def notice_text(notice: Notice, words: Words = ENGLISH, *, hints: bool = False) 
         parts.append(REMOVED_PEERS)
     elif hints and notice.code is Code.NO_OUTPUT:
         parts.append(NO_OUTPUT_HINT)
+    elif hints and notice.code is Code.CODE_NEEDED:
+        parts.append(CODE_HINT)
     elif notice.code is Code.OTHER_VERSION and notice.detail:
         parts.append("({detail})")
     elif notice.code is Code.NO_SUCH_PEER and notice.choices:
@@ -492,9 +496,10 @@ def event_text(event: e.Event, words: Words = ENGLISH) -> str:
             return words.gettext(N_("All songs play at {number} LUFS.")).format(number=number)
         case e.SongLoudness():
             return _song_loudness_text(event, words)
-        case e.SessionOpened(code=code) if code:
+        case e.SessionOpened(code=code, needs_code=True):
             opened = words.gettext(PLAIN_EVENTS[e.SessionOpened]).format_map(_Values(event))
-            return f"{opened} {_code_text(code, words)}"
+            known = _code_text(code, words) if code else words.gettext(N_("Who joins must know your code."))
+            return f"{opened}\n{known}"
         case e.CodeSet(code=code):
             return _code_text(code, words)
         case e.TransitionsSet():

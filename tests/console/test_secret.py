@@ -34,6 +34,6 @@ def test_an_argument_that_is_not_there_changes_nothing() -> None:
         assert pathlib.Path("/proc/self/cmdline").read_bytes() == before
 
 
-def test_without_a_terminal_no_code_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pipe_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("482913\n"))
-    assert secret.ask_code("Code: ") == ""
+    assert not secret.can_ask()

@@ -100,6 +100,13 @@ def test_forged_and_repeated_pings_do_not_starve_a_member(host: ClockAsker) -> N
         assert len(host.answers(*honest[begin : begin + 40])) == len(honest[begin : begin + 40])
 
 
+def test_an_empty_datagram_is_refused_like_any_other(host: ClockAsker) -> None:
+    """Taken for the end of the queue, it made the thread sleep for a millisecond each time."""
+    _, refused = host.clock._responder.counts
+    assert len(host.answers(b"", ping(KEY, 3, 1), b"", b"")) == 1
+    assert host.clock._responder.counts[1] == refused + 3
+
+
 def test_a_member_with_its_key_has_a_limit(host: ClockAsker) -> None:
     answers = sum(len(host.answers(*(ping(KEY, 3, 1 + 40 * k + n) for n in range(40)))) for k in range(100))
     assert MAX_PINGS_AT_ONCE <= answers < 4000

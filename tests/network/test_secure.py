@@ -252,6 +252,34 @@ async def test_a_peer_does_not_return_to_a_machine_with_another_key(
 
 
 @played
+async def test_a_machine_with_another_key_at_its_address_does_not_hide_a_host_that_has_moved(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    async def find(session_id: str, host_key: str) -> list[tuple[str, int]]:
+        return [network.host.address]
+
+    async def serve() -> None:
+        while True:
+            sock, _ = await asyncio.get_running_loop().sock_accept(listener)
+            false = Connection(sock, Framer(SESSION_CAP))
+            with contextlib.suppress(ConnectionLost):
+                await false.secure(SecureChannel(identity))
+                await false.receive()
+            await false.close()
+
+    peer = await network.join(stack, "Ada", find=find)
+    await peer.news.wait_for("joined")
+    listener, identity = await served(stack), new_identity()
+    serving = asyncio.create_task(serve())
+    peer.runner._address, peer.runner._places = listener.getsockname(), ()
+    network.host.runner._connections[1][0].abort("it has moved")
+    await peer.news.wait_for("joined", again=True)
+    assert peer.runner._address == network.host.address
+    serving.cancel()
+    await asyncio.wait([serving])
+
+
+@played
 async def test_a_proof_for_one_host_is_of_no_use_at_another(
     network: NetworkFixture, stack: contextlib.AsyncExitStack
 ) -> None:

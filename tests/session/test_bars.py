@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from phaselock.session.commands import AllowPeer, DropPeer
+from phaselock.session.commands import AllowPeer, ChangeCode, DropPeer
 from phaselock.session.effects import Notify
 from tests.support.raw_member import RawMember
 from tests.support.session_harness import SessionHarness, error
@@ -42,6 +42,17 @@ def test_a_removed_machine_is_known_by_its_token_its_name_and_its_address(
     assert eve.accepted is not None
     again = RawMember(harness, name, ip, eve.accepted if with_token else None)
     assert (again.accepted is not None) is let_in and again.rejected == (None if let_in else BARRED)
+
+
+def test_a_removed_machine_is_known_by_the_name_that_it_had_asked_for() -> None:
+    """The host itself had this name, so the peer got a number."""
+    harness = SessionHarness()
+    RawMember(harness, "Hana", "127.0.0.1")
+    (name,) = (peer.name for peer in harness.host.snapshot().peers)
+    assert name == "Hana (2)"
+    harness.command(DropPeer(name))
+    for asked in ("Hana", "Hana (2)", "HANA"):
+        assert RawMember(harness, asked, "127.0.0.1").rejected == BARRED
 
 
 def test_other_machines_behind_the_same_address_stay_and_may_join() -> None:
@@ -93,3 +104,17 @@ def test_allow_names_who_was_removed() -> None:
     harness, _ = removed()
     harness.command(AllowPeer("Ana"))
     assert error(harness.host) == "No peer called Ana was removed. Removed: Eve."
+
+
+def test_a_new_code_forgets_the_other_memberships_of_a_removed_machine() -> None:
+    harness = SessionHarness()
+    bob, eve = RawMember(harness, "Bob", "10.0.0.9"), RawMember(harness, "Eve", "10.0.0.9")
+    ana = RawMember(harness, "Ana", "10.0.0.8")
+    for one in (bob, ana):
+        one.report()
+        assert one.accepted is not None
+        harness.host.connection_lost(one.conn, "reset")
+    assert eve.accepted is not None and bob.accepted is not None and ana.accepted is not None
+    harness.command(DropPeer("Eve"), ChangeCode("another one"))
+    assert RawMember(harness, "Bob", "10.0.0.9", bob.accepted).accepted is None
+    assert RawMember(harness, "Ana", "10.0.0.8", ana.accepted).accepted is not None

@@ -102,7 +102,7 @@ def test_only_who_knows_the_code_joins_and_a_lost_member_returns_without_it() ->
     assert [peer.name for peer in harness.host.snapshot().peers] == ["Ana"]
     assert [reason(one.ended) for one in (ben, cleo)] == [
         "The code is wrong.",
-        "This jam has a code. The host's user knows it.",
+        "This jam has a code. Ask the host for it.",
     ]
     harness.command(ChangeCode("another one"))
     ana.cut(8)

@@ -72,7 +72,10 @@ EVENTS = [
     *devices(),
     *transfers(),
     *(e.ConversionChanged(1, "1.2", state, 40) for state in e.ConversionState),
-    e.SessionOpened(1, "1", "2", 1, 2, "3", (), "4", "5"),
+    *(
+        e.SessionOpened(1, "1", "2", 1, 2, "3", (), "4", code, needs)
+        for code, needs in (("5", True), ("", True), ("", False))
+    ),
     *(e.Joined(1, 1, "1", "2", "3", again=again, host_words="words") for again in (False, True)),
     e.PeerJoined(1, 1, "1", again=False),
     e.PeerLeft(1, 1, "1", Notice(Code.PEER_SILENT)),

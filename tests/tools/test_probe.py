@@ -421,3 +421,16 @@ def test_a_visitor_of_a_session_with_a_code_needs_it(code: str, problem: str) ->
             await serving
 
     run(scene())
+
+
+def test_a_visitor_with_a_code_stays_where_it_is_asked_for() -> None:
+    async def scene() -> None:
+        async with hosting() as host:
+            visitor = await host.visited()
+            accepted = m.JoinAccepted(7, m.SessionState((), 0), bytes(16), host.clock_port, "trace", bytes(16))
+            await asyncio.gather(greet(host.connection, INFO, accepted), visitor.greet())
+            with pytest.raises(PhaseLockError, match="does not ask for the code"):
+                await visitor.join("trace", "482913")
+            await asyncio.gather(visitor.leave(), host.connection.close())
+
+    run(scene())

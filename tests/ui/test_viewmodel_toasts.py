@@ -164,7 +164,7 @@ SONG = UUID(int=1), "a.mp3"
 @pytest.mark.parametrize(
     "event",
     [
-        e.SessionOpened(1, "Jam", "Ana", 1, 2, "10.0.0.1", (), "words", ""),
+        e.SessionOpened(1, "Jam", "Ana", 1, 2, "10.0.0.1", (), "words", "", False),
         e.TransferChanged(1, *SONG, 10, e.TransferState.DONE, "Ben", 10),
         e.FileReady(1, *SONG),
         e.QueueChanged(1, 1),

@@ -27,8 +27,10 @@ class Admitted:
     """A machine that may join, and the number, token and name that it gets."""
 
     peer_id: int
-    token: bytes
+    token: bytes = dataclasses.field(repr=False)
     name: str
+    asked_name: str
+    """The name that it asked for."""
     again: bool
     """It is a lost member that returns."""
 
@@ -81,9 +83,9 @@ class Admission:
         taken = [self._host_name, *(member.name for member in [*self._members, *held])]
         if before is not None:
             del self._departed[before.peer_id]
-            return Admitted(before.peer_id, before.token, distinct(before.name, taken), again=True)
+            return Admitted(before.peer_id, before.token, distinct(before.name, taken), before.asked_name, again=True)
         self._last_peer_id += 1
-        return Admitted(self._last_peer_id, self._token_factory(), distinct(name, taken), again=False)
+        return Admitted(self._last_peer_id, self._token_factory(), distinct(name, taken), name, again=False)
 
     def returning(self, request: m.JoinRequest) -> Member | None:
         """The lost member that proves its membership."""

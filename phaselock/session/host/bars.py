@@ -32,6 +32,7 @@ class Bar:
     """One removed machine."""
 
     name: str
+    asked_name: str
     token: bytes = dataclasses.field(repr=False)
     ip: str
     told: bool = False
@@ -41,7 +42,8 @@ class Bar:
         """Whether this is that machine. `proves`: whether it proves that it holds a token."""
         if proves(self.token):
             return True
-        if skeleton(name) == skeleton(self.name) and address_group(ip) == address_group(self.ip):
+        names = skeleton(self.name), skeleton(self.asked_name)
+        if skeleton(name) in names and address_group(ip) == address_group(self.ip):
             return True
         return ip == self.ip and not is_loopback(ip) and ip not in member_ips
 
@@ -64,7 +66,7 @@ class Bars:
 
     def add(self, member: Member) -> None:
         """The user has removed this member."""
-        self._bars.append(Bar(member.name, member.token, member.ip))
+        self._bars.append(Bar(member.name, member.asked_name, member.token, member.ip))
 
     def against(self, name: str, proves: Callable[[bytes], bool], ip: str, member_ips: Collection[str]) -> Bar | None:
         """The bar that keeps this machine out. `proves`: see `Bar.holds`. `member_ips`: those of the members."""

@@ -265,6 +265,8 @@ class Member:
     budget: Budget
     """Of the group of its address; other members may have the same one."""
     attendance: Attendance = Attendance.WAITED_FOR
+    asked_name: str = ""
+    """The name that it asked for; `name` may have a number in addition."""
     transfers: dict[UUID, Transfer] = dataclasses.field(default_factory=dict)
     """The transfers of all files that were offered to it."""
     offers_complete: bool = False

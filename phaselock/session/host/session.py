@@ -551,7 +551,9 @@ class HostSession:
     def _accept(self, conn: int, ip: str, budget: Budget, admitted: Admitted, now_ns: int) -> None:
         peer_id, token, name = admitted.peer_id, admitted.token, admitted.name
         attendance = Attendance.CATCHING_UP if self._transport.busy else Attendance.WAITED_FOR
-        member = Member(conn, peer_id, name, token, now_ns, Reports(now_ns), ip, budget, attendance)
+        member = Member(
+            conn, peer_id, name, token, now_ns, Reports(now_ns), ip, budget, attendance, admitted.asked_name
+        )
         member.owes_since_ns = budget.owes_since_ns(now_ns)
         self._members.members[conn] = member
         if self._heartbeat_at_ns is None:

@@ -156,7 +156,7 @@ def test_a_jam_that_was_not_announced_with_a_code_asks_when_it_answers(window: A
     window.screen.address.set("192.168.1.42")
     window.screen.submit()
     assert window.program.of("join") == [("192.168.1.42", "Ana", None)] and window._question is None
-    deliver(window, closed(Code.CODE_NEEDED, "This jam has a code. The host's user knows it."))
+    deliver(window, closed(Code.CODE_NEEDED, "This jam has a code. Ask the host for it."))
     dialog = window._question
     assert reads(dialog, "Code of the jam") and not reads(window, "This jam has a code.")
     dialog.code.set("482 913")
