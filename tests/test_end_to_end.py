@@ -322,7 +322,8 @@ def test_invalid_commands_are_answered_and_do_not_end_the_program(processes: Pro
     assert host.wait_for("peer_left")["name"] == "Ada"
     assert ada.end()[0] in (0, 1)
     again = processes.start("join", f"127.0.0.1:{processes.port}", "--as", "Ada", "--backend", "null")
-    assert again.wait_for("error")["message"] == "The host has removed this machine from the jam."
+    text = "The host has removed this machine from the jam. Ask the host to let you in again."
+    assert again.wait_for("error")["message"] == text
     assert host.wait_for("warning")["message"].endswith("To let it in: allow Ada")
     host.say("allow ada")
     assert host.wait_for("answer")["message"] == "ada may join again."

@@ -124,8 +124,8 @@ class WindowBackend:
         """Where the sessions were that this window has joined, and their names, by the same address."""
         self._codes: dict[str, str] = {}
         """The codes with which this window has joined sessions, by the same address."""
-        self._code = ""
-        """The code of the attempt to join that was made last."""
+        self._tried_address, self._tried_code = "", ""
+        """Those of the attempt to join that was made last."""
         self._view_due: asyncio.TimerHandle | None = None
         self._local_status: LocalStatus | None = None
         self._local_status_due_s = 0.0
@@ -187,8 +187,8 @@ class WindowBackend:
         places, name = (
             (places_of(found), found.session_name) if found else self._joined.get(address, ([invitation.place], ""))
         )
-        before = self._codes.pop(address, "")  # kept again if it is right
-        self._code = invitation.code or before if code is None else code
+        known = invitation.code or self._codes.get(address, "")
+        self._tried_address, self._tried_code = address, known if code is None else code
         options = JoinOptions(
             places,
             name,
@@ -197,7 +197,7 @@ class WindowBackend:
             display_name,
             backend=self._backend,
             device=self._device_name,
-            code=self._code,
+            code=self._tried_code,
         )
         self._start_session(open_peer_session(options, self._store, self._on_event))
 
@@ -337,6 +337,8 @@ class WindowBackend:
                         await self._controls.aclose()
                         if self._keeper is not None:
                             await self._keeper.close()
+                if ended.reason.code is Code.CODE_WRONG:
+                    self._codes.pop(self._tried_address, None)
                 closed = Closed(notice_text(ended.reason, current()), ended.failed, why=ended.reason.code)
         except PhaseLockError as error:
             log.error("%s", error)
@@ -365,7 +367,7 @@ class WindowBackend:
         if isinstance(event, Joined) and not event.again:
             if isinstance(self._open, OpenPeerSession):
                 self._joined[self._open.address] = self._open.places, event.session_name
-                self._codes[self._open.address] = self._code
+                self._codes[self._open.address] = self._tried_code
             self._show_view()
             self._emit(Opened())
         if isinstance(event, QueueChanged) and self._keeper is not None:
@@ -496,6 +498,7 @@ class WindowBackend:
                     one.session_id,
                     one.needs_code,
                     conflict.translated(current()) if (conflict := rivals_text(one)) else "",
+                    bool(self._codes.get(address_of(one))),
                 )
                 for one in sessions
                 if one.addresses

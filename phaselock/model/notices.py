@@ -113,6 +113,8 @@ class Code(enum.StrEnum):
     """The connection ended while this machine joined; `detail` says why."""
     JOIN_REJECTED = "join_rejected"
     """The host did not let this machine in; `detail`, if present, is its sentence."""
+    BARRED = "barred"
+    """The host has removed this machine before, and does not let it in; `detail` is its sentence."""
     CODE_NEEDED = "code_needed"
     """The session has a code, and this machine was given none."""
     CODE_WRONG = "code_wrong"

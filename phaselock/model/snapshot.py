@@ -277,6 +277,8 @@ class SessionSnapshot:
     """The host's key as four short words: the same at all machines."""
     code: str = ""
     """Host: what others must type to join; empty: everybody may."""
+    removed: tuple[str, ...] = ()
+    """Host: the names of the peers that the user has removed and not let in again."""
     calibration: CalibrationView | None = None
     """Host: the calibration that runs."""
     levels: LevelsView | None = None

@@ -81,6 +81,7 @@ NOTICES: dict[Code, str] = {
     Code.HOST_BROKE_PROTOCOL: N_("The host broke the protocol: {detail}."),
     Code.HOST_CONNECTION_LOST: N_("The connection to the host was lost: {detail}."),
     Code.JOIN_REJECTED: N_("The host has rejected this machine."),
+    Code.BARRED: N_("{detail} Ask the host to let you in again."),
     Code.CODE_NEEDED: N_("This jam has a code. Ask the host for it."),
     Code.CODE_WRONG: N_("The code is wrong."),
     Code.CODE_NOT_ASKED: N_(

@@ -121,6 +121,8 @@ class Found:
     """It has a code."""
     problem: str = ""
     """Why it is not known which machine is its host, as a sentence in the language of the process."""
+    code_known: bool = False
+    """This window has joined it by a code, which `Program.join` tries."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

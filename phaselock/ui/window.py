@@ -307,8 +307,8 @@ class Window(ctk.CTk):  # type: ignore[misc]
                     self.covers.clear()
                     self.close_question()
                     self.title("PhaseLock")
-                    lost = "" if self._hosting else self._host_address
-                    self.go_home(reason if failed else "", lost)
+                    can_rejoin = not self._hosting and event.why is not Code.BARRED
+                    self.go_home(reason if failed else "", self._host_address if can_rejoin else "")
                     if reason and not failed:
                         self.show_toast(reason)
                     self.after(TIDY_AFTER_MS, self._free_memory)

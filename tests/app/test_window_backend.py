@@ -18,11 +18,14 @@ import pytest
 from phaselock.app import analyser, session, window_backend
 from phaselock.app.session import JoinOptions, OpenHostSession
 from phaselock.app.window import WindowProgram
+from phaselock.app.window_backend import WindowBackend
 from phaselock.errors import PhaseLockError
 from phaselock.language import catalogue
+from phaselock.model.notices import Code, Notice
 from phaselock.network import discovery
 from phaselock.network.reach import CannotConnect
 from phaselock.network.service_record import FoundSession
+from phaselock.session.effects import Ended
 from phaselock.storage.paths import log_path, settings_path
 from phaselock.storage.settings import SettingsStore
 from phaselock.ui.backend import ArtworkRead, BackendEvent, Closed, FoundSessions, Outputs, WaveformRead
@@ -135,6 +138,33 @@ def test_the_code_of_an_invitation_is_used_unless_the_user_types_another(monkeyp
         program.close()
     assert {tuple(wish.places) for wish in wishes} == {(("10.9.9.1", 18401),)}
     assert [wish.code for wish in wishes] == ["482913", "", "other", "", "", "other"]
+
+
+def test_a_code_is_forgotten_only_if_it_was_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    wishes: list[JoinOptions] = []
+    reasons = [Code.HOST_SILENT, Code.CODE_WRONG, Code.CODE_NEEDED]
+
+    @contextlib.asynccontextmanager
+    async def open_peer_session(wish: JoinOptions, *_: object) -> AsyncIterator[SimpleNamespace]:
+        async def run() -> Ended:
+            return Ended(Notice(reasons[len(wishes) - 1]), failed=True)
+
+        wishes.append(wish)
+        yield SimpleNamespace(run=run)
+
+    async def aclose() -> None: ...
+
+    monkeypatch.setattr(window_backend, "open_peer_session", open_peer_session)
+    monkeypatch.setattr(WindowBackend, "_media_controls", lambda *_: SimpleNamespace(aclose=aclose))
+    program = WindowProgram("null")
+    try:
+        program._network._codes["10.9.9.1:18401"] = "482913"
+        for _ in reasons:
+            program.join("10.9.9.1:18401", "Ben")
+            next_event(program)
+    finally:
+        program.close()
+    assert [wish.code for wish in wishes] == ["482913", "482913", ""]
 
 
 def test_a_peer_shows_the_address_that_the_host_announces_first(

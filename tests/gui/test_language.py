@@ -122,7 +122,7 @@ def visit(window: Any, name: str) -> None:
         window.screen._join("192.168.1.42")
     deliver(window, *events)
     if name == "share":
-        window.overlay._unfold_own()
+        window.overlay.own.invoke()
         window.overlay._set_own()
     window.update()
 

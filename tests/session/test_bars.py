@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from phaselock.model.notices import Code
+from phaselock.protocol import messages as m
 from phaselock.session.commands import AllowPeer, ChangeCode, DropPeer
-from phaselock.session.effects import Notify
+from phaselock.session.effects import Ended, Notify
+from phaselock.session.peer.session import PeerSession
 from tests.support.raw_member import RawMember
 from tests.support.session_harness import SessionHarness, error
+from tests.support.simulation import HOST_KEY
+from tests.support.told import Over
 
 BARRED = "The host has removed this machine from the jam."
 HOME = "192.168.1.20"
@@ -94,14 +99,25 @@ def test_the_user_is_told_once_and_lets_it_in_again() -> None:
     assert warning.fields["message"] == "Zoe was not let in, because Eve was removed. To let it in: allow Eve"
     told = len(harness.host.of(Notify))
     harness.command(AllowPeer("eve"))
+    assert harness.host.snapshot().removed == ()
     assert len(harness.host.of(Notify)) == told
     assert RawMember(harness, "Eve", HOME).accepted is not None
     harness.command(AllowPeer("Eve"))
     assert error(harness.host) == "No peer called Eve was removed."
 
 
+def test_a_removed_machine_is_told_what_to_do() -> None:
+    peer = PeerSession(display_name="Eve")
+    peer.connected(HOST_KEY, now_ns=0)
+    peer.received(m.SessionInfo(m.PROTOCOL_VERSION, bytes(16), "s", "h", (), 5), now_ns=1)
+    ended = peer.received(m.JoinRejected(BARRED), now_ns=2)[-1]
+    assert ended == Over(f"{BARRED} Ask the host to let you in again.", failed=True)
+    assert isinstance(ended, Ended) and ended.reason.code is Code.BARRED
+
+
 def test_allow_names_who_was_removed() -> None:
     harness, _ = removed()
+    assert harness.host.snapshot().removed == ("Eve",)
     harness.command(AllowPeer("Ana"))
     assert error(harness.host) == "No peer called Ana was removed. Removed: Eve."
 

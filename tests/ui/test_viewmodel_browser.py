@@ -26,7 +26,9 @@ def test_the_browser() -> None:
 def test_a_jam_with_a_code_says_so() -> None:
     one = Found("Friday", "Alex", 2, 5, "10.0.0.2", "abc", needs_code=True)
     (row,) = browser_view(FoundSessions((one,))).rows
-    assert row.needs_code and row.subtitle == "hosted by Alex — 2/5 peers  ·  with a code"
+    assert row.asks and row.subtitle == "hosted by Alex — 2/5 peers  ·  with a code"
+    (row,) = browser_view(FoundSessions((dataclasses.replace(one, code_known=True),))).rows
+    assert not row.asks and row.subtitle.endswith("with a code")
 
 
 def test_jams_are_sorted_by_name_in_whatever_order_they_are_found() -> None:

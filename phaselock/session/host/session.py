@@ -50,6 +50,7 @@ from phaselock.session.playback import Playback
 from phaselock.session.sentences import notice_text
 from phaselock.session.states import (
     ASLEEP_NS,
+    BARRED,
     DEAD_NS,
     HANDSHAKE_NS,
     HEARTBEAT_NS,
@@ -57,7 +58,6 @@ from phaselock.session.states import (
     HOST_ACCEPTS,
 )
 
-BARRED = N_("The host has removed this machine from the jam.")
 TOO_MANY_JOINS = N_("This machine has joined too often. Please try again in a minute.")
 BROKE_PROTOCOL = N_("The host has closed the connection, because this machine broke the protocol.")
 NOTHING_REPORTED = N_("The host has closed the connection, because this machine told nothing about its output.")
@@ -485,6 +485,7 @@ class HostSession:
             transitions=self._transitions.chosen,
             host_words=key_words(self._host_key),
             code=self._door.code,
+            removed=self._bars.names,
         )
 
     def _change_code(self, text: str, now_ns: int) -> None:

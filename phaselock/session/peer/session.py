@@ -50,6 +50,7 @@ from phaselock.session.peer.reports import StatusReports
 from phaselock.session.peer.requests import OutgoingRequests
 from phaselock.session.states import (
     ASLEEP_NS,
+    BARRED,
     DEAD_NS,
     HEARTBEAT_NS,
     PEER_ACCEPTS,
@@ -369,7 +370,7 @@ class PeerSession:
                     self._accepted(message, now_ns)
             case m.JoinRejected(reason=reason, wrong_code=wrong_code):
                 self._outbox.do(Close(HOST_CONN, "rejected"))
-                code = Code.CODE_WRONG if wrong_code else Code.JOIN_REJECTED
+                code = Code.CODE_WRONG if wrong_code else Code.BARRED if reason == BARRED else Code.JOIN_REJECTED
                 self._end(Notice(code, sentence(reason)), now_ns, failed=True)
             case m.CodeNeeded() if self._pairing:  # each exchange lets it test one guess
                 raise Breach("it asked for the code again")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import secrets
+import tkinter as tk
 from collections.abc import Callable
 from typing import Any
 
 from phaselock.language.catalogue import tr
 from phaselock.model.code import CODE_RULE, code_from_number, normal_code
+from phaselock.model.invitation import invitation_text
 from phaselock.model.notices import Code
 from phaselock.ui import theme
 from phaselock.ui.backend import Closed
+from phaselock.ui.screens.base import WindowApi
 from phaselock.ui.screens.home import label
 from phaselock.ui.theme import px
 from phaselock.ui.widgets.base import frame
@@ -26,6 +29,13 @@ def new_code() -> str:
     return code_from_number(secrets.randbits(64))
 
 
+def copy_invitation(widget: tk.Misc, api: WindowApi, address: str, code: str) -> None:
+    """Copy the invitation to the host's jam, and say so. `code`: see `invitation_text`."""
+    widget.clipboard_clear()
+    widget.clipboard_append(invitation_text(address, code))
+    api.show_toast(tr("Invitation copied: others paste it into the address field."))
+
+
 class CodeDialog(Dialog):
     """Asks until the session is joined or the user gives up: then `cancel` is called. `join` gets each code in its
     normal form; the answer is `refuse`, or the caller destroys the dialog."""
@@ -38,7 +48,7 @@ class CodeDialog(Dialog):
         heading = label(self.body, title, theme.SECTION, bold=True, wrap=px(WIDTH))
         heading.pack(anchor="w")
         hint = label(self.body, "", theme.SECONDARY, theme.TEXT_SECONDARY, wrap=px(WIDTH))
-        hint.configure(text=tr("The host's window shows it."), height=px(20))
+        hint.configure(text=tr("Ask the host."), height=px(20))
         hint.pack(anchor="w", pady=(px(4), px(16)))
         self.code = Field(self.body, "", on_submit=self.submit, roomy=True, width=WIDTH)
         self.code.entry.configure(height=px(56), font=theme.font(theme.TITLE, True), justify="center")

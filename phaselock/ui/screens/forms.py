@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from phaselock.language.catalogue import current, tr
 from phaselock.language.message import translated
-from phaselock.model.code import MAX_CODE_LENGTH, MIN_CODE_LENGTH, normal_code, shown_code
+from phaselock.model.code import CODE_RULE, normal_code, shown_code
 from phaselock.model.invitation import parse_invitation
 from phaselock.ui import theme
 from phaselock.ui.backend import BackendEvent, Closed, FoundSessions
@@ -109,13 +109,14 @@ class CreateScreen(FormScreen):
         self.who = RadioChoice(self.form, texts, int(with_code), lambda _number: self._show_code())
         self.who.pack(fill="x")
         self._code_place = self.who.lines[1]
-        self.another = IconButton(self._code_place, "repeat", self._make_code, tooltip=tr("Another code of six digits"))
+        self.another = IconButton(self._code_place, "dice", self._make_code, tooltip=tr("Another code of six digits"))
         self.code = Field(
             self._code_place,
             "",
             code,
             tr("a word or digits"),
             on_submit=self.submit,
+            hint=tr("Or replace the digits with a word of your own."),
             width=160,
         )
 
@@ -152,8 +153,7 @@ class CreateScreen(FormScreen):
         typed = self.code.get().strip()
         code = normal_code(typed) if self.who.chosen else ""
         if self.who.chosen and not code:
-            form = tr("{low} to {high} characters, please.")
-            self.code.set_error(form.format(low=MIN_CODE_LENGTH, high=MAX_CODE_LENGTH))
+            self.code.set_error(tr(CODE_RULE))
             wrong.append(self.code)
         if wrong:
             wrong[0].focus()
@@ -184,6 +184,7 @@ class CreateScreen(FormScreen):
             self.session_name.set(self._suggested)
 
     def _fold(self, opened: bool) -> None:
+        self.button.pack_configure(pady=(px(4 if opened else 16), 0))  # the fields of the ports have room below them
         if opened:
             self._ports.pack(fill="x", pady=(px(4), 0), before=self.button)
         else:
@@ -212,7 +213,7 @@ class BrowserScreen(FormScreen):
         manual = ctk.CTkFrame(form, fg_color="transparent")
         manual.pack(side="bottom", fill="x", pady=(px(16), 0))
         manual.grid_columnconfigure(0, weight=1)
-        hint = tr("Not in the list? Type the address that the host shows")
+        hint = tr("Not in the list? Type the address that the host shows, or paste an invitation")
         example = tr("e.g. {address}").format(address=EXAMPLE)
         self.address = Field(manual, hint, "", example, on_submit=self.submit, on_change=lambda: self._say(""))
         self.address.grid(row=0, column=0, sticky="ew")
@@ -241,7 +242,7 @@ class BrowserScreen(FormScreen):
             self._say(translated(error.args[0], current()))
             self.address.focus()
         else:
-            self._join(self.address.get())
+            self._join(self.address.get().strip())  # a pasted text often ends with its line
 
     def on_event(self, event: BackendEvent) -> None:
         if isinstance(event, FoundSessions):
@@ -290,7 +291,7 @@ class BrowserScreen(FormScreen):
         if row is not None and row.problem:
             self._say(row.problem)
         elif row is not None and not row.full and not row.gone:
-            self._join(row.address, asks=row.needs_code)
+            self._join(row.address, asks=row.asks)
 
     def _join(self, address: str, code: str | None = None, *, asks: bool = False) -> None:
         """Join with this code, see `Program.join`. `asks`: ask for the code first."""

@@ -8,6 +8,7 @@ from typing import Any
 from phaselock.language.catalogue import current, tr
 from phaselock.model.file_kinds import counted
 from phaselock.model.names import file_label
+from phaselock.model.notices import Code
 from phaselock.ui import theme
 from phaselock.ui.backend import BackendEvent, Closed
 from phaselock.ui.screens.base import CODE_QUESTIONS, Screen, WindowApi
@@ -51,10 +52,9 @@ class HomeScreen(Screen):
         self.sound = TextButton(foot, self._who(), api.open_sound)
         self.sound.pack(side="left")
         TextButton(foot, tr("Display"), api.open_display).pack(side="left", padx=(px(8), 0))
-        self._note, self._lost, self._rejoining = note, lost, False
+        self._rejoining = False
         self.banner: Banner | None = None
-        if note:
-            self.banner = Banner(self, note, (tr("Rejoin"), self._rejoin) if lost else None)
+        self._offer(note, lost)
 
     def again(self) -> Screen:
         return HomeScreen(self.master, self.api, self._note, self._lost)
@@ -67,6 +67,8 @@ class HomeScreen(Screen):
     def on_event(self, event: BackendEvent) -> None:
         if isinstance(event, Closed) and self._rejoining:
             self._say(event.reason, rejoining=False)
+            if event.why is Code.BARRED:
+                self._offer(event.reason, "")
             if event.why in CODE_QUESTIONS:
                 self.api.ask_code("", event, self._rejoin, self._give_up)
             else:
@@ -82,6 +84,14 @@ class HomeScreen(Screen):
             self._waiting.grid(row=5, pady=(px(24), 0))
         else:
             self._waiting.grid_forget()
+
+    def _offer(self, note: str, lost: str) -> None:
+        """Say why the last session ended, and offer to join its host again."""
+        self._note, self._lost = note, lost
+        if self.banner is not None:
+            self.banner.destroy()
+        if note:
+            self.banner = Banner(self, note, (tr("Rejoin"), self._rejoin) if lost else None)
 
     def _rejoin(self, code: str | None = None) -> None:
         self._say(tr("Joining…"), rejoining=True)

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from phaselock.language.catalogue import tr, tr_plural
+from phaselock.model.code import normal_code
 from phaselock.model.role import ROLE_NAMES, ROLES, Role
 from phaselock.model.snapshot import RequestState
 from phaselock.session import commands as c
@@ -16,7 +17,7 @@ from phaselock.ui import theme
 from phaselock.ui.backend import BackendEvent, SessionEvent, SessionView
 from phaselock.ui.direction import isolated
 from phaselock.ui.screens.base import WindowApi
-from phaselock.ui.screens.code import new_code
+from phaselock.ui.screens.code import copy_invitation, new_code
 from phaselock.ui.screens.conversion import ConversionLine
 from phaselock.ui.screens.host_queue import HostQueue
 from phaselock.ui.screens.playing import PlayingPanel
@@ -24,11 +25,14 @@ from phaselock.ui.screens.requests import Requests
 from phaselock.ui.screens.session import CAPTION_HEIGHT, SessionScreen
 from phaselock.ui.theme import ctk, px
 from phaselock.ui.viewmodel import HostView, PeerRow, QueueRows, RequestRow, host_view
+from phaselock.ui.widgets.base import frame
 from phaselock.ui.widgets.buttons import CodeButton, IconButton, SecondaryButton, TextButton
+from phaselock.ui.widgets.line import Line
 from phaselock.ui.widgets.menu import popup
 from phaselock.ui.widgets.panel import Panel
 from phaselock.ui.widgets.rows import Row
 from phaselock.ui.widgets.rows.speakers import CHANNELS, MUTE, SpeakerList, SpeakerRow
+from phaselock.ui.widgets.tooltip import attach
 from phaselock.ui.widgets.transport import Transport
 
 PEERS_COLUMN, QUEUE_COLUMN = (0.22, 236, 440), (0.28, 280, 640)
@@ -81,6 +85,8 @@ class HostScreen(SessionScreen):
             self._subtitle.set(view.subtitle)
             self.address.set_text(view.address)
             self._show_code(view.code)
+        if before is None or view.removed != before.removed:
+            self._show_removed(view.removed)
         if before is None or view.peers != before.peers:
             self.peers.set_rows([_peer_row(row) for row in view.peers])
         if before is None or view.queue is not before.queue:
@@ -219,12 +225,33 @@ class HostScreen(SessionScreen):
 
     def _show_code(self, code: str) -> None:
         hint = tr("Nobody here yet. Others open PhaseLock, choose Join jam, and see this jam or type its address.")
-        self.code.set_text(theme.ellipsis(code, theme.canvas_font(theme.SECTION, True), px(MAX_CODE_WIDTH)))
+        self.code.set_text(_cut(code))
         self._fit_header()
         if code:
             asked = tr("They are asked for the code {code}.").format(code=code.replace(" ", "\N{NO-BREAK SPACE}"))
             hint = f"{hint} {asked}"
         self.peers.set_empty(hint)
+        if code:
+            self.peers.set_empty_button(tr("Copy invitation"), self._copy_invitation)
+        else:
+            self.peers.set_empty_button(tr("Copy address"), self._copy_address)
+
+    def _show_removed(self, names: Sequence[str]) -> None:
+        """Show below the peers which machines the user has removed."""
+        if names:
+            self._barred_names.set(tr("Removed: {peers}").format(peers=", ".join(map(isolated, names))))
+            self._barred.pack(side="bottom", fill="x", pady=(px(8), 0), before=self.peers)
+        else:
+            self._barred.pack_forget()
+
+    def _let_in(self) -> None:
+        """Let a removed machine in again; of several, the one that the user chooses."""
+        names = self._view.removed if self._view is not None else ()
+        items = [(name, functools.partial(self._command, c.AllowPeer(name))) for name in names]
+        if len(items) == 1:
+            items[0][1]()
+        else:
+            popup(self.let_in, items, 0, self.let_in.winfo_height())
 
     def _fit_header(self) -> None:
         """Show the code, if there is one. In a narrow window it takes the place of the address, which `share` shows."""
@@ -238,11 +265,20 @@ class HostScreen(SessionScreen):
             if shown:
                 control.pack(side="left", padx=(px(gap), 0), before=self.share)
 
+    def _whole_code(self) -> str:
+        """The code, if the header has room for a part of it only."""
+        code = self._view.code if self._view is not None else ""
+        return code if _cut(code) != code else ""
+
     def _copy_address(self) -> None:
         if self._view is not None:
             self.clipboard_clear()
             self.clipboard_append(self._view.address)
             self.api.show_toast(tr("Address copied."))
+
+    def _copy_invitation(self) -> None:
+        if self._view is not None:
+            copy_invitation(self, self.api, self._view.address, normal_code(self._view.code))
 
     # -- construction ------------------------------------------------------------------------------------------------
 
@@ -258,6 +294,7 @@ class HostScreen(SessionScreen):
         self.copy = IconButton(buttons, "copy", self._copy_address, tooltip=tr("Copy the address for others to join"))
         self.copy.pack(side="left", padx=(px(4), 0))
         self.code = CodeButton(buttons, "", self.api.open_share)
+        attach(self.code, self._whole_code)
         self.share = IconButton(buttons, "qr", self.api.open_share, tooltip=tr("Let others join: address and code"))
         self.share.pack(side="left", padx=(px(4), 0))
         IconButton(buttons, "settings", self.api.open_sound, tooltip=tr("Sound")).pack(side="left", padx=(px(12), 0))
@@ -267,8 +304,12 @@ class HostScreen(SessionScreen):
     def _build_peers(self) -> None:
         panel = Panel(self, tr("Peers"))
         panel.grid(row=1, column=0, sticky="nsew", padx=(px(24), 0), pady=(0, px(8)))
-        empty = "", tr("Copy address"), self._copy_address
-        self.peers = SpeakerList(panel.body, on_volume=self._set_peer_volume, on_action=self._peer_action, empty=empty)
+        self._barred = frame(panel.body)
+        self._barred_names = Line(self._barred, theme.SECONDARY, theme.TEXT_SECONDARY)
+        self._barred_names.pack(fill="x")
+        self.let_in = TextButton(self._barred, tr("Let in again"), self._let_in)
+        self.let_in.pack(anchor="w")
+        self.peers = SpeakerList(panel.body, on_volume=self._set_peer_volume, on_action=self._peer_action)
         self.peers.pack(fill="both", expand=True)
 
     def _build_playing(self) -> None:
@@ -318,6 +359,11 @@ class HostScreen(SessionScreen):
             self._fit_header()
         self.fit(self.peers, event.width, *PEERS_COLUMN)
         self.fit(self.queue, event.width, *QUEUE_COLUMN)
+
+
+def _cut(code: str) -> str:
+    """The code as far as the header has room."""
+    return theme.ellipsis(code, theme.canvas_font(theme.SECTION, True), px(MAX_CODE_WIDTH))
 
 
 def _dot(row: PeerRow) -> str:

@@ -13,7 +13,7 @@ from phaselock.session import commands as c
 from phaselock.ui import theme
 from phaselock.ui.backend import SessionView
 from phaselock.ui.screens.base import WindowApi
-from phaselock.ui.screens.code import new_code
+from phaselock.ui.screens.code import copy_invitation, new_code
 from phaselock.ui.screens.home import label
 from phaselock.ui.screens.overlays import Overlay
 from phaselock.ui.theme import px
@@ -47,7 +47,8 @@ class ShareOverlay(Overlay):
         self.copy = TextButton(left, tr("Copy invitation"), self._copy_invitation)
         self.copy.pack(pady=(px(8), 0))
         self._build_code(right)
-        self._caption(right, tr("Address")).pack(anchor="w", pady=(px(16), 0))
+        self._below = self._caption(right, tr("Address"))
+        self._below.pack(anchor="w", pady=(px(16), 0))
         line = frame(right)
         line.pack(fill="x")
         line.grid_columnconfigure(0, weight=1)
@@ -55,11 +56,11 @@ class ShareOverlay(Overlay):
         self.address.grid(row=0, column=0, sticky="ew")
         copy = IconButton(line, "copy", self._copy_address, tooltip=tr("Copy address"))
         copy.grid(row=0, column=1, padx=(px(8), 0))
-        self._caption(right, tr("For those who care: the key of this machine")).pack(anchor="w", pady=(px(16), 0))
+        self._caption(right, tr("Is it the right host? Compare these words:")).pack(anchor="w", pady=(px(16), 0))
         self.words = label(right, "", theme.SECONDARY)
         self.words.configure(height=px(20))
         self.words.pack(anchor="w")
-        note = label(right, tr("Others see the same four words under Sync."), theme.SECONDARY, wrap=px(WIDTH))
+        note = label(right, tr("Others see the same four words under Details."), theme.SECONDARY, wrap=px(WIDTH))
         note.configure(height=px(20), text_color=theme.TEXT_SECONDARY)
         note.pack(anchor="w")
         state = api.program.state()
@@ -67,16 +68,16 @@ class ShareOverlay(Overlay):
             self.on_state(state)
 
     def on_state(self, state: SessionView) -> None:
-        shown = state.address, state.snapshot.code, state.host_words
+        shown = address, code, words = state.address, state.snapshot.code, state.host_words
         if shown == self._shown:
             return
+        if self._shown is not None and code != self._shown[1]:
+            self._fold_own()
         self._shown = shown
-        address, code, words = shown
         self.address.set(address)
         self.words.configure(text=words)
         self._picture = qr_image(invitation_text(address, code), px(QR_SIZE))
         self.picture.configure(image=self._picture)
-        self._fold_own()
         if code:
             large = len(code) <= MAX_LARGE
             self.code.configure(font=theme.font(CODE_SIZE if large else theme.SECTION, True))
@@ -85,11 +86,13 @@ class ShareOverlay(Overlay):
             self._open.pack_forget()
             self.new.set_text(tr("New code"))
             self.remove.pack(side="left", padx=(px(8), 0))
+            self._note.pack(anchor="w", pady=(px(8), 0), before=self._below)
         else:
             self._code_line.pack_forget()
             self._open.pack(anchor="w", before=self._buttons)
             self.new.set_text(tr("Use a code"))
             self.remove.pack_forget()
+            self._note.pack_forget()
 
     def _build_code(self, place: Any) -> None:
         self._caption(place, tr("Code")).pack(anchor="w")
@@ -104,33 +107,56 @@ class ShareOverlay(Overlay):
         buttons.pack(fill="x", pady=(px(8), 0))
         self.new = SecondaryButton(buttons, "", lambda: self._change(new_code()))
         self.new.pack(side="left")
-        self.own = TextButton(buttons, tr("Own word"), self._unfold_own)
+        self.own = TextButton(buttons, tr("Own word"), self._toggle_own)
         self.own.pack(side="left", padx=(px(8), 0))
-        self.remove = TextButton(buttons, tr("Remove"), lambda: self._change(""))
-        self.word = Field(place, "", placeholder=tr("Type a word or digits, then Enter"), on_submit=self._set_own)
-        self._note = label(place, "", theme.SECONDARY, theme.TEXT_SECONDARY, wrap=px(WIDTH))
-        self._note.configure(text=tr("Who is in stays in, also with another code."), height=px(20))
-        self._note.pack(anchor="w", pady=(px(8), 0))
+        self.remove = TextButton(buttons, tr("Remove"), self._remove)
+        self._own_line = frame(place)
+        self._own_line.grid_columnconfigure(0, weight=1)
+        self.word = Field(self._own_line, tr("A word or digits, 4 to 64 characters"), on_submit=self._set_own)
+        self.word.grid(row=0, column=0, sticky="ew")
+        self.word.entry.bind("<Key-Escape>", self._on_escape, add="+")
+        self.set_own = SecondaryButton(self._own_line, tr("Set"), self._set_own)
+        self.set_own.grid(row=0, column=1, sticky="n", padx=(px(8), 0), pady=(self.word.entry_y(), 0))
+        self._note = label(place, tr("Guests stay when you change the code."), theme.SECONDARY, wrap=px(WIDTH))
+        self._note.configure(height=px(20), text_color=theme.TEXT_SECONDARY)
 
     def _caption(self, place: Any, text: str) -> Any:
         caption = label(place, text, theme.SECONDARY, theme.TEXT_SECONDARY)
         caption.configure(height=px(20))
         return caption
 
-    def _unfold_own(self) -> None:
-        self.word.pack(fill="x", pady=(px(8), 0), before=self._note)
-        self.update_idletasks()  # Tk gives the keyboard only to what is visible
-        self.word.focus()
+    def _toggle_own(self) -> None:
+        if self._own_line.winfo_manager():
+            self._fold_own()
+        else:
+            self._own_line.pack(fill="x", pady=(px(8), 0), after=self._buttons)
+            self.update_idletasks()  # Tk gives the keyboard only to what is visible
+            self.word.focus()
 
     def _fold_own(self) -> None:
-        self.word.set("")
-        self.word.pack_forget()
+        if self._own_line.winfo_manager():
+            self.word.set("")
+            self._own_line.pack_forget()
+            self.own.focus_set()
+
+    def _on_escape(self, _event: object) -> str:
+        self._fold_own()
+        return "break"  # it would close the panel
 
     def _set_own(self) -> None:
-        if normal_code(self.word.get()):
+        code = normal_code(self.word.get())
+        if code and self._shown is not None and code == self._shown[1]:
+            self._fold_own()
+        elif code:
             self._change(self.word.get())
         else:
             self.word.set_error(tr(CODE_RULE))
+
+    def _remove(self) -> None:
+        if self._shown is not None:
+            code = self._shown[1]
+            self._change("")
+            self._api.show_toast(tr("Everybody may join now."), action=(tr("Undo"), lambda: self._change(code)))
 
     def _change(self, code: str) -> None:
         self._api.program.command(c.ChangeCode(code))
@@ -150,6 +176,4 @@ class ShareOverlay(Overlay):
 
     def _copy_invitation(self) -> None:
         if self._shown is not None:
-            self._copy(
-                invitation_text(*self._shown[:2]), tr("Invitation copied: others paste it into the address field.")
-            )
+            copy_invitation(self, self._api, *self._shown[:2])

@@ -56,6 +56,6 @@ def _row(one: Found, names: Mapping[tuple[str, str], int]) -> FoundRow:
         subtitle,
         one.peers >= one.max_peers,
         one.session_id,
-        needs_code=one.needs_code,
+        asks=one.needs_code and not one.code_known,
         problem=one.problem,
     )

@@ -64,6 +64,7 @@ def host_view(state: SessionView, queue_rows: QueueRows | None = None) -> HostVi
         subtitle=_connected_text(len(s.peers)) if s.peers else tr("Nobody has joined yet"),
         address=state.address,
         code=shown_code(s.code),
+        removed=tuple({name.casefold(): name for name in s.removed}.values()),
         peers=_peer_rows(state),
         now=now,
         queue=rows.rows,

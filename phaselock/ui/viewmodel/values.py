@@ -161,6 +161,8 @@ class HostView:
     address: str
     code: str
     """As people read it; empty: everybody may join."""
+    removed: tuple[str, ...]
+    """The names of the peers that may not come back, each once."""
     peers: tuple[PeerRow, ...]
     now: NowPlaying
     queue: tuple[QueueRow, ...]
@@ -201,7 +203,7 @@ class FoundRow:
     session_id: str
     gone: bool = False
     """It is no longer announced, and keeps its place only while the pointer is over the list."""
-    needs_code: bool = False
+    asks: bool = False
     """The user has to type the code of the jam to join it."""
     problem: str = ""
     """A sentence: why it cannot be joined by a click."""

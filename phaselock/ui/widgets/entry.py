@@ -14,9 +14,9 @@ _AFTER = "FieldAfterEntry"
 
 
 class Field(tk.Frame):
-    """A label, an entry and, if set, an error text below, which goes away when the text changes. Return calls
-    `on_submit`, a change by the user `on_change`. Undo and redo go back and forth through the changes. `roomy`: the
-    place of the error is kept, so that nothing below moves."""
+    """A label, an entry and, if set, an error text below, which goes away when the text changes; `hint` has its place
+    while there is none. Return calls `on_submit`, a change by the user `on_change`. Undo and redo go back and forth
+    through the changes. `roomy`: the place of the error is kept, so that nothing below moves."""
 
     def __init__(
         self,
@@ -29,6 +29,7 @@ class Field(tk.Frame):
         *,
         numeric: bool = False,
         roomy: bool = False,
+        hint: str = "",
         width: int = 320,
     ) -> None:
         ground = theme.behind(master)
@@ -46,7 +47,7 @@ class Field(tk.Frame):
             )
             words.grid(row=0, column=0, sticky="w", pady=(0, theme.px(4)))
             words.bind("<Button-1>", lambda _event: self.focus())
-        self._error = ""
+        self._error, self._hint = "", hint
         self.entry = ctk.CTkEntry(
             self,
             width=theme.px(width),
@@ -87,8 +88,9 @@ class Field(tk.Frame):
         inner.bind("<<Redo>>", lambda _event: self._step(self._undone, self._past))
         self._says = tk.Label(
             self,
+            text=hint,
             background=ground,
-            foreground=theme.ERROR_TEXT,
+            foreground=theme.TEXT_SECONDARY,
             font=theme.canvas_font(theme.SECONDARY),
             anchor="w",
             justify="left",
@@ -97,8 +99,8 @@ class Field(tk.Frame):
             pady=0,
         )
         self._says.grid(row=2, column=0, sticky="ew", pady=(theme.px(4), 0))
-        self._roomy = roomy
-        if not roomy:
+        self._roomy = roomy or bool(hint)
+        if not self._roomy:
             self._says.grid_remove()
         self.bind("<Configure>", lambda event: self._says.configure(wraplength=max(event.width, 1)))
         self._focused = False
@@ -127,7 +129,7 @@ class Field(tk.Frame):
         if text == self._error:
             return
         self._error = text
-        self._says.configure(text=text)
+        self._says.configure(text=text or self._hint, foreground=theme.ERROR_TEXT if text else theme.TEXT_SECONDARY)
         if text:
             self._says.grid()
         elif not self._roomy:

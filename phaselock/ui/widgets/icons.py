@@ -23,6 +23,7 @@ from phaselock.ui.widgets.raster import (
 
 FIELD = 24
 _LINE = 1.9
+_PIPS = ((8, 8), (16, 8), (12, 12), (8, 16), (16, 16))
 
 
 def _speaker() -> list[Points]:
@@ -108,6 +109,7 @@ SHAPES: dict[str, list[Points]] = {
         *(hole(disc(x, 14.6, 2.5)) for x in (6.6, 17.4)),
     ],
     "qr": _qr(),
+    "dice": [rounded(3.4, 3.4, 20.6, 20.6, 3), *(hole(disc(x, y, 1.8)) for x, y in _PIPS)],
     "settings": _gear(),
     "down": stroke([(4, 8), (12, 16), (20, 8)], 2.6),
     "back": stroke([(15, 5), (8, 12), (15, 19)], 2.2),

@@ -88,7 +88,7 @@ def test_a_code_of_a_wrong_length_is_explained(window: Any) -> None:
     form.who.choose(1)
     form.code.set("a b c")
     press(window, "<Key-Return>")
-    assert reads(window, "4 to 64 characters, please.") and not window.program.of("host")
+    assert reads(window, "A code has 4 to 64 characters") and not window.program.of("host")
     assert window.focus_get() is form.code.entry._entry
     form.code.set("a b c d")
     form.submit()
@@ -149,6 +149,15 @@ def test_a_jam_with_a_code_asks_for_it(window: Any) -> None:
     assert window.screen.address.get() == "music.local"
     show(window, guest())
     assert screen(window) == "PeerScreen" and window._question is None
+
+
+def test_a_jam_that_was_joined_before_asks_only_if_the_code_is_another_now(window: Any) -> None:
+    go(window, "browse")
+    deliver(window, FoundSessions((dataclasses.replace(PRIVATE, code_known=True),)))
+    window.screen._open("a")
+    assert window.program.of("join") == [("192.168.1.42", "Ana", None)] and window._question is None
+    deliver(window, closed(Code.CODE_WRONG, "The code is wrong."))
+    assert reads(window._question, "The code is wrong.")
 
 
 def test_a_jam_that_was_not_announced_with_a_code_asks_when_it_answers(window: Any) -> None:
@@ -245,6 +254,20 @@ def test_a_lost_host_that_wants_another_code_asks_for_it(window: Any) -> None:
     assert window._question is None and reads(window, "Cannot reach it.")
 
 
+def test_a_removed_machine_is_not_offered_to_rejoin(window: Any) -> None:
+    show(window, guest())
+    window.program.now = None
+    deliver(window, Closed("The host has removed you from the jam.", failed=True))
+    click(window.screen.banner.button)
+    deliver(window, closed(Code.BARRED, "Ask the host to let you in again."))
+    banner = window.screen.banner
+    assert banner.button is None and reads(banner, "Ask the host to let you in again.")
+    assert not reads(window, "The host has removed you from the jam.") and not reads(window, "Rejoin")
+    window.look.change_text_size(1)
+    window.update()
+    assert reads(window.screen, "Ask the host to let you in again.") and not reads(window, "Rejoin")
+
+
 # -- to show and change one --------------------------------------------------------------------------------------------
 
 
@@ -285,9 +308,39 @@ def test_a_long_word_does_not_push_others_out_of_the_header(window: Any) -> None
     )
 
 
+def test_the_header_has_the_whole_code_as_a_tooltip_if_it_is_cut(window: Any) -> None:
+    shown = show(window, coded("x" * 64))
+    assert shown.code._tooltip() == "x" * 64
+    show(window, coded())
+    assert shown.code._tooltip() == ""
+
+
 def test_nobody_here_yet_is_told_of_the_code(window: Any) -> None:
     shown = show(window, host(code="482913"))
     assert reads(shown.peers, "They are asked for the code 482\N{NO-BREAK SPACE}913.")
+    click(button(shown.peers, "Copy invitation"))
+    assert window.clipboard_get() == INVITATION and toasts(window)[-1].startswith("Invitation copied")
+    show(window, host())
+    click(button(shown.peers, "Copy address"))
+    assert window.clipboard_get() == "192.168.1.42"
+
+
+def test_a_removed_machine_is_let_in_again_below_the_peers(window: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = show(window, coded())
+    assert not reads(shown, "Removed:")
+    show(window, coded(removed=("Zed",)))
+    assert reads(shown, "Removed: Zed")
+    click(shown.let_in)
+    assert commands(window) == [c.AllowPeer("Zed")]
+    menus: list[Any] = []
+    monkeypatch.setattr("phaselock.ui.screens.host.popup", lambda _widget, items, *_place: menus.append(items))
+    show(window, coded(removed=("Zed", "Kim", "zed")))
+    click(shown.let_in)
+    assert len(commands(window)) == 1
+    menus[0][1][1]()
+    assert [name for name, _ in menus[0]] == ["zed", "Kim"] and commands(window)[1:] == [c.AllowPeer("Kim")]
+    show(window, coded())
+    assert not reads(shown, "Removed:") and not shown.let_in.winfo_viewable()
 
 
 def test_the_code_is_changed_and_removed(window: Any) -> None:
@@ -299,6 +352,7 @@ def test_the_code_is_changed_and_removed(window: Any) -> None:
     click(button(window.overlay, "Remove"))
     assert commands(window)[1:] == [c.ChangeCode("")]
     show(window, coded(""))
+    assert toasts(window)[-1] == "Everybody may join now." and not reads(window.overlay, "Guests stay")
     click(button(window.overlay, "Use a code"))
     assert len(commands(window)[2].code) == 6
     click(button(window.overlay, "Own word"))
@@ -310,6 +364,46 @@ def test_the_code_is_changed_and_removed(window: Any) -> None:
     assert commands(window)[3:] == [c.ChangeCode("Grüner Tee")]
     show(window, coded("grünertee"))
     assert reads(window.overlay, "grünertee") and not window.overlay.word.winfo_viewable()
+
+
+def test_the_removal_of_the_code_is_undone(window: Any) -> None:
+    show(window, coded())
+    go(window, "share")
+    assert reads(window.overlay, "Guests stay when you change the code.")
+    click(button(window.overlay, "Remove"))
+    show(window, coded(""))
+    click(button(window, "Undo"))
+    assert commands(window) == [c.ChangeCode(""), c.ChangeCode("482913")]
+
+
+def test_the_word_of_ones_own_is_given_up(window: Any) -> None:
+    show(window, coded("teatime"))
+    go(window, "share")
+    panel = window.overlay
+    own = button(panel, "Own word")
+    click(own)
+    assert window.focus_get() is panel.word.entry._entry and reads(panel, "A word or digits")
+    press(window, "<Key-Escape>")
+    assert window.overlay is panel and not panel.word.winfo_viewable() and window.focus_get() is own
+    click(own)
+    click(own)
+    assert not panel.word.winfo_viewable()
+    click(own)
+    panel.word.set("Tea Time")
+    press(window, "<Key-Return>")
+    assert not panel.word.winfo_viewable() and not commands(window)
+
+
+def test_what_is_typed_survives_another_address(window: Any) -> None:
+    show(window, coded())
+    go(window, "share")
+    panel = window.overlay
+    click(button(panel, "Own word"))
+    panel.word.set("Grüner Tee")
+    show(window, dataclasses.replace(coded(), address="10.0.0.7"))
+    assert reads(panel, "10.0.0.7") and panel.word.winfo_viewable() and panel.word.get() == "Grüner Tee"
+    click(panel.set_own)
+    assert commands(window) == [c.ChangeCode("Grüner Tee")]
 
 
 def test_address_code_and_invitation_are_copied(window: Any) -> None:

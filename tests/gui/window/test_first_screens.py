@@ -258,14 +258,14 @@ def test_a_lost_host_can_be_joined_again(window: Any) -> None:
     assert {*places, window.screen.create.winfo_rooty()} == {places[0]}
 
 
-@pytest.mark.parametrize("address", ["music.local", "192.168.1.42:18000", "[fe80::1]:18000", " ::1 "])
+@pytest.mark.parametrize("address", ["music.local", "192.168.1.42:18000", "[fe80::1]:18000", " ::1\n"])
 def test_an_address_is_joined(window: Any, address: str) -> None:
     go(window, "browse")
     window.screen.address.set(address)
     window.screen.address.focus()
     window.update()
     press(window, "<Key-Return>")
-    assert window.program.of("join") == [(address, "Ana", None)]
+    assert window.program.of("join") == [(address.strip(), "Ana", None)]
 
 
 @pytest.mark.parametrize(
