@@ -105,11 +105,11 @@ class InputLine:
 
     def _run(self) -> None:
         try:
-            with bug_net("the line of input"):
+            with bug_net("the line of input", OSError):
                 self._app.run(
                     pre_run=self._running.set, set_exception_handler=False, handle_sigint=False, in_thread=False
                 )
-        except (InternalError, EOFError):
+        except (InternalError, EOFError, OSError):  # OSError: the terminal is gone
             pass
         finally:
             self._running.set()

@@ -125,3 +125,18 @@ def test_a_dumb_terminal_reads_line_by_line(tmp_path: pathlib.Path) -> None:
     typist.process.send_signal(signal.SIGTERM)
     assert typist.end() == 0
     typist.close()
+
+
+@pytest.mark.slow
+def test_a_terminal_that_goes_away_is_no_bug(tmp_path: pathlib.Path) -> None:
+    typist = Typist(tmp_path)
+    try:
+        typist.wait_for("stopped  0 peers")
+        os.close(typist.terminal)
+        typist.terminal = os.open(os.devnull, os.O_RDONLY)
+        typist.process.send_signal(signal.SIGTERM)
+        typist.process.wait(TIMEOUT_S)
+        (log,) = tmp_path.rglob("phaselock.log")
+        assert "phaselock.bugs" not in log.read_text("utf-8")
+    finally:
+        typist.close()
