@@ -290,7 +290,7 @@ class Browser:
                     await self._zeroconf.async_update_interfaces(interfaces)
                     used = interfaces
                     self._listen()
-                    self._query()
+                    self._query(at_once=True)
             except Exception as error:  # the next round tries again
                 log.warning("searching again: %s", error or type(error).__name__)
 
@@ -312,26 +312,30 @@ class Browser:
         now_s = asyncio.get_running_loop().time()
         is_own = source.is_loopback or source in self._own
         if self._table.take(source, packet.answers(), now_s, is_own=is_own) and now_s >= self._asked_at_s + ASK_AGAIN_S:
-            self._query()
+            self._query(at_once=True)
         self._event.set()
 
     async def _query_all(self) -> None:
         """Query all hosts: often in the beginning, then in intervals."""
-        for interval_s in itertools.chain(FIRST_QUERIES_S, itertools.repeat(QUERY_EVERY_S)):
+        for number, interval_s in enumerate(itertools.chain(FIRST_QUERIES_S, itertools.repeat(QUERY_EVERY_S))):
             try:
                 with bug_net("searching for sessions", OSError):
-                    self._query()
+                    self._query(at_once=number == 0)
             except (OSError, InternalError) as error:
                 log.warning("searching: %s", error)
             await asyncio.sleep(interval_s)
 
-    def _query(self) -> None:
+    def _query(self, *, at_once: bool) -> None:
+        """Query all hosts. `at_once`: let them answer this machine alone (RFC 6762, section 5.4): a host does not repeat
+        within a second what it has told to all."""
         from zeroconf import DNSOutgoing, DNSQuestion  # type: ignore[attr-defined]  # missing in its __all__
 
         assert self._zeroconf
         self._asked_at_s = asyncio.get_running_loop().time()
         query = DNSOutgoing(_QUERY)
-        query.add_question(DNSQuestion(SERVICE_TYPE, PTR, _CLASS_IN))
+        question = DNSQuestion(SERVICE_TYPE, PTR, _CLASS_IN)
+        question.unicast = at_once
+        query.add_question(question)
         self._zeroconf.zeroconf.async_send(query)
 
     async def _poll_table(self) -> None:
