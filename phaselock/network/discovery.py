@@ -326,8 +326,8 @@ class Browser:
             await asyncio.sleep(interval_s)
 
     def _query(self, *, at_once: bool) -> None:
-        """Query all hosts. `at_once`: let them answer this machine alone (RFC 6762, section 5.4): a host does not repeat
-        within a second what it has told to all."""
+        """Query all hosts. `at_once`: they answer this machine alone (RFC 6762, section 5.4), because a host does not
+        repeat within a second what it has told to all."""
         from zeroconf import DNSOutgoing, DNSQuestion  # type: ignore[attr-defined]  # missing in its __all__
 
         assert self._zeroconf
