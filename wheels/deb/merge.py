@@ -4,7 +4,7 @@ usage: python wheels/deb/merge.py FOLDER WHEEL...
 
 An extension module has the version of Python in its name, and the other files of a project are the same in all of its
 wheels. Exceptions: *.dist-info, and extensions for the stable ABI. Of these, the one for the oldest Python is kept,
-because every newer Python can load it.
+because every newer Python can load it. The manuals of a project, which no import needs, are left out.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ def merge(folder: pathlib.Path, wheels: Iterable[pathlib.Path]) -> None:
             for name in archive.namelist():
                 top = name.partition("/")[0]
                 path, data = folder / name, archive.read(name)
+                if name.startswith(f"{top}/data/share/man/") and top.endswith(".data"):
+                    continue
                 if top.endswith(".data"):
                     sys.exit(f"{wheel.name}: {name} does not belong into this folder.")
                 if name.endswith("/") or (path.exists() and (top.endswith(".dist-info") or ".abi3." in path.name)):
