@@ -103,6 +103,7 @@ def test_wheels_for_two_versions_of_python_share_a_folder(tmp_path: pathlib.Path
             f"box/lid.cpython-3{minor}.so": f"for 3.{minor}",
             "box/base.abi3.so": f"for 3.{minor} and newer",
             "box-1.dist-info/WHEEL": f"for 3.{minor}",
+            "box-1.data/data/share/man/man1/box.1": "a manual",
         }
         for minor in (11, 12)
     }
