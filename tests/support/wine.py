@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+_NO_CEXP = "the C library of wine 8 has no cexp, which numpy calls: Python ends"
 EXPECTED_FAILURES = {
     "tests/storage/test_collect.py::test_folders_deeper_than_the_recursion_limit_are_collected": (
         "wine takes minutes for a path of 1,100 folders"
@@ -14,6 +15,7 @@ EXPECTED_FAILURES = {
     "tests/test_cli.py::test_every_text_of_argparse_that_our_commands_show_is_in_the_catalogue": (
         "the embeddable Python has no sources"
     ),
+    "tests/bench/test_abuse.py::test_windows_belong_to_the_part_in_which_they_were_played": _NO_CEXP,
     **dict.fromkeys(
         (
             "tests/bench/test_clock_bench.py::test_an_interrupt_leaves_no_process_behind",
@@ -33,7 +35,6 @@ EXPECTED_FAILURES = {
 }
 """Tests that fail under wine only, as file::function, and why. They are not started: some of them do not end."""
 
-_NO_CEXP = "the C library of wine 8 has no cexp, which numpy calls: Python ends"
 UNREADABLE = {
     "tests/bench/test_delay.py": _NO_CEXP,
     "tests/bench/test_measure.py": _NO_CEXP,
