@@ -34,8 +34,7 @@ def limit() -> None:
 
 
 def give_back() -> None:
-    """Return free memory to the system, also that of objects which refer to each other. It takes some 10 ms."""
-    gc.collect()
+    """Return free memory to the system."""
     library = _library()
     if library is not None:
         library.malloc_trim(0)
@@ -57,7 +56,14 @@ class QueueMemory:
         self._most_rows = max(self._most_rows, rows)
         if self._most_rows - rows >= SHRUNK_ROWS:
             self._most_rows = rows
-            self._later(PAUSE_S, give_back)
+            self._later(PAUSE_S, _collect_and_give_back)
+
+
+def _collect_and_give_back() -> None:
+    """It takes some 10 ms."""
+    if gc.isenabled():  # a window collects by itself, on its own thread: see ui/pump.py
+        gc.collect()
+    give_back()
 
 
 @functools.cache

@@ -77,8 +77,8 @@ class HostIdentity:
         context.num_tickets = 0  # each connection makes its own handshake
         text = path.read_text("ascii")
         context.load_cert_chain(path, password=lambda: "")  # no question in the terminal
-        if path.read_text("ascii") != text:
-            raise ValueError("the file was replaced meanwhile")
+        if path.read_text("ascii") != text:  # another process has replaced it meanwhile
+            return cls.load(path)
         certificate = text[text.index(ssl.PEM_HEADER) :]
         return cls(hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate)).digest(), context)
 

@@ -55,7 +55,7 @@ differ.
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 from uuid import UUID
 
 from phaselock.model.bounds import FileName, PersonName, Size, Title, Within
@@ -88,6 +88,7 @@ Frames: TypeAlias = Annotated[int, Within(0, 2**40)]
 RateHz: TypeAlias = Annotated[int, Within(8000, 192000)]
 FileBytes: TypeAlias = Annotated[int, Within(1, MAX_FILE_BYTES)]
 Percent: TypeAlias = Annotated[int, Within(0, 100)]
+RefusalKind: TypeAlias = Literal["other", "code", "removed"]
 Offset: TypeAlias = Annotated[int, Within(0, MAX_FILE_BYTES)]
 Sha256: TypeAlias = Annotated[bytes, Size(32, 32)]
 Token: TypeAlias = Annotated[bytes, Size(16, 16)]
@@ -160,11 +161,11 @@ class JoinAccepted:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class JoinRejected:
-    """Host to peer; the host closes the connection afterwards. Extension: `wrong_code`, the peer does not know the code
-    of the session."""
+    """Host to peer; the host closes the connection afterwards. Extension: `kind`, what the peer's program can do about
+    it. "code": ask its user for the code again; "removed": nothing, until the host lets the machine in again."""
 
     reason: Sentence
-    wrong_code: bool = False
+    kind: RefusalKind = "other"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -19,6 +19,6 @@ def membership_proof(token: bytes, purpose: bytes, host_key: bytes) -> bytes:
     return hmac.digest(token, _CONTEXT + purpose + b"\0" + host_key, "sha256")
 
 
-def is_membership_proof(proof: bytes, token: bytes, purpose: bytes, host_key: bytes) -> bool:
+def is_membership_proof(proof: bytes | None, token: bytes, purpose: bytes, host_key: bytes) -> bool:
     """Whether this is the proof. The time that this takes does not depend on the bytes."""
-    return hmac.compare_digest(proof, membership_proof(token, purpose, host_key))
+    return hmac.compare_digest(proof or b"", membership_proof(token, purpose, host_key))

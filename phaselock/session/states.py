@@ -39,8 +39,6 @@ HANDSHAKE_NS = 5_000_000_000
 ASLEEP_NS = 3_000_000_000
 """If a session was not called for this time, its computer was suspended: heartbeats call it every 2 s. It then restarts
 its timeouts, because it could not receive messages."""
-BARRED = text.N_("The host has removed this machine from the jam.")
-"""The reason for which a host rejects a machine that its user has removed."""
 UNKNOWN_UNCERTAINTY_NS = 3_600_000_000_000
 """One hour: the value in a `PeerStatus` for an unknown uncertainty. Larger values are sent as this one."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import json
 import os
 import pathlib
@@ -101,8 +102,14 @@ def test_memory_is_given_back_once_when_a_long_queue_has_become_short(monkeypatc
             watch.tell(QueueChanged(None, revision, (row,) * rows))
         return len(given)
 
+    collected: list[int] = []
+    monkeypatch.setattr(gc, "collect", lambda: collected.append(1))
     assert told(0, 300, 0, 499, 0) == 0
-    assert told(2000, 1500, 1499, 0, 10) == 2
+    monkeypatch.setattr(gc, "isenabled", lambda: False)  # a window: objects of Tk must not be freed on another thread
+    assert (told(2000, 0), collected) == (1, [])
+    given.clear()
+    monkeypatch.setattr(gc, "isenabled", lambda: True)
+    assert (told(2000, 1500, 1499, 0, 10), collected) == (2, [1, 1])
 
 
 def anonymous_kb() -> int:

@@ -146,7 +146,7 @@ async def test_guesses_are_limited(network: NetworkFixture, stack: contextlib.As
         async with network.raw_client() as client:
             assert isinstance(await client.read(), SessionInfo)
             answers.append(await guess(client, f"{number:06}"))
-    assert all(isinstance(answer, JoinRejected) and answer.wrong_code for answer in answers)
+    assert all(isinstance(answer, JoinRejected) and answer.kind == "code" for answer in answers)
     reasons = [answer.reason for answer in answers if isinstance(answer, JoinRejected)]
     assert reasons[:3] == ["The code is wrong."] * 3
     assert all("half a minute" in reason for reason in reasons[3:])

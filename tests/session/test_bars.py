@@ -110,7 +110,7 @@ def test_a_removed_machine_is_told_what_to_do() -> None:
     peer = PeerSession(display_name="Eve")
     peer.connected(HOST_KEY, now_ns=0)
     peer.received(m.SessionInfo(m.PROTOCOL_VERSION, bytes(16), "s", "h", (), 5), now_ns=1)
-    ended = peer.received(m.JoinRejected(BARRED), now_ns=2)[-1]
+    ended = peer.received(m.JoinRejected(BARRED, "removed"), now_ns=2)[-1]
     assert ended == Over(f"{BARRED} Ask the host to let you in again.", failed=True)
     assert isinstance(ended, Ended) and ended.reason.code is Code.BARRED
 

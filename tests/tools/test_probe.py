@@ -400,7 +400,7 @@ async def pairing_host(host: Host, code: str) -> None:
                 m.JoinAccepted(7, m.SessionState((), 0), bytes(16), host.clock_port, "trace", bytes(16))
             )
         else:
-            host.connection.send(m.JoinRejected("The code is wrong.", wrong_code=True))
+            host.connection.send(m.JoinRejected("The code is wrong.", "code"))
 
 
 @pytest.mark.parametrize(

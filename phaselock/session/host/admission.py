@@ -1,4 +1,4 @@
-"""Decides whether a machine may join the session: versions, free places, display names and lost members.
+"""Decides whether a machine may join the session: code, removed machines, versions, free places, display names.
 
 A lost member, which has not sent LeaveSession, may return if it proves its token: it keeps its number and its name. If
 it was lost by a timeout, its place is reserved for HOLD_NS.
@@ -8,18 +8,25 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 from phaselock.language.message import N_
 from phaselock.model.names import distinct, person_name, skeleton
+from phaselock.model.notices import Code, Notice
 from phaselock.protocol import messages as m
 from phaselock.protocol.proof import JOIN, is_membership_proof
+from phaselock.session.host.bars import Bars
+from phaselock.session.host.budgets import Budget, Budgets
+from phaselock.session.host.door import Door
 from phaselock.session.host.members import Member, Members
+from phaselock.session.outbox import Outbox
 from phaselock.session.sentences import notice_text
 from phaselock.session.states import other_version
 
 MAX_DEPARTED = 32
 """Largest number of lost members that are remembered; the oldest ones are forgotten."""
+REMOVED = N_("The host has removed this machine from the jam.")
+TOO_MANY_JOINS = N_("This machine has joined too often. Please try again in a minute.")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -31,8 +38,18 @@ class Admitted:
     name: str
     asked_name: str
     """The name that it asked for."""
+    budget: Budget
+    """Of the group of its address."""
     again: bool
     """It is a lost member that returns."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Refused:
+    """A machine that may not join, and what it is told. Without a reason it is told nothing, and tries again."""
+
+    reason: str = ""
+    kind: m.RefusalKind = "other"
 
 
 class Admission:
@@ -41,6 +58,8 @@ class Admission:
     def __init__(
         self,
         members: Members,
+        door: Door,
+        outbox: Outbox,
         *,
         host_name: str,
         max_peers: int,
@@ -48,13 +67,37 @@ class Admission:
         host_key: bytes,
     ) -> None:
         self._members = members
+        self._door = door
+        self._outbox = outbox
         self._host_key = host_key
         self._host_name = host_name
         self._max_peers = max_peers
         self._token_factory = token_factory
+        self._budgets = Budgets()
+        self._bars = Bars()
         self._departed: collections.OrderedDict[int, Member] = collections.OrderedDict()
         """Members that were lost without LeaveSession, by number, oldest first. They may reconnect."""
         self._last_peer_id = 0
+
+    @property
+    def removed_names(self) -> tuple[str, ...]:
+        """The names of the machines that were removed."""
+        return self._bars.names
+
+    def remove(self, member: Member) -> None:
+        """The user has removed this member: keep it out."""
+        self._bars.add(member)
+
+    def allow(self, name: str) -> bool:
+        """Let the removed machines with this name join again. False if there is none."""
+        return self._bars.lift(name)
+
+    def change_code(self, code: str) -> None:
+        """The session has another code, or none. A removed machine may have had several memberships: none of its
+        address returns by its token any more."""
+        self._door.change(code)
+        for peer_id in [peer_id for peer_id, member in self._departed.items() if member.ip in self._bars.ips]:
+            del self._departed[peer_id]
 
     def lost(self, member: Member) -> None:
         """This member is lost, and may return."""
@@ -63,36 +106,68 @@ class Admission:
         while len(self._departed) > MAX_DEPARTED:
             self._departed.popitem(last=False)
 
-    def forget_lost(self, ips: Collection[str]) -> None:
-        """No lost member returns by its token from these addresses any more: a removed machine may have had several
-        memberships."""
-        for peer_id in [peer_id for peer_id, member in self._departed.items() if member.ip in ips]:
-            del self._departed[peer_id]
+    def member(self, peer_id: int | None, proof: bytes | None, purpose: bytes) -> Member | None:
+        """The member that proves its membership for this purpose, or None."""
+        member = self._members.numbered(peer_id) if peer_id is not None else None
+        return self._prover(member, proof, purpose)
 
-    def decide(self, request: m.JoinRequest, *, now_ns: int) -> Admitted | str:
-        """What this machine gets, or the reason why it may not join. Its old connection must be closed before."""
-        name = person_name(request.display_name)
-        before = self.returning(request)
+    def needs_code(self, conn: int, request: m.JoinRequest) -> bool:
+        """This machine must prove the code first: it has not, and it proves no membership. Another version is refused
+        without it."""
+        return (
+            not self._door.is_open_for(conn)
+            and request.protocol_version == m.PROTOCOL_VERSION
+            and self.member(request.peer_id, request.proof, JOIN) is None
+            and self._returning(request) is None
+        )
+
+    def decide(self, request: m.JoinRequest, ip: str, *, now_ns: int) -> Admitted | Refused:
+        """Whether the machine at this address may join. It has proved what `needs_code` asks for, and its old
+        connection is closed."""
+        name, before = person_name(request.display_name), self._returning(request)
+        budget = self._budgets.of(ip, now_ns=now_ns)
+        if before is None and self._is_barred(request, name, ip, budget, now_ns):
+            return Refused(REMOVED, "removed")
+        if not budget.joins.fits(now_ns):
+            return Refused("" if before is not None else TOO_MANY_JOINS)
         if request.protocol_version != m.PROTOCOL_VERSION:
-            return notice_text(other_version(m.PROTOCOL_VERSION, request.protocol_version))
+            return Refused(notice_text(other_version(m.PROTOCOL_VERSION, request.protocol_version)))
         if not name:
-            return N_("Please choose a display name.")
+            return Refused(N_("Please choose a display name."))
         held = [] if before is not None else self._held(name, now_ns)
         if len(self._members) + len(held) >= self._max_peers:
-            return N_("Session is full.")
+            return Refused(N_("Session is full."))
+        budget.joins.take(now_ns)
         taken = [self._host_name, *(member.name for member in [*self._members, *held])]
         if before is not None:
             del self._departed[before.peer_id]
-            return Admitted(before.peer_id, before.token, distinct(before.name, taken), before.asked_name, again=True)
+            name = distinct(before.name, taken)
+            return Admitted(before.peer_id, before.token, name, before.asked_name, budget, again=True)
         self._last_peer_id += 1
-        return Admitted(self._last_peer_id, self._token_factory(), distinct(name, taken), name, again=False)
+        return Admitted(self._last_peer_id, self._token_factory(), distinct(name, taken), name, budget, again=False)
 
-    def returning(self, request: m.JoinRequest) -> Member | None:
+    def _prover(self, member: Member | None, proof: bytes | None, purpose: bytes) -> Member | None:
+        """This member if the proof is its own, or None."""
+        if member is None or not is_membership_proof(proof, member.token, purpose, self._host_key):
+            return None
+        return member
+
+    def _returning(self, request: m.JoinRequest) -> Member | None:
         """The lost member that proves its membership."""
         before = self._departed.get(request.peer_id) if request.peer_id is not None else None
-        if before is None or not is_membership_proof(request.proof or b"", before.token, JOIN, self._host_key):
-            return None
-        return before
+        return self._prover(before, request.proof, JOIN)
+
+    def _is_barred(self, request: m.JoinRequest, name: str, ip: str, budget: Budget, now_ns: int) -> bool:
+        """Whether this machine was removed. The first time that one comes back, tell the user."""
+
+        def proves(token: bytes) -> bool:
+            return is_membership_proof(request.proof, token, JOIN, self._host_key)
+
+        bar = self._bars.against(name, proves, ip, {member.ip for member in self._members})
+        if bar is not None and not bar.told and budget.reports.take(now_ns):
+            bar.told = True
+            self._outbox.warn(Notice(Code.PEER_BARRED, peer=name, choices=(bar.name,)), now_ns)
+        return bar is not None
 
     def _held(self, name: str, now_ns: int) -> list[Member]:
         """Members lost by a timeout, whose places are reserved: they play on and may reconnect.

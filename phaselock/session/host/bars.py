@@ -3,7 +3,7 @@
 A machine has no identity that it cannot change. A removed machine is known by any of these:
 
 - its token, at any address;
-- its name, as people read it (see `skeleton`), within the group of its address;
+- its name or the name that it asked for, as people read them (see `skeleton`), within the group of its address;
 - its address, under any name. This does not count for addresses of this computer, nor while another member is in the
   session from that address, nor for a lost member that returns with its token: behind a NAT, several machines share an
   address, and the others were not removed.

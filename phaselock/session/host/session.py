@@ -25,13 +25,11 @@ from phaselock.model.transitions import PLAIN, Transitions
 from phaselock.model.types import AudioStatus, Track
 from phaselock.protocol import messages as m
 from phaselock.protocol.messages import Message
-from phaselock.protocol.proof import FETCH, JOIN, UPLOAD, is_membership_proof
+from phaselock.protocol.proof import FETCH, JOIN, UPLOAD
 from phaselock.session import commands as c
 from phaselock.session import events as e
 from phaselock.session.effects import AllowClock, AskCode, Close, Effect, Ended, Follow, ForbidClock, Send
-from phaselock.session.host.admission import Admission, Admitted
-from phaselock.session.host.bars import Bars
-from phaselock.session.host.budgets import Budget, Budgets
+from phaselock.session.host.admission import Admission, Admitted, Refused
 from phaselock.session.host.calibration import HostCalibration
 from phaselock.session.host.check import HostCheck
 from phaselock.session.host.distribution import Distribution
@@ -50,7 +48,6 @@ from phaselock.session.playback import Playback
 from phaselock.session.sentences import notice_text
 from phaselock.session.states import (
     ASLEEP_NS,
-    BARRED,
     DEAD_NS,
     HANDSHAKE_NS,
     HEARTBEAT_NS,
@@ -58,7 +55,6 @@ from phaselock.session.states import (
     HOST_ACCEPTS,
 )
 
-TOO_MANY_JOINS = N_("This machine has joined too often. Please try again in a minute.")
 BROKE_PROTOCOL = N_("The host has closed the connection, because this machine broke the protocol.")
 NOTHING_REPORTED = N_("The host has closed the connection, because this machine told nothing about its output.")
 
@@ -101,10 +97,10 @@ class HostSession:
         self._outbox = Outbox()
         self._door = Door(code, self._outbox)
         self._members = Members()
-        self._budgets = Budgets()
-        self._bars = Bars()
         self._admission = Admission(
             self._members,
+            self._door,
+            self._outbox,
             host_name=self._host_name,
             max_peers=max_peers,
             token_factory=token_factory,
@@ -167,11 +163,11 @@ class HostSession:
             if not isinstance(message, m.JoinRequest):
                 self._unauthenticated.pop(conn)
                 self._outbox.do(Close(conn, f"{type(message).__name__} before JoinRequest"))
-            elif self._may_join(conn, message):
+            elif self._admission.needs_code(conn, message):
+                self._outbox.do(AskCode(conn))
+            else:
                 _, ip = self._unauthenticated.pop(conn)
                 self._join(conn, ip, message, now_ns)
-            else:
-                self._outbox.do(AskCode(conn))
         return self._settle(now_ns)
 
     def disconnected(self, conn: int, reason: Notice, *, now_ns: int) -> list[Effect]:
@@ -191,7 +187,7 @@ class HostSession:
             self._outbox.do(Close(conn, "PairingStart was not expected"))
         elif refusal := self._door.begin(conn, ip, now_ns=now_ns):
             self._unauthenticated.pop(conn)
-            self._reject(conn, refusal, wrong_code=True)
+            self._reject(conn, refusal, "code")
         else:
             return self._door.code, self._settle(now_ns)
         return "", self._settle(now_ns)
@@ -206,7 +202,7 @@ class HostSession:
         """The peer does not know the code."""
         if self._unauthenticated.pop(conn, None) is not None:
             self._door.wrong(conn, now_ns=now_ns)
-            self._reject(conn, WRONG_CODE, wrong_code=True)
+            self._reject(conn, WRONG_CODE, "code")
         return self._settle(now_ns)
 
     # -- commands of the user ----------------------------------------------------------------------------------------
@@ -405,7 +401,7 @@ class HostSession:
 
     def authorise_fetch(self, peer_id: int, proof: bytes, file_id: UUID) -> Track | None:
         """The track that may be sent on a bulk connection with this proof; None: refuse it."""
-        member = self._prover(peer_id, proof, FETCH)
+        member = self._admission.member(peer_id, proof, FETCH)
         return self._distribution.may_fetch(member, file_id) if member is not None else None
 
     def fetch_progress(self, peer_id: int, file_id: UUID, sent_bytes: int, *, now_ns: int) -> list[Effect]:
@@ -431,7 +427,7 @@ class HostSession:
 
         Each call counts as one attempt.
         """
-        return self._requests.begin_upload_attempt(self._prover(peer_id, proof, UPLOAD), request_id)
+        return self._requests.begin_upload_attempt(self._admission.member(peer_id, proof, UPLOAD), request_id)
 
     def wants_upload(self, request_id: UUID) -> bool:
         """The request is accepted and its song is not in the queue yet."""
@@ -485,7 +481,7 @@ class HostSession:
             transitions=self._transitions.chosen,
             host_words=key_words(self._host_key),
             code=self._door.code,
-            removed=self._bars.names,
+            removed=self._admission.removed_names,
         )
 
     def _change_code(self, text: str, now_ns: int) -> None:
@@ -493,64 +489,29 @@ class HostSession:
         if text and not code:
             self._outbox.error(Notice(Code.CODE_UNUSABLE), now_ns)
         else:
-            self._door.change(code)
-            self._admission.forget_lost(self._bars.ips)
+            self._admission.change_code(code)
             self._outbox.note(e.CodeSet(now_ns, code))
 
     # -- joining and leaving -----------------------------------------------------------------------------------------
 
     def _join(self, conn: int, ip: str, request: m.JoinRequest, now_ns: int) -> None:
-        before = self._prover(request.peer_id, request.proof, JOIN)
+        before = self._admission.member(request.peer_id, request.proof, JOIN)
         if before is not None:
             self._outbox.do(Close(before.conn, "it came back on another connection"))
             self._lose(before, Notice(Code.PEER_RECONNECTED), now_ns)
-        budget, returns = self._budgets.of(ip, now_ns=now_ns), self._admission.returning(request) is not None
-        if not returns and self._is_barred(request, ip, budget, now_ns):
-            self._reject(conn, BARRED)
-        elif not budget.joins.fits(now_ns) and returns:
-            self._outbox.do(Close(conn, "it joins too often"))  # without an answer it tries again
-        elif not budget.joins.fits(now_ns):
-            self._reject(conn, TOO_MANY_JOINS)
-        elif isinstance(decision := self._admission.decide(request, now_ns=now_ns), Admitted):
-            budget.joins.take(now_ns)
-            self._accept(conn, ip, budget, decision, now_ns)
-        else:
-            self._reject(conn, decision)
+        match self._admission.decide(request, ip, now_ns=now_ns):
+            case Admitted() as admitted:
+                self._accept(conn, ip, admitted, now_ns)
+            case Refused(reason, kind) if reason:
+                self._reject(conn, reason, kind)
+            case _:
+                self._outbox.do(Close(conn, "it joins too often"))
 
-    def _prover(self, peer_id: int | None, proof: bytes | None, purpose: bytes) -> Member | None:
-        """The member that proves its membership for this purpose, or None."""
-        member = self._members.numbered(peer_id) if peer_id is not None else None
-        if member is None or not is_membership_proof(proof or b"", member.token, purpose, self._host_key):
-            return None
-        return member
+    def _reject(self, conn: int, reason: str, kind: m.RefusalKind = "other") -> None:
+        self._outbox.do(Send(conn, m.JoinRejected(reason, kind)), Close(conn, reason))
 
-    def _may_join(self, conn: int, request: m.JoinRequest) -> bool:
-        """It has proved the code, if there is one, or its membership. Another version is refused later."""
-        return (
-            self._door.is_open_for(conn)
-            or request.protocol_version != m.PROTOCOL_VERSION
-            or self._prover(request.peer_id, request.proof, JOIN) is not None
-            or self._admission.returning(request) is not None
-        )
-
-    def _is_barred(self, request: m.JoinRequest, ip: str, budget: Budget, now_ns: int) -> bool:
-        """Whether this machine was removed. The first time that one comes back, tell the user."""
-
-        def proves(token: bytes) -> bool:
-            return is_membership_proof(request.proof or b"", token, JOIN, self._host_key)
-
-        name = person_name(request.display_name)
-        bar = self._bars.against(name, proves, ip, {member.ip for member in self._members})
-        if bar is not None and not bar.told and budget.reports.take(now_ns):
-            bar.told = True
-            self._outbox.warn(Notice(Code.PEER_BARRED, peer=name, choices=(bar.name,)), now_ns)
-        return bar is not None
-
-    def _reject(self, conn: int, reason: str, *, wrong_code: bool = False) -> None:
-        self._outbox.do(Send(conn, m.JoinRejected(reason, wrong_code)), Close(conn, reason))
-
-    def _accept(self, conn: int, ip: str, budget: Budget, admitted: Admitted, now_ns: int) -> None:
-        peer_id, token, name = admitted.peer_id, admitted.token, admitted.name
+    def _accept(self, conn: int, ip: str, admitted: Admitted, now_ns: int) -> None:
+        peer_id, token, name, budget = admitted.peer_id, admitted.token, admitted.name, admitted.budget
         attendance = Attendance.CATCHING_UP if self._transport.busy else Attendance.WAITED_FOR
         member = Member(
             conn, peer_id, name, token, now_ns, Reports(now_ns), ip, budget, attendance, admitted.asked_name
@@ -590,12 +551,12 @@ class HostSession:
 
     def _drop(self, name: str, now_ns: int) -> None:
         for member in self._named(name, now_ns):
-            self._bars.add(member)
+            self._admission.remove(member)
             self._dismiss(member, N_("The host has removed you from the jam."), Notice(Code.PEER_REMOVED), now_ns)
 
     def _allow(self, name: str, now_ns: int) -> None:
-        if not self._bars.lift(name):
-            self._outbox.error(Notice(Code.NOT_REMOVED, peer=name, peers=self._bars.names), now_ns)
+        if not self._admission.allow(name):
+            self._outbox.error(Notice(Code.NOT_REMOVED, peer=name, peers=self._admission.removed_names), now_ns)
 
     def _retry(self, name: str | None, now_ns: int) -> None:
         members = list(self._members) if name is None else self._named(name, now_ns)

@@ -50,7 +50,6 @@ from phaselock.session.peer.reports import StatusReports
 from phaselock.session.peer.requests import OutgoingRequests
 from phaselock.session.states import (
     ASLEEP_NS,
-    BARRED,
     DEAD_NS,
     HEARTBEAT_NS,
     PEER_ACCEPTS,
@@ -59,6 +58,8 @@ from phaselock.session.states import (
 )
 
 HOST_LOST = Notice(Code.HOST_LOST)
+REFUSALS: dict[m.RefusalKind, Code] = {"code": Code.CODE_WRONG, "removed": Code.BARRED}
+"""The codes of refusals that have one of their own."""
 
 
 class PeerSession:
@@ -368,9 +369,9 @@ class PeerSession:
                     self._end(Notice(Code.CODE_NOT_ASKED), now_ns, failed=True)
                 else:
                     self._accepted(message, now_ns)
-            case m.JoinRejected(reason=reason, wrong_code=wrong_code):
+            case m.JoinRejected(reason=reason, kind=kind):
                 self._outbox.do(Close(HOST_CONN, "rejected"))
-                code = Code.CODE_WRONG if wrong_code else Code.BARRED if reason == BARRED else Code.JOIN_REJECTED
+                code = REFUSALS.get(kind, Code.JOIN_REJECTED)
                 self._end(Notice(code, sentence(reason)), now_ns, failed=True)
             case m.CodeNeeded() if self._pairing:  # each exchange lets it test one guess
                 raise Breach("it asked for the code again")
