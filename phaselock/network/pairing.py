@@ -23,7 +23,7 @@ class Pairing:
 
     def __init__(self, code: str, host_key: bytes, *, is_host: bool) -> None:
         """`code` is in its normal form. `host_key`: SHA-256 of the host's certificate, as this side knows it."""
-        import spake2  # type: ignore[import-untyped]  # late: it takes 10 MB of memory
+        import spake2  # late: it takes 10 MB of memory
 
         side = spake2.SPAKE2_B if is_host else spake2.SPAKE2_A
         self._side = side(code.encode(), idA=_PEER + host_key, idB=_HOST + host_key)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 from uuid import UUID
 
-import msgpack  # type: ignore[import-untyped]
+import msgpack
 
 from phaselock.model.bounds import Size, Within
 from phaselock.protocol.messages import TYPE_OF, Message

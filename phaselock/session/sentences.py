@@ -569,7 +569,7 @@ def with_songs(event: e.Event, name_of: Callable[[UUID], str | None]) -> e.Event
         return event
     if isinstance(event, e.NoticeEvent):
         return dataclasses.replace(event, notice=dataclasses.replace(event.notice, file_name=name))
-    return dataclasses.replace(event, file_name=name)  # type: ignore[call-arg]
+    return dataclasses.replace(event, file_name=name)  # type: ignore[call-arg]  # it is an event with a `file_id`
 
 
 def time_text(seconds: float) -> str:

@@ -117,8 +117,8 @@ def _json_type(hint: Any) -> str:
         return f"{_json_type(next(one for one in arguments if one is not types.NoneType))} or null"
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
         return " or ".join(f'"{member.value}"' for member in hint)
-    if dataclasses.is_dataclass(hint):
-        return f"[{hint.__name__}](#{hint.__name__.lower()})"  # type: ignore[union-attr]
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        return f"[{hint.__name__}](#{hint.__name__.lower()})"
     return JSON_TYPES.get(hint, "object")
 
 
@@ -130,9 +130,9 @@ def _docs(kind: type[Any]) -> dict[str, str]:
     assert isinstance(body, ast.ClassDef)
     found = {}
     for field, doc in zip(body.body, body.body[1:], strict=False):
-        target = field.target if isinstance(field, ast.AnnAssign) else None
+        target: ast.expr | None = field.target if isinstance(field, ast.AnnAssign) else None
         if isinstance(field, ast.Assign):
-            target = field.targets[0]  # type: ignore[assignment]
+            target = field.targets[0]
         if isinstance(target, ast.Name) and isinstance(doc, ast.Expr) and isinstance(doc.value, ast.Constant):
             found[target.id] = " ".join(str(doc.value.value).split())
     return found

@@ -84,7 +84,23 @@ def test_a_found_session_is_joined_at_all_its_addresses(monkeypatch: pytest.Monk
     assert asked == [[("10.9.9.1", 18401), ("192.168.77.1", 18401)]]
 
 
+@pytest.fixture
+def wishes(monkeypatch: pytest.MonkeyPatch) -> list[JoinOptions]:
+    """The attempts to join; all fail."""
+    found: list[JoinOptions] = []
+
+    @contextlib.asynccontextmanager
+    async def open_peer_session(wish: JoinOptions, *_: object) -> AsyncIterator[None]:
+        found.append(wish)
+        raise PhaseLockError("Enough is known.")
+        yield
+
+    monkeypatch.setattr(window_backend, "open_peer_session", open_peer_session)
+    return found
+
+
 def test_a_false_session_at_the_address_of_a_true_one_does_not_keep_it_from_being_joined(
+    wishes: list[JoinOptions],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     true = FoundSession("Jam", "Ann", 0, 5, ("10.9.9.1",), 18401, "ab" * 16, 2)
@@ -96,16 +112,7 @@ def test_a_false_session_at_the_address_of_a_true_one_does_not_keep_it_from_bein
 
         async def close(self) -> None: ...
 
-    wishes: list[JoinOptions] = []
-
-    @contextlib.asynccontextmanager
-    async def open_peer_session(wish: JoinOptions, *_: object) -> AsyncIterator[None]:
-        wishes.append(wish)
-        raise PhaseLockError("Enough is known.")
-        yield
-
     monkeypatch.setattr(discovery, "Browser", Browser)
-    monkeypatch.setattr(window_backend, "open_peer_session", open_peer_session)
     program = WindowProgram("null")
     try:
         program.browse(True)
@@ -118,16 +125,7 @@ def test_a_false_session_at_the_address_of_a_true_one_does_not_keep_it_from_bein
     assert [(wish.places, wish.session_id) for wish in wishes] == [([("10.9.9.1", 18401)], "")]
 
 
-def test_the_code_of_an_invitation_is_used_unless_the_user_types_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    wishes: list[JoinOptions] = []
-
-    @contextlib.asynccontextmanager
-    async def open_peer_session(wish: JoinOptions, *_: object) -> AsyncIterator[None]:
-        wishes.append(wish)
-        raise PhaseLockError("Enough is known.")
-        yield
-
-    monkeypatch.setattr(window_backend, "open_peer_session", open_peer_session)
+def test_the_code_of_an_invitation_is_used_unless_the_user_types_another(wishes: list[JoinOptions]) -> None:
     program = WindowProgram("null")
     try:
         for address in ("phaselock://10.9.9.1:18401/482913", "10.9.9.1:18401"):

@@ -12,7 +12,7 @@ from phaselock.errors import PhaseLockError
 
 
 def session(*told: dict[str, Any]) -> RunningSession:
-    """A session of a host and two peers, whose host tells these events and nothing more."""
+    """A session of a host and two peers. The host tells these events only."""
     host, events = SimpleNamespace(name="host"), list(told)
     programs: Any = SimpleNamespace(hear=lambda _deadline_s: (host, events.pop(0)) if events else None)
     parts: Any = (host, [SimpleNamespace(name="a"), SimpleNamespace(name="b")], programs, None)

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from phaselock.model.notices import Code
 from phaselock.network import host as host_module
 from phaselock.network.connection import Connection, ConnectionLost
 from phaselock.network.file_connection import FileConnection
@@ -221,8 +222,13 @@ def test_a_host_that_does_not_encrypt_is_not_joined(version: int, tmp_path: path
             sock.sendall(frame(SessionInfo(version, bytes(16), "Jam", "Host", (), 5)))
             ended = await peer.ended
         assert ended.failed
-        expected = "Another version" if version != PROTOCOL_VERSION else "it does not encrypt"
-        assert expected in str(ended.reason.detail) or ended.reason.code.value == "other_version"
+        if version == PROTOCOL_VERSION:
+            assert (ended.reason.code, "it does not encrypt" in ended.reason.detail) == (
+                Code.HOST_CONNECTION_LOST,
+                True,
+            )
+        else:
+            assert ended.reason.code is Code.OTHER_VERSION
 
     played(story)(tmp_path)
 

@@ -5,19 +5,14 @@ The attackers come from addresses of their own, 127.66.0.x, which every program 
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
-import subprocess
-import types
 from collections.abc import Mapping
 from typing import Any, Self
 
+from phaselock.bench.lab.json_process import JsonProcess
 from phaselock.errors import PhaseLockError
-from phaselock.python_process import environment, python_command
 
-TIMEOUT_S = 5.0
-"""Limit for the process to end."""
 MALICIOUS_HOST = "host"
 ATTACKS: Mapping[str, str] = {
     "silent": "500 silent connections",
@@ -46,60 +41,37 @@ class Attack:
 
     def __init__(self, kind: str, target: Target) -> None:
         self._config = {"kind": kind, "target": dataclasses.asdict(target)}
-        self._process: subprocess.Popen[str] | None = None
+        self._process: JsonProcess | None = None
         self.port = 0
         """Where a malicious host listens."""
 
     def __enter__(self) -> Self:
-        self._process = subprocess.Popen(
-            python_command("-P", "-m", "phaselock.bench.lab.attack_process"),
-            env=environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            encoding="utf-8",
-        )
+        self._process = JsonProcess("phaselock.bench.lab.attack_process")
         try:
-            self._tell(json.dumps(self._config))
-            self.port = int(self._read()["port"])
+            self._process.tell(json.dumps(self._config))
+            self.port = int(self._answer()["port"])
         except BaseException:
-            self.__exit__(None, None, None)
+            self._process.end()
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
-    ) -> None:
-        process, self._process = self._process, None
-        assert process and process.stdin and process.stdout
-        with contextlib.suppress(OSError):
-            process.stdin.close()
-        try:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(TIMEOUT_S)
-        finally:
-            process.kill()
-            process.wait()
-            process.stdout.close()
+    def __exit__(self, *_: object) -> None:
+        assert self._process
+        self._process.end()
 
     def begin(self) -> None:
         """Attack from now on."""
-        self._tell("begin")
+        assert self._process
+        self._process.tell("begin")
 
     def end(self) -> dict[str, float]:
         """End the attack. Return how often each thing was done, and `seconds`, the time that the attack took."""
-        self._tell("end")
-        return {name: float(count) for name, count in self._read().items()}
+        assert self._process
+        self._process.tell("end")
+        return {name: float(count) for name, count in self._answer().items()}
 
-    def _tell(self, line: str) -> None:
-        assert self._process and self._process.stdin
-        with contextlib.suppress(OSError):  # `_read` reports that the process has ended
-            self._process.stdin.write(line + "\n")
-            self._process.stdin.flush()
-
-    def _read(self) -> dict[str, Any]:
-        assert self._process and self._process.stdout
-        line = self._process.stdout.readline()
-        if not line:
+    def _answer(self) -> dict[str, Any]:
+        assert self._process
+        if not (answer := self._process.answer()):
             raise PhaseLockError("The attacking process has ended too soon.")
-        found: dict[str, Any] = json.loads(line)
-        return found
+        return answer

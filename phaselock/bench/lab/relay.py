@@ -8,22 +8,17 @@ The model of the network is links.py. The process is relay_process.py; this modu
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import ipaddress
 import json
-import subprocess
-import types
 from collections.abc import Sequence
 from typing import Any, Self
 
+from phaselock.bench.lab.json_process import JsonProcess
 from phaselock.bench.lab.links import Link
 from phaselock.errors import PhaseLockError
-from phaselock.python_process import environment, python_command
 
 MAX_PEERS = 5
-TIMEOUT_S = 5.0
-"""Limit for the process to end."""
 
 
 def peer_ip(k: int) -> str:
@@ -81,7 +76,7 @@ class Relay:
         """After its end: the number of datagrams that were `passed` on and that are `lost`, and percentiles `late_us`
         of how much later than the model datagrams left."""
         self._config = RelayConfig(host_ip, port, clock_port, host_link, tuple(peer_links), seed)
-        self._process: subprocess.Popen[str] | None = None
+        self._process: JsonProcess | None = None
 
     def address(self, k: int) -> str:
         """The address and port at which peer k, counted from 0, joins."""
@@ -101,51 +96,17 @@ class Relay:
         return self._process.pid
 
     def __enter__(self) -> Self:
-        self._process = subprocess.Popen(
-            python_command("-P", "-m", "phaselock.bench.lab.relay_process"),
-            env=environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-        )
+        self._process = JsonProcess("phaselock.bench.lab.relay_process")
         try:
-            assert self._process.stdin
-            with contextlib.suppress(BrokenPipeError):
-                self._process.stdin.write(self._config.to_json() + "\n")
-                self._process.stdin.flush()
-            answer = self._read()
+            self._process.tell(self._config.to_json())
+            answer = self._process.answer()
             if "ready" not in answer:
                 raise PhaseLockError(str(answer.get("error", "The relay did not start.")))
         except BaseException:
-            self.__exit__(None, None, None)
+            self._process.end()
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
-    ) -> None:
-        process, self._process = self._process, None
-        assert process and process.stdin and process.stdout
-        with contextlib.suppress(OSError):
-            process.stdin.close()
-        try:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(TIMEOUT_S)
-                self.summary = _json_object(process.stdout.readline())
-        finally:
-            process.kill()
-            process.wait()
-            process.stdout.close()
-
-    def _read(self) -> dict[str, Any]:
-        assert self._process and self._process.stdout
-        return _json_object(self._process.stdout.readline())
-
-
-def _json_object(line: str) -> dict[str, Any]:
-    try:
-        value = json.loads(line)
-    except ValueError:
-        value = None
-    return value if isinstance(value, dict) else {}
+    def __exit__(self, *_: object) -> None:
+        assert self._process
+        self.summary = self._process.end()

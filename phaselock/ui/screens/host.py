@@ -224,7 +224,10 @@ class HostScreen(SessionScreen):
         self._host_queue.open_list_menu(self._queue_panel.header, self.find, self.api.open_songs)
 
     def _show_code(self, code: str) -> None:
-        hint = tr("Nobody here yet. Others open PhaseLock, choose Join jam, and see this jam or type its address.")
+        hint = tr(
+            "Nobody here yet. Others open PhaseLock and choose Join jam. They see this jam in the list, or type its "
+            "address."
+        )
         self.code.set_text(_cut(code))
         self._fit_header()
         if code:
