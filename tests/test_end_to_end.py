@@ -19,6 +19,7 @@ from collections.abc import Iterator
 import pytest
 
 from phaselock.console.interrupts import interrupts
+from tests.support.closed_port import closed_address
 from tests.support.flac import aiff, flac, wav
 from tests.support.programs import ROOT, TIMEOUT_S, TUNE, Program, playing
 
@@ -183,9 +184,8 @@ def test_a_clock_port_in_use_is_an_error(processes: ProcessFixture) -> None:
 
 
 def test_an_unreachable_host_is_an_error(processes: ProcessFixture) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    status, errors = processes.start("join", f"127.0.0.1:{port}", "--backend", "null").end()
+    with closed_address() as (_, port):
+        status, errors = processes.start("join", f"127.0.0.1:{port}", "--backend", "null").end()
     assert status == 1
     assert errors.startswith(f"Cannot reach 127.0.0.1 on port {port}: ") and "\n" not in errors
 

@@ -29,6 +29,7 @@ from phaselock.session.effects import Ended
 from phaselock.storage.paths import log_path, settings_path
 from phaselock.storage.settings import SettingsStore
 from phaselock.ui.backend import ArtworkRead, BackendEvent, Closed, FoundSessions, Outputs, WaveformRead
+from tests.support.closed_port import closed_address
 from tests.support.shouting import Shouting
 
 
@@ -179,9 +180,7 @@ def test_a_peer_shows_the_address_that_the_host_announces_first(
         finally:
             store.close()
 
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        dead = closed.getsockname()
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    with closed_address() as dead, socket.create_server(("127.0.0.1", 0)) as server:
         found = asyncio.run(address(dead, server.getsockname()))
     assert found == f"127.0.0.1:{dead[1]}"
 

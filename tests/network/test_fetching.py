@@ -23,6 +23,7 @@ from phaselock.network import file_connection, transfer
 from phaselock.protocol.framing import frame
 from phaselock.protocol.messages import FileChunk, FileRequest, Heartbeat, Message
 from phaselock.storage.cache import FileCache
+from tests.support.closed_port import closed_address
 from tests.support.file_transfer import (
     DATA,
     FETCH_PROOF,
@@ -116,9 +117,7 @@ def test_an_unexpected_message_ends_the_transfer(track: Track, cache: FileCache,
 
 
 def test_a_host_that_is_not_there_is_a_failure(track: Track, cache: FileCache) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        address = listener.getsockname()
-    with pytest.raises(transfer.TransferError, match="failed"):
+    with closed_address() as address, pytest.raises(transfer.TransferError, match="failed"):
         fetch(track, address).run(cache)
 
 

@@ -13,6 +13,7 @@ from phaselock.network.greeting import answers_as
 from phaselock.network.service_record import FoundSession
 from phaselock.protocol import messages as m
 from phaselock.protocol.framing import Framer, frame
+from tests.support.closed_port import closed_address
 from tests.support.identity import IDENTITY, greet, new_identity
 
 ID = bytes(range(16))
@@ -66,6 +67,5 @@ def test_another_program_does_not_answer(said: bytes, monkeypatch: pytest.Monkey
 
 
 def test_a_closed_port_does_not_answer() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
-    assert not asyncio.run(answers_as(FoundSession("Kitchen", "Ada", 0, 5, ("127.0.0.1",), port, ID.hex(), 1)))
+    with closed_address() as (ip, port):
+        assert not asyncio.run(answers_as(FoundSession("Kitchen", "Ada", 0, 5, (ip,), port, ID.hex(), 1)))

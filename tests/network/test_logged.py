@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import socket
 
 from phaselock.protocol.messages import Heartbeat
+from tests.support.closed_port import closed_address
 from tests.support.network_session import DATA, NetworkFixture, played
 
 
@@ -49,8 +49,7 @@ async def test_a_lost_host(network: NetworkFixture, stack: contextlib.AsyncExitS
     lines = Lines(stack)
     peer = await network.join(stack, "Ada")
     await peer.news.wait_for("joined")
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        peer.runner._address = gone.getsockname()
+    peer.runner._address = stack.enter_context(closed_address())
     for connection, _ in network.host.runner._connections.values():
         connection.abort("it crashed")
     assert (await peer.ended).failed

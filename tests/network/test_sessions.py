@@ -26,6 +26,7 @@ from phaselock.protocol.messages import (
 )
 from phaselock.session import commands as c
 from phaselock.sync.clock import PeerClocks
+from tests.support.closed_port import closed_address
 from tests.support.identity import IDENTITY
 from tests.support.network_session import DATA, NetworkFixture, played
 from tests.support.told import Over, told
@@ -157,8 +158,7 @@ async def test_a_broken_connection_is_made_again(network: NetworkFixture, stack:
 async def test_a_host_that_is_gone_ends_the_session(network: NetworkFixture, stack: contextlib.AsyncExitStack) -> None:
     peer = await network.join(stack, "Ada")
     await peer.news.wait_for("joined")
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        peer.runner._address = gone.getsockname()
+    peer.runner._address = stack.enter_context(closed_address())
     for connection, _ in network.host.runner._connections.values():
         connection.abort("it crashed")
     assert await peer.ended == Over("Host disconnected — session ended.", failed=True)
@@ -176,8 +176,7 @@ async def test_a_host_that_has_moved_is_found_again_by_its_session(
 
     peer = await network.join(stack, "Ada", find=find)
     await peer.news.wait_for("joined")
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        peer.runner._address = gone.getsockname()
+    peer.runner._address = stack.enter_context(closed_address())
     for connection, _ in network.host.runner._connections.values():
         connection.abort("its address has changed")
     assert (await peer.news.wait_for("joined", again=True)).fields["name"] == "Ada"
@@ -203,9 +202,8 @@ def test_nobody_there_in_plain_words() -> None:
     def reach(host: str, port: int) -> Coroutine[Any, Any, socket.socket]:
         return connect(host, port)
 
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    with pytest.raises(PhaseLockError, match=f"Cannot reach 127.0.0.1 on port {port}: no jam is open there"):
-        asyncio.run(reach("127.0.0.1", port))
+    with closed_address() as (ip, port):
+        with pytest.raises(PhaseLockError, match=f"Cannot reach {ip} on port {port}: no jam is open there"):
+            asyncio.run(reach(ip, port))
     with pytest.raises(PhaseLockError, match="Cannot reach host.invalid on port 1: no address was found"):
         asyncio.run(reach("host.invalid", 1))

@@ -28,6 +28,7 @@ from phaselock.sync.trace import read_trace
 from phaselock.tools import probe, trace
 from phaselock.tools.probe import ClockProbe, quality
 from phaselock.tools.trace import quality_lines
+from tests.support.closed_port import closed_address
 from tests.support.identity import IDENTITY, greet
 from tests.support.programs import TUNE, Program
 
@@ -314,9 +315,10 @@ class Nobody:
 
 
 def test_a_trace_that_cannot_be_ends_with_a_sentence(tmp_path: pathlib.Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        dead = listener.getsockname()
-    with pytest.raises(PhaseLockError, match=r"^Cannot reach 127\.0\.0\.1 on port \d+: no jam is open there\.$"):
+    with (
+        closed_address() as dead,
+        pytest.raises(PhaseLockError, match=r"^Cannot reach 127\.0\.0\.1 on port \d+: no jam is open there\.$"),
+    ):
         trace.run_trace(dead, str(tmp_path / "x"), 1, Nobody())
     with pytest.raises(PhaseLockError, match="cannot be written there"):
         trace.run_trace(dead, str(tmp_path / "no" / "x"), 1, Nobody())
