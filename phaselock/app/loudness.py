@@ -101,5 +101,5 @@ class LoudnessWatch:
             _log.info("the loudness of %s is not known: %s", path.name, error)
             return
         if found is not None:
-            self._runner.learn_measurement(file_id, found.measurement)
             await asyncio.to_thread(self._kept.keep, track.sha256, found.measurement)
+            self._runner.learn_measurement(file_id, found.measurement)
