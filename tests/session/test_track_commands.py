@@ -25,6 +25,16 @@ from tests.support.simulation import MS, SECOND, a_track
 # -- playing a row -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("before_end_ns", [300 * MS, 150 * MS, 100 * MS, 20 * MS, 1 * MS])
+def test_the_next_row_can_be_played_just_before_its_time(before_end_ns: int) -> None:
+    """Its start is then behind the end of the current track, as if it were armed, and the one after it is armed."""
+    harness, peers = playing(4, seconds=12.0)
+    harness.run((line(harness).start_session_ns + 12 * SECOND - before_end_ns - harness.now_ns) / SECOND)
+    harness.command(Play(song(2)))
+    harness.run(2)
+    assert {plays(node) for node in (harness.host, *peers)} == {2} and all_follow_the_same(harness, peers)
+
+
 @pytest.mark.parametrize("number", [1, 2, 3])
 @pytest.mark.parametrize(
     "before", [(), (Play(),), (Play(), Pause()), (Play(), Stop())], ids=["fresh", "playing", "paused", "stopped"]

@@ -62,13 +62,18 @@ class PeerPlayback:
         A track that the host has not offered yet has an unknown end. Every other track is armed behind it: this machine
         cannot play the current one, and the armed one starts in time in any case.
         """
-        at_ns, end_ns, track = command.target_time_ns, self._track_end_ns(), self._files.track(command.file_id)
+        at_ns, track = command.target_time_ns, self._files.track(command.file_id)
         new = Timeline(
             command.file_id, command.rate_hz, command.position_samples, at_ns, crossfade_ns=command.crossfade_ns
         )
-        timeline = self._playback.current
         if track is not None and track.rate_hz != command.rate_hz:
             raise Breach("a line at another rate than its track")
+        armed = self._playback.armed
+        if armed is not None and self._is_behind(new, armed):
+            # The host has changed to the armed track just before the end of the current one, and arms the next one.
+            self._playback.promote()
+            self._note_playback(e.Playing, armed, armed.start_session_ns)
+        timeline, end_ns = self._playback.current, self._track_end_ns()
         is_other = self._playback.playing and timeline is not None and timeline.file_id != new.file_id
         if new == timeline:
             self._playback.armed = None
@@ -186,7 +191,18 @@ class PeerPlayback:
 
     def _track_end_ns(self) -> int | None:
         """Session time of the last frame of the current track; None if none is playing or its length is unknown."""
-        timeline = self._playback.current
+        return self._end_of_ns(self._playback.current)
+
+    def _is_behind(self, new: Timeline, armed: Timeline) -> bool:
+        """Whether `new` follows the armed track, and does not replace it behind the current one. Its place tells: it
+        begins at the end of one of the two, but for silence that is skipped."""
+        armed_end_ns = self._end_of_ns(armed)
+        current_end_ns = armed.start_session_ns + armed.crossfade_ns
+        return armed_end_ns is not None and (
+            new.start_session_ns + new.crossfade_ns > (current_end_ns + armed_end_ns) // 2
+        )
+
+    def _end_of_ns(self, timeline: Timeline | None) -> int | None:
         track = self._files.track(timeline.file_id) if timeline is not None else None
         if timeline is None or timeline.stop_session_ns is not None or track is None:
             return None
