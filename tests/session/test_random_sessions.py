@@ -140,7 +140,7 @@ class SessionStateMachine(RuleBasedStateMachine):
             case "drop":
                 self.reasons[peer] |= {
                     "The host has removed you from the jam.",
-                    "The host has removed this machine from the jam.",  # it was away, and came back
+                    "The host has removed this machine from the jam. Ask the host to let you in again.",  # it was away
                 }
                 self.harness.command(DropPeer(self.name(peer)))
             case "breach" if peer.conn:

@@ -195,7 +195,7 @@ class PeerPlayback:
 
     def _is_behind(self, new: Timeline, armed: Timeline) -> bool:
         """Whether `new` follows the armed track, and does not replace it behind the current one. Its place tells: it
-        begins at the end of one of the two, but for silence that is skipped."""
+        begins at the end of one of the two, except for silence that is skipped."""
         armed_end_ns = self._end_of_ns(armed)
         current_end_ns = armed.start_session_ns + armed.crossfade_ns
         return armed_end_ns is not None and (
