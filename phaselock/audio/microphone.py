@@ -120,7 +120,7 @@ _abandoned: list[object] = []
 """Memory that a sound system which never answered may still use. It is never freed."""
 
 
-@ffi.def_extern(name="_internal_data_callback")  # type: ignore[untyped-decorator]
+@ffi.def_extern(name="_internal_data_callback")  # type: ignore[untyped-decorator]  # cffi has no types
 def _on_data(device: Any, _output: Any, block: Any, frames: int) -> None:
     recorder = _recorders.get(_address(device))
     if recorder is not None and block != ffi.NULL:

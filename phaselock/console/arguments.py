@@ -51,7 +51,7 @@ class Parser(argparse.ArgumentParser):
         hint = tr("This shows what is possible: {command}").format(command=f"{self.prog} --help")
         self.exit(2, f"{self.prog}: {message}\n{hint}\n")
 
-    def parse_known_args(  # type: ignore[override]
+    def parse_known_args(  # type: ignore[override]  # argparse also takes namespaces of other types
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
         """Called for each command: its own options are suggested in place of one that it does not have."""

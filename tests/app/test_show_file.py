@@ -14,7 +14,7 @@ def test_each_platform_has_its_command() -> None:
     assert show_file.command(windows, "win32") == 'explorer /select,"C:\\My music\\a.mp3"'  # type: ignore[arg-type]
 
 
-def test_a_missing_file_manager_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_file_manager_is_no_error() -> None:
     show_file._run(["/none/such/program"])
 
 

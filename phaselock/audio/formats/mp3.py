@@ -345,13 +345,13 @@ def _is_mono(mode: int) -> bool:
     return mode >> 6 == 3
 
 
-@ffi.def_extern(name="_internal_decoder_read_callback", error=lib.MA_ERROR)  # type: ignore[untyped-decorator]
+@ffi.def_extern(name="_internal_decoder_read_callback", error=lib.MA_ERROR)  # type: ignore[untyped-decorator]  # cffi has no types
 def _read(decoder: Any, place: Any, room: int, size: Any) -> int:
     size[0] = ffi.from_handle(decoder.pUserData).next_packet(place, room)
     return int(lib.MA_SUCCESS)
 
 
-@ffi.def_extern(name="_internal_decoder_seek_callback", error=lib.MA_ERROR)  # type: ignore[untyped-decorator]
+@ffi.def_extern(name="_internal_decoder_seek_callback", error=lib.MA_ERROR)  # type: ignore[untyped-decorator]  # cffi has no types
 def _seek(decoder: Any, offset: int, origin: int) -> int:
     if offset != 0 or origin != lib.ma_seek_origin_start:
         return int(lib.MA_BAD_SEEK)

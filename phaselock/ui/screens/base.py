@@ -72,7 +72,7 @@ class WindowApi(Protocol):
     def open_share(self) -> None: ...
 
 
-class Screen(ctk.CTkFrame):  # type: ignore[misc]
+class Screen(ctk.CTkFrame):  # type: ignore[misc]  # customtkinter has no types
     """Fills the window. The window calls the methods; a screen overrides those it needs."""
 
     in_session: ClassVar[bool] = False

@@ -32,7 +32,7 @@ BY_METRES = N_("At the speakers (metres)")
 BY_WALKING = N_("At the speakers (walk)")
 
 
-class CalibrationPart(ctk.CTkFrame):  # type: ignore[misc]
+class CalibrationPart(ctk.CTkFrame):  # type: ignore[misc]  # customtkinter has no types
     """Two buttons, whose microphone listens and for which place, the progress, the result, and the offer to even out
     the volumes. `make_room` is called when the fields of a place or the result need room."""
 

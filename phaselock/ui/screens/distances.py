@@ -19,7 +19,7 @@ COLUMNS = 3
 FIELD_WIDTH = 72
 
 
-class Distances(ctk.CTkFrame):  # type: ignore[misc]
+class Distances(ctk.CTkFrame):  # type: ignore[misc]  # customtkinter has no types
     """A field for each machine, in metres. `known` are the values used last, by name; Return calls `on_submit`."""
 
     def __init__(self, master: Any, known: Mapping[object, object], on_submit: Callable[[], object]) -> None:

@@ -15,7 +15,7 @@ from phaselock.ui.theme import ctk, px
 from phaselock.ui.widgets.buttons import SecondaryButton
 
 
-class LevelsPart(ctk.CTkFrame):  # type: ignore[misc]
+class LevelsPart(ctk.CTkFrame):  # type: ignore[misc]  # customtkinter has no types
     """Sentences and a button. It packs itself below the rest of its master while there is an offer."""
 
     def __init__(self, master: Any, api: WindowApi) -> None:

@@ -16,7 +16,7 @@ from phaselock.ui.widgets.base import frame
 from phaselock.ui.widgets.choice import Choice
 
 
-class MicrophonePart(ctk.CTkFrame):  # type: ignore[misc]
+class MicrophonePart(ctk.CTkFrame):  # type: ignore[misc]  # customtkinter has no types
     """The choice of the input is stored; the permission ends with the session."""
 
     def __init__(self, master: Any, api: WindowApi, *, peer: bool) -> None:

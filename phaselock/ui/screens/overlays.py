@@ -36,7 +36,7 @@ SHORTCUTS = (
 )
 
 
-class Overlay(ctk.CTkFrame):  # type: ignore[misc]
+class Overlay(ctk.CTkFrame):  # type: ignore[misc]  # customtkinter has no types
     """A panel in the middle of the window, instead of the screen. Escape and its cross close it."""
 
     beside = False

@@ -8,7 +8,7 @@ from phaselock.ui.direction import visual, wrapped
 from phaselock.ui.theme import ctk
 
 
-class Label(ctk.CTkLabel):  # type: ignore[misc]
+class Label(ctk.CTkLabel):  # type: ignore[misc]  # customtkinter has no types
     """`text` is in reading order; `cget("text")` returns it as it is drawn."""
 
     def __init__(self, master: Any, text: str = "", **options: Any) -> None:
