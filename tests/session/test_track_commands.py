@@ -26,13 +26,14 @@ from tests.support.simulation import MS, SECOND, a_track
 
 
 @pytest.mark.parametrize("before_end_ns", [300 * MS, 150 * MS, 100 * MS, 20 * MS, 1 * MS])
-def test_the_next_row_can_be_played_just_before_its_time(before_end_ns: int) -> None:
+@pytest.mark.parametrize("number", [2, 3])
+def test_a_row_can_be_played_just_before_the_end_of_another(number: int, before_end_ns: int) -> None:
     """Its start is then behind the end of the current track, as if it were armed, and the one after it is armed."""
     harness, peers = playing(4, seconds=12.0)
     harness.run((line(harness).start_session_ns + 12 * SECOND - before_end_ns - harness.now_ns) / SECOND)
-    harness.command(Play(song(2)))
+    harness.command(Play(song(number)))
     harness.run(2)
-    assert {plays(node) for node in (harness.host, *peers)} == {2} and all_follow_the_same(harness, peers)
+    assert {plays(node) for node in (harness.host, *peers)} == {number} and all_follow_the_same(harness, peers)
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
