@@ -8,6 +8,7 @@ import enum
 from uuid import UUID
 
 from phaselock.model.calibration import Confirmation
+from phaselock.model.party import I_CHOOSE, PartyRules
 from phaselock.model.queue import QueueItem
 from phaselock.model.role import Role
 from phaselock.model.sweeps import Verdict
@@ -248,6 +249,55 @@ class LoudnessView:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class GuestView:
+    """A person who uses the host's page, for example on a phone."""
+
+    guest_id: bytes
+    """16 bytes."""
+    name: str
+    connected: bool
+    """The page is open now."""
+    listening: bool
+    """The phone plays the music."""
+    uncertainty_ns: int | None
+    """How far its sound may be off, as far as its page knows; None: unknown."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class VotesView:
+    """The votes for one song that waits."""
+
+    file_id: UUID
+    votes: int
+    mine: bool
+    """This machine's user has voted for it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SkipView:
+    """The votes for leaving the song that plays."""
+
+    votes: int
+    needed: int
+    """The song is left at this number of votes."""
+    mine: bool
+    """This machine's user wants it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ChatLine:
+    """A message to all."""
+
+    number: int
+    """From 1, in the order of the host."""
+    name: str
+    """Who wrote it."""
+    text: str
+    session_ns: int
+    """When the host received it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class SessionSnapshot:
     """The session as this computer knows it. On a peer `peers` is empty."""
 
@@ -300,3 +350,15 @@ class SessionSnapshot:
     show that the host's program is gone, which ends the session."""
     microphone: MicrophoneView | None = None
     """Peer: the microphone of this machine."""
+    rules: PartyRules = I_CHOOSE
+    """By which songs are taken and ordered."""
+    votes: tuple[VotesView, ...] = ()
+    """Of the songs that have any."""
+    skip: SkipView | None = None
+    """None: nothing plays, or the rules know no such vote."""
+    guests: tuple[GuestView, ...] = ()
+    """Host: the people who use the host's page, those who have it open first."""
+    removed_guests: tuple[str, ...] = ()
+    """Host: the names of the guests that the user has removed and not let in again."""
+    chat: tuple[ChatLine, ...] = ()
+    """The newest messages, at most 50, the oldest first."""

@@ -1,0 +1,56 @@
+"""The rules by which a session takes songs that people ask for, and by which it orders them."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+
+
+class Order(enum.StrEnum):
+    """Who decides the order of the songs that wait."""
+
+    HAND = "hand"
+    """The host: a song that was asked for comes last, and the host moves it."""
+    FAIR = "fair"
+    """Rounds: the first song of every person comes before the second of anyone. Votes count within a round. Of equal
+    songs the older one comes first. A song that the host has moved by hand stays at its place."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PartyRules:
+    """The rules of a session. None: no limit. They hold for peers and guests; the host may do everything."""
+
+    accept: bool = False
+    """A request that keeps the rules is accepted without the host."""
+    order: Order = Order.HAND
+    max_waiting: int | None = None
+    """Largest number of songs of one person that wait in the queue, 1 to 100."""
+    max_per_hour: int | None = None
+    """Largest number of songs that one person may ask for in an hour, 1 to 100."""
+    no_repeat_min: int | None = None
+    """A song that has played is not accepted again for so many minutes, 1 to 1440. A song that waits is not accepted
+    twice either."""
+    max_length_min: int | None = None
+    """Length of the longest song in minutes, 1 to 600."""
+    skip_vote: bool = False
+    """The song that plays is left when more than half of the people who were heard from in the last ten minutes want
+    that."""
+    chat: bool = True
+    """People may write messages to all."""
+
+
+I_CHOOSE = PartyRules()
+SMALL_PARTY = PartyRules(
+    accept=True, order=Order.FAIR, max_waiting=3, no_repeat_min=60, max_length_min=15, skip_vote=True
+)
+OPEN_HOUSE = PartyRules(
+    accept=True,
+    order=Order.FAIR,
+    max_waiting=2,
+    max_per_hour=8,
+    no_repeat_min=120,
+    max_length_min=10,
+    skip_vote=True,
+)
+PRESETS = {"choose": I_CHOOSE, "small": SMALL_PARTY, "open": OPEN_HOUSE}
+"""By the word that the command line takes."""

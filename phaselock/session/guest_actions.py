@@ -1,0 +1,80 @@
+"""What a guest may do: the whole list. A guest is a person with the host's page open, for example on a phone.
+
+The page's server checks where a message comes from and turns it into one of these. The session checks what it says.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from uuid import UUID
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class GuestHere:
+    """The guest's page is connected, and `name` is what the guest calls itself. Repeated when the name changes, and at
+    least once a minute while somebody looks at the page."""
+
+    name: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class GuestGone:
+    """The page was closed, or its phone sleeps. The guest's songs and votes stay."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class GuestAsks:
+    """Ask for a song. With `song_id` it is a song of the host's library; without, the guest uploads `size` bytes after
+    the request was accepted."""
+
+    request_id: UUID
+    file_name: str
+    size: int
+    title: str = ""
+    artist: str = ""
+    duration_secs: float = 0.0
+    song_id: int | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class GuestWithdraws:
+    """Take a request back that is not in the queue yet."""
+
+    request_id: UUID
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class GuestVotes:
+    """Vote for a song that waits (`wanted`), or take the vote back."""
+
+    file_id: UUID
+    wanted: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class GuestWantsSkip:
+    """Vote for leaving the song that plays, or take the vote back."""
+
+    file_id: UUID
+    wanted: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class GuestSays:
+    """Write a message to all."""
+
+    text: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class GuestListens:
+    """The guest's phone plays the music (`listening`), or has stopped. `uncertainty_ns` is how far its sound may be off
+    as far as its page knows; None: unknown."""
+
+    listening: bool
+    uncertainty_ns: int | None = None
+
+
+GuestAction = (
+    GuestHere | GuestGone | GuestAsks | GuestWithdraws | GuestVotes | GuestWantsSkip | GuestSays | GuestListens
+)
