@@ -28,8 +28,8 @@ class PartyRules:
     max_per_hour: int | None = None
     """Largest number of songs that one person may ask for in an hour, 1 to 100."""
     no_repeat_min: int | None = None
-    """A song that has played is not accepted again for so many minutes, 1 to 1440. A song that waits is not accepted
-    twice either."""
+    """A song that has played is not accepted again for this number of minutes, 1 to 1440. A song that waits is not
+    accepted twice either."""
     max_length_min: int | None = None
     """Length of the longest song in minutes, 1 to 600."""
     skip_vote: bool = False

@@ -45,6 +45,10 @@ class QueueEntry:
     track: Track
     added_by: str
     status: ItemStatus = ItemStatus.TRANSFERRING
+    asker: str = ""
+    """The key of the person who asked for it (session/host/requesters.py)."""
+    number: int = 0
+    """Its age: a song that was added later has a larger one."""
     removed: bool = False
     """Removed while it was playing: it is not shown, but keeps its place until it has ended."""
 
@@ -75,13 +79,13 @@ class Queue:
         """The ids of all rows."""
         return [entry.track.file_id for entry in self.entries if not entry.removed]
 
-    def append(self, track: Track, added_by: str) -> Queue:
+    def append(self, track: Track, added_by: str, asker: str = "", number: int = 0) -> Queue:
         """Add a track at the end. ValueError if its `file_id` is in the queue, or if the queue is full."""
         if self.track(track.file_id) is not None:
             raise ValueError(f"{track.file_id} is in the queue already")
         if len(self) >= MAX_ITEMS:
             raise ValueError("the queue is full")
-        return Queue((*self.entries, QueueEntry(track, added_by)), self.revision + 1)
+        return Queue((*self.entries, QueueEntry(track, added_by, asker=asker, number=number)), self.revision + 1)
 
     def remove(self, file_id: UUID, *, keep: bool) -> Queue:
         """Remove a row. `keep`: its entry stays between its neighbours, marked as removed, until `purge`."""

@@ -139,6 +139,8 @@ class RequestView:
     """0: not known."""
     converted_percent: int | None = None
     """How much of it is converted; None if it needs no conversion or has not arrived."""
+    guest_id: bytes = b""
+    """Host: the guest who asks; empty: a peer."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -261,6 +263,23 @@ class GuestView:
     """The phone plays the music."""
     uncertainty_ns: int | None
     """How far its sound may be off, as far as its page knows; None: unknown."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class GuestPage:
+    """What the session shows to one guest, beside what it shows to all."""
+
+    name: str
+    waiting: int
+    """The number of its songs that count for `PartyRules.max_waiting`."""
+    songs: frozenset[UUID]
+    """Those rows of the queue that it has asked for."""
+    voted: frozenset[UUID]
+    """The rows for which it has voted."""
+    wants_skip: bool
+    """It has voted for leaving the song that plays."""
+    requests: tuple[RequestView, ...]
+    """Its requests, the oldest first, and for a minute those that are finished."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from phaselock.model.file_kinds import UnplayableFileError
 from phaselock.model.loudness import Tagged
 from phaselock.model.measurement import Measurement
 from phaselock.model.notices import Code, Notice
+from phaselock.model.snapshot import GuestPage
 from phaselock.model.types import HOST_CLOCK, ClockStatus, Track
 from phaselock.network import transfer
 from phaselock.network.connection import MESSAGES_AT_ONCE, Connection, ConnectionLost
@@ -45,19 +46,37 @@ from phaselock.protocol.messages import (
     StopCommand,
 )
 from phaselock.session.commands import Add, HostCommand
-from phaselock.session.effects import AllowClock, AskCode, Broadcast, Close, Effect, Ended, ForbidClock, Send
+from phaselock.session.effects import (
+    AllowClock,
+    AskCode,
+    Broadcast,
+    Close,
+    Effect,
+    Ended,
+    FetchFromLibrary,
+    ForbidClock,
+    GuestRemoved,
+    Send,
+    TellGuest,
+    WantFallback,
+)
 from phaselock.session.events import Event
+from phaselock.session.guest_actions import GuestAction
 from phaselock.session.host.requests import Request
 from phaselock.session.host.session import HostSession
 from phaselock.session.sentences import notice_text
 from phaselock.storage.cache import FileCache
 
+NOT_IN_LIBRARY = N_("This song is not in the host's music folder any more.")
+UNREADABLE = N_("The host cannot read this song.")
 HELLO_S = 5.0
 """How long a new connection may take, in seconds, to send its first message."""
 UNENCRYPTED_S = 2.5
 """How long a new connection may take, in seconds, for the handshake of TLS."""
 WORKERS = 12
 """Worker threads for transfers: one file to each peer (MAX_PEERS), one song from each, and two that are ending."""
+REQUEST_WORKERS = 2
+"""Worker threads that describe and convert the songs of guests and of the library."""
 ACCEPT_AGAIN_S = 0.1
 """Time in seconds from a failed `accept` to the next one."""
 STRANGER_EVERY_S = 60.0
@@ -79,6 +98,13 @@ class ClockResponder(Protocol):
     def forbid(self, peer_id: int) -> None: ...
 
     def log_counts(self) -> None: ...
+
+
+class GuestServer(Protocol):
+    """The server of the guests' page, as the runner uses it. Nothing here may block."""
+
+    def tell(self, effect: TellGuest | GuestRemoved) -> None:
+        """Show a sentence to a guest, or close the connections of one that was removed."""
 
 
 class HostRunner(Runner[HostSession]):
@@ -126,7 +152,14 @@ class HostRunner(Runner[HostSession]):
         self._stranger_due_s = 0.0
         """Time of the loop from which the next one is logged."""
         self._pool = concurrent.futures.ThreadPoolExecutor(WORKERS, "bulk")
+        self._request_pool = concurrent.futures.ThreadPoolExecutor(REQUEST_WORKERS, "requests")
         self._pairing_pool = concurrent.futures.ThreadPoolExecutor(1, "pairing")
+        self.guest_server: GuestServer | None = None
+        """None: there is no page for guests."""
+        self.library: Callable[[int], pathlib.Path | None] | None = None
+        """Returns the path of a song of the library; None: there is none. Called in a worker thread."""
+        self.want_fallback: Callable[[], None] | None = None
+        """Adds one song of the fallback."""
 
     async def run(self, listeners: Sequence[socket.socket]) -> Ended:
         """Serve until the session ends. The caller closes the listeners."""
@@ -143,6 +176,7 @@ class HostRunner(Runner[HostSession]):
                 file_connection.end()
             await self._finish()
             self._pool.shutdown()
+            self._request_pool.shutdown()
             self._pairing_pool.shutdown()
 
     @property
@@ -162,6 +196,32 @@ class HostRunner(Runner[HostSession]):
             self._own |= {track.sha256}
             self._cache.keep(self._own)
         self.command(Add(track))
+
+    def guest(self, guest_id: bytes, action: GuestAction) -> None:
+        """A guest does something; see HostSession.guest."""
+        self._do(self._session.guest(guest_id, action, now_ns=self._now_ns()))
+
+    def guest_page(self, guest_id: bytes) -> GuestPage | None:
+        """See HostSession.guest_page."""
+        return self._session.guest_page(guest_id, now_ns=self._now_ns())
+
+    def is_removed_guest(self, guest_id: bytes) -> bool:
+        """See HostSession.is_removed_guest."""
+        return self._session.is_removed_guest(guest_id)
+
+    def authorise_guest_upload(self, guest_id: bytes, request_id: UUID) -> Request | None:
+        """See HostSession.authorise_guest_upload."""
+        return self._session.authorise_guest_upload(guest_id, request_id)
+
+    def guest_upload_progress(self, request_id: UUID, done_bytes: int) -> bool:
+        """`done_bytes` of a guest's song have arrived. False: the song is no longer wanted."""
+        if not self._ended.done():
+            self._do(self._session.upload_progress(request_id, done_bytes, now_ns=self._now_ns()))
+        return not self._ended.done() and self._session.wants_upload(request_id)
+
+    def guest_upload(self, request_id: UUID, path: pathlib.Path, file_name: str) -> None:
+        """All bytes of a guest's song are in this file of the cache: describe it, and add it to the queue."""
+        self._spawn(self._take_file(request_id, path, file_name))
 
     def learn_tags(self, file_id: UUID, tagged: Tagged) -> None:
         """See HostSession.learn_tags."""
@@ -210,6 +270,14 @@ class HostRunner(Runner[HostSession]):
                 if file_connection := self._bulk.get(peer_id):
                     file_connection.end()
                 self._shut_upload(peer_id)
+            case TellGuest() | GuestRemoved():
+                if self.guest_server is not None:
+                    self.guest_server.tell(effect)
+            case FetchFromLibrary(request_id, song_id):
+                self._spawn(self._take_from_library(request_id, song_id))
+            case WantFallback():
+                if self.want_fallback is not None:
+                    self.want_fallback()
             case _:
                 raise AssertionError(f"{effect} is not for this runner")
 
@@ -394,21 +462,64 @@ class HostRunner(Runner[HostSession]):
         try:
             with bug_net("receiving a song", PhaseLockError, ProtocolError, OSError):
                 found = await self._loop.run_in_executor(self._pool, self._receive_song, connection, start, request)
-            if not self._ended.done():
-                track, path = found
-                self._files[track.file_id] = track, path
-                self._own |= {track.sha256}
-                self._cache.keep(self._own)
-                self._do(self._session.uploaded(start.request_id, track, now_ns=self._now_ns()))
+            self._uploaded(start.request_id, *found)
         except UnplayableFileError as error:
-            if not self._ended.done():
-                self._do(self._session.upload_refused(start.request_id, error.message, now_ns=self._now_ns()))
+            self._refuse(start.request_id, error.message)
         except (PhaseLockError, ProtocolError, OSError) as error:  # the peer notices it too, and tries again
             log.info("an upload failed: %s", error)
         finally:
             connection.close()
             if self._uploads.get(start.peer_id) == (start.request_id, connection):
                 del self._uploads[start.peer_id]
+
+    async def _take_from_library(self, request_id: UUID, song_id: int) -> None:
+        """Import a requested song of the library."""
+        path = None
+        if self.library is not None:
+            path = await self._loop.run_in_executor(self._request_pool, self.library, song_id)
+        if path is None:
+            self._refuse(request_id, NOT_IN_LIBRARY)
+        else:
+            await self._take_file(request_id, path, path.name)
+
+    async def _take_file(self, request_id: UUID, path: pathlib.Path, file_name: str) -> None:
+        """Describe the file of a requested song, and give it to the session."""
+
+        def converting(share: float) -> bool:
+            self._loop.call_soon_threadsafe(self._file_conversion_progress, request_id, share)
+            return not self._ended.done() and self._session.wants_upload(request_id)
+
+        try:
+            with bug_net("describing a song", PhaseLockError, OSError):
+                found = await self._loop.run_in_executor(
+                    self._request_pool, self._describe, path, file_name, converting
+                )
+            self._uploaded(request_id, *found, origin=path)
+        except PhaseLockError as error:
+            self._refuse(request_id, error.message)
+        except OSError as error:
+            log.info("a requested song cannot be read: %s", error)
+            self._refuse(request_id, UNREADABLE)
+
+    def _uploaded(self, request_id: UUID, track: Track, path: pathlib.Path, origin: pathlib.Path | None = None) -> None:
+        """A requested song is complete and playable."""
+        if self._ended.done():
+            return
+        self._files[track.file_id] = track, path
+        if path.is_relative_to(self._cache.folder):
+            self._own |= {track.sha256}
+            self._cache.keep(self._own)
+        if origin is not None and origin != path:
+            self._origins[track.file_id] = origin
+        self._do(self._session.uploaded(request_id, track, now_ns=self._now_ns()))
+
+    def _refuse(self, request_id: UUID, reason: str) -> None:
+        if not self._ended.done():
+            self._do(self._session.upload_refused(request_id, reason, now_ns=self._now_ns()))
+
+    def _file_conversion_progress(self, request_id: UUID, share: float) -> None:
+        if not self._ended.done():
+            self._do(self._session.upload_converting(request_id, share, now_ns=self._now_ns()))
 
     def _shut_upload(self, peer_id: int) -> None:
         if peer_id in self._uploads:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from uuid import UUID
 
+from phaselock.model.party import PartyRules
 from phaselock.model.role import Role
 from phaselock.model.transitions import Transitions
 from phaselock.model.types import Track
@@ -15,6 +16,8 @@ class Add:
     """Append a track to the queue and send it to all peers. The file was inspected and hashed before."""
 
     track: Track
+    fallback: bool = False
+    """It is a song of the fallback: it plays after all other songs that wait."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -243,6 +246,50 @@ class Reject:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class SetRules:
+    """Take and order the songs that people ask for by these rules from now on."""
+
+    rules: PartyRules
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RemoveGuest:
+    """Remove a guest. It does not come back until `AllowGuest`. Its songs stay."""
+
+    guest_id: bytes
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AllowGuest:
+    """Let the guests of this name that were removed come in again."""
+
+    name: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class UseFallback:
+    """Switch on or off: the session wants a song of the fallback (`WantFallback`) when nothing waits."""
+
+    on: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class VoteFor:
+    """Vote for a song that waits (`wanted`), or take the vote back."""
+
+    file_id: UUID
+    wanted: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class WantSkip:
+    """Vote for leaving the song that plays (`wanted`), or take the vote back."""
+
+    file_id: UUID
+    wanted: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Quit:
     """End the session for all machines."""
 
@@ -278,6 +325,12 @@ HostCommand = (
     | SetPeerRole
     | Accept
     | Reject
+    | SetRules
+    | RemoveGuest
+    | AllowGuest
+    | UseFallback
+    | VoteFor
+    | WantSkip
     | Quit
 )
 
@@ -317,4 +370,4 @@ class Leave:
     """Tell the host that this peer leaves, and end."""
 
 
-PeerCommand = Request | PermitMicrophone | AnswerMicrophone | Leave
+PeerCommand = Request | PermitMicrophone | AnswerMicrophone | VoteFor | WantSkip | Leave

@@ -198,6 +198,35 @@ class Keep:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class TellGuest:
+    """Host: show this sentence to a guest, in its language. `request_id`: the request that it is about."""
+
+    guest_id: bytes
+    text: str
+    request_id: UUID | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class GuestRemoved:
+    """Host: the host's user has removed this guest. Close its connections."""
+
+    guest_id: bytes
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FetchFromLibrary:
+    """Host: get this song of the library for a request. Then call `uploaded` or `upload_refused`."""
+
+    request_id: UUID
+    song_id: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class WantFallback:
+    """Host: nothing waits in the queue. Add one song of the fallback."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Notify:
     """Report an event to the user of this machine."""
 
@@ -237,6 +266,10 @@ Effect = (
     | Upload
     | CancelUpload
     | Keep
+    | TellGuest
+    | GuestRemoved
+    | FetchFromLibrary
+    | WantFallback
     | Notify
     | Ended
 )

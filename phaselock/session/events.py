@@ -12,6 +12,7 @@ from uuid import UUID
 
 from phaselock.model.calibration import Confirmation, Place
 from phaselock.model.notices import LeftOut, Notice
+from phaselock.model.party import PartyRules
 from phaselock.model.queue import ItemStatus, QueueItem
 from phaselock.model.role import Role
 from phaselock.model.snapshot import (
@@ -276,6 +277,78 @@ class RequestChanged(Event):
 
     request: RequestRow = dataclasses.field(metadata=INLINE)
     """The request as it is now; `--json` prints these fields in the event itself."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class GuestJoined(Event):
+    """Host: a guest has opened the host's page."""
+
+    event_name: ClassVar[str] = "guest_joined"
+
+    guest_id: str
+    """16 bytes in hex digits; the same after each return."""
+    name: str
+    """Its display name; no two people of a session have the same."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class GuestLeft(Event):
+    """Host: a guest was removed, or its page has been closed for a minute."""
+
+    event_name: ClassVar[str] = "guest_left"
+
+    guest_id: str
+    """16 bytes in hex digits."""
+    name: str
+    """Its display name."""
+    removed: bool
+    """The host's user has removed it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RulesChanged(Event):
+    """The rules by which songs that people ask for are taken and ordered have changed."""
+
+    event_name: ClassVar[str] = "rules"
+
+    rules: PartyRules = dataclasses.field(metadata=INLINE)
+    """The rules as they are now; `--json` prints these fields in the event itself."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class VotesRow:
+    """The votes for one song that waits."""
+
+    file_id: UUID
+    """The track."""
+    votes: int
+    """How many people want it, from 1."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class VotesChanged(Event):
+    """The votes for the songs that wait have changed."""
+
+    event_name: ClassVar[str] = "votes"
+
+    votes: tuple[VotesRow, ...]
+    """Of all songs that have any, in the order of the queue."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SkipVoted(Event):
+    """The votes for leaving the song that plays have changed."""
+
+    event_name: ClassVar[str] = "skip_votes"
+
+    file_id: UUID
+    """The track."""
+    file_name: str
+    """Its file name, without folders."""
+    votes: int
+    """How many people want it."""
+    needed: int
+    """The song is left at this number."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

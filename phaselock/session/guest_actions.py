@@ -12,7 +12,7 @@ from uuid import UUID
 @dataclasses.dataclass(frozen=True, slots=True)
 class GuestHere:
     """The guest's page is connected, and `name` is what the guest calls itself. Repeated when the name changes, and at
-    least once a minute while somebody looks at the page."""
+    least once a minute while the page is visible."""
 
     name: str
 

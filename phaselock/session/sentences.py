@@ -22,6 +22,7 @@ from phaselock.model.snapshot import RequestState, SessionSnapshot
 from phaselock.model.timing import TIMING_PHRASES, TIMING_SENTENCES
 from phaselock.session import events as e
 from phaselock.session.hearing_sentences import hearing_text
+from phaselock.session.party_sentences import party_text
 
 MAX_NAMED = 3
 """Largest number of files that a summary names; it only counts the others."""
@@ -57,6 +58,8 @@ NOTICES: dict[Code, str] = {
     Code.UNPLAYABLE_AT_PEER: N_("{peer} cannot play {file_name}: {detail}"),
     Code.PEER_BARRED: N_("{peer} was not let in, because {choices} was removed."),
     Code.NOT_REMOVED: N_("No peer called {peer} was removed."),
+    Code.NO_SUCH_GUEST: N_("There is no such guest."),
+    Code.GUEST_NOT_REMOVED: N_("No guest called {peer} was removed."),
     Code.PEER_TOO_SLOW: N_(
         "{peer} needs {number} ms for each command, and nothing waits for it that long. It begins late after each of "
         "them."
@@ -508,7 +511,9 @@ def event_text(event: e.Event, words: Words = ENGLISH) -> str:
         case e.FilesAdded():
             return added_text(event, words)
     template = PLAIN_EVENTS.get(type(event), "")
-    return words.gettext(template).format_map(_Values(event)) if template else hearing_text(event, words)
+    if template:
+        return words.gettext(template).format_map(_Values(event))
+    return party_text(event, words) or hearing_text(event, words)
 
 
 def _code_text(code: str, words: Words) -> str:

@@ -227,6 +227,11 @@ def test_every_event_of_an_evening_has_its_words_or_none() -> None:
 
 
 SILENT = {
+    e.GuestJoined,
+    e.GuestLeft,
+    e.RulesChanged,
+    e.SkipVoted,
+    e.VotesChanged,
     e.CalibrationBegan,
     e.CalibrationWaits,
     e.CheckBegan,

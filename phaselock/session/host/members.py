@@ -30,11 +30,12 @@ import enum
 from collections.abc import Iterator, Mapping
 from uuid import UUID
 
-from phaselock.model.snapshot import FileState, FileView, PeerView
+from phaselock.model.snapshot import FileState, FileView, PeerView, RequestView
 from phaselock.model.timing import Timing
 from phaselock.protocol import messages as m
-from phaselock.session.effects import Broadcast, Effect
+from phaselock.session.effects import Broadcast, Effect, Send
 from phaselock.session.host.budgets import MAX_MESSAGES, MESSAGE_EVERY_NS, QUIET_MESSAGES, Bucket, Budget
+from phaselock.session.host.requesters import Answer, peer_key
 from phaselock.session.proof import Proof
 from phaselock.session.states import MAX_LEAD_NS, needs_too_long, uncertainty_from_wire_ns
 
@@ -62,6 +63,8 @@ OVERDUE_AFTER_NS = 15_000_000_000
 
 MOVE_BYTES = 64 * 1024
 """Smallest change of a transfer that counts as progress: one chunk (CHUNK_BYTES)."""
+UPLOAD_LIMIT_NS = 60_000_000_000
+"""An upload of a peer without progress for this time is given up."""
 STUCK_AFTER_NS = 15_000_000_000
 """Without progress for this time a member does not keep a track from starting."""
 LATE_AFTER_NS = 120_000_000_000
@@ -305,6 +308,26 @@ class Member:
             return True
         self.left_out += 1
         return False
+
+    # -- the person who asks for songs ---------------------------------------------------------------------------------
+
+    @property
+    def key(self) -> str:
+        return peer_key(self.peer_id)
+
+    @property
+    def guest_id(self) -> bytes:
+        return b""
+
+    @property
+    def patience_ns(self) -> int:
+        return UPLOAD_LIMIT_NS
+
+    def answer(self, answer: Answer) -> Effect:
+        return Send(self.conn, answer)
+
+    def finished(self, request: RequestView, *, now_ns: int) -> None:
+        """The peer keeps its finished requests itself."""
 
     # -- attendance --------------------------------------------------------------------------------------------------
 

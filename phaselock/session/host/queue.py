@@ -16,6 +16,7 @@ from phaselock.model.types import Track
 from phaselock.protocol import messages as m
 from phaselock.session import events as e
 from phaselock.session.host.members import Members
+from phaselock.session.host.requesters import HOST_KEY
 from phaselock.session.outbox import Outbox
 from phaselock.session.playback import Playback
 
@@ -41,6 +42,7 @@ class HostQueue:
         self._members = members
         self._playback = playback
         self._outbox = outbox
+        self._last_number = 0
         self._stale = False
         self._sent_revision = 0
         self._send_at_ns = 0
@@ -55,8 +57,20 @@ class HostQueue:
         """One more track fits into the queue."""
         return len(self.rows) < MAX_ITEMS
 
-    def add(self, track: Track, added_by: str, *, now_ns: int) -> None:
-        """Append a track, if its file is not too large and the queue is not full."""
+    def waiting(self) -> list[QueueEntry]:
+        """The rows that have not begun to play."""
+        current = self._playback.current
+        return [
+            entry
+            for entry in self.rows.entries
+            if not entry.removed
+            and entry.track.file_id not in self.played
+            and (current is None or entry.track.file_id != current.file_id)
+        ]
+
+    def add(self, track: Track, added_by: str, asker: str = HOST_KEY, *, now_ns: int) -> None:
+        """Append a track that this person wants, if its file is not too large and the queue is not full. `asker`: the
+        key of the person."""
         track = dataclasses.replace(
             track, file_name=file_label(track.file_name), title=title(track.title), artist=title(track.artist)
         )
@@ -65,7 +79,8 @@ class HostQueue:
         elif not self.has_room():
             self._outbox.error(Notice(Code.QUEUE_FULL, number=MAX_ITEMS), now_ns)
         else:
-            self._change(self.rows.append(track, added_by))
+            self._last_number += 1
+            self._change(self.rows.append(track, added_by, asker, self._last_number))
             if self._seed is not None:
                 self._shuffle_in(track.file_id, self._seed)
 

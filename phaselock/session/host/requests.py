@@ -1,4 +1,4 @@
-"""The host's record of the peers' song requests: received, decided, uploaded, added."""
+"""The host's record of the song requests of peers and guests: received, decided, uploaded, added."""
 
 from __future__ import annotations
 
@@ -10,26 +10,31 @@ from phaselock.language.message import N_, Message
 from phaselock.model.names import file_label, sentence, title
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import RequestState, RequestView
+from phaselock.model.types import Track
 from phaselock.protocol import messages as m
-from phaselock.session.effects import Send
-from phaselock.session.host.members import Member, Members
+from phaselock.session.effects import FetchFromLibrary
+from phaselock.session.host.caps import Caps
+from phaselock.session.host.members import Member
+from phaselock.session.host.requesters import Answer, Requester
 from phaselock.session.outbox import Outbox
 
 REMEMBERED = 100
 """Number of added requests whose ids are kept."""
 MAX_OPEN = 5
-"""Largest number of requests of one peer that wait for a decision or for their upload."""
+"""Largest number of requests of one person that wait for a decision or for their upload."""
 MAX_TRIES = 6
 """Largest number of upload connections for one song. A correct peer makes three, and three more after a reconnect."""
-UPLOAD_LIMIT_NS = 60_000_000_000
-"""An upload or a conversion without progress for this time is given up."""
+CONVERSION_LIMIT_NS = 60_000_000_000
+"""A conversion without progress for this time is given up."""
+MAX_ALL = 300
+"""Largest number of unfinished requests of all people."""
 CONVERSION_EVERY_NS = 1_000_000_000
 """Smallest time between two reports of a conversion."""
 
 NOTE_EVERY_NS = 1_000_000_000
-"""Smallest interval between two events about what one peer has asked for or withdrawn. The next ones wait."""
+"""Smallest interval between two events about what one person has asked for or withdrawn. The next ones wait."""
 UNSEEN_EVERY_NS = 10_000_000_000
-"""After this time the requests of one peer that were withdrawn before their event are told together."""
+"""After this time the requests of one person that were withdrawn before their event are told together."""
 
 TOO_MANY = N_("Too many of your requests are open. Please wait until the host has answered.")
 OVER = Notice(Code.REQUEST_OVER)
@@ -43,7 +48,7 @@ class Request:
     request_id: UUID
     number: int
     """Users refer to it by this number, from 1."""
-    member: Member
+    who: Requester
     file_name: str
     size: int
     """In bytes."""
@@ -60,6 +65,8 @@ class Request:
     """Deadline for progress of the upload or the conversion; None while the request is not accepted."""
     converted_percent: int | None = None
     """As it was told last; None: it is not being converted."""
+    song_id: int | None = None
+    """The song is in the host's library under this number; None: it is uploaded."""
     tell_at_ns: int = 0
     """The progress of its conversion is not told before this time."""
 
@@ -68,7 +75,7 @@ class Request:
         return RequestView(
             self.request_id,
             self.number,
-            self.member.name,
+            self.who.name,
             self.file_name,
             self.size,
             self.state,
@@ -78,13 +85,16 @@ class Request:
             self.artist,
             self.duration_secs,
             self.converted_percent,
+            self.who.guest_id,
         )
 
 
 @dataclasses.dataclass(slots=True)
 class _Pace:
-    """When the user is told what one peer does."""
+    """When the user is told what one person does."""
 
+    name: str
+    """Of the person."""
     due_at_ns: int = 0
     """Earliest time of the next event."""
     waiting: dict[UUID, RequestView] = dataclasses.field(default_factory=dict)
@@ -98,59 +108,72 @@ class _Pace:
 class IncomingRequests:
     """All requests that are not finished."""
 
-    def __init__(self, members: Members, outbox: Outbox, room: Callable[[], bool]) -> None:
-        self._members = members
+    def __init__(self, outbox: Outbox, room: Callable[[], bool], caps: Caps) -> None:
         self._outbox = outbox
+        self._caps = caps
         self._room = room
         """Returns whether one more track fits into the queue."""
         self._requests: dict[UUID, Request] = {}
         self._added: dict[UUID, None] = {}
         """Ids of the newest added requests, oldest first. A peer that missed the answer asks again and receives it."""
         self._last_number = 0
-        self._paces: dict[int, _Pace] = {}
-        """By the connection number of the member."""
+        self._paces: dict[str, _Pace] = {}
+        """By the key of the person."""
 
     def views(self) -> tuple[RequestView, ...]:
         """The requests that are not finished, oldest first."""
         return tuple(request.view() for request in self._requests.values())
 
-    # -- from the peers ----------------------------------------------------------------------------------------------
+    def of(self, who: Requester) -> list[Request]:
+        """The unfinished requests of this person, oldest first."""
+        return [request for request in self._requests.values() if request.who is who]
 
-    def asked(self, member: Member, message: m.SongRequest, *, now_ns: int) -> bool:
-        """A peer requests a song. False if the id is in use, which breaks the protocol."""
-        if message.request_id in self._requests:
+    # -- from the people ---------------------------------------------------------------------------------------------
+
+    def asked(self, who: Requester, message: m.SongRequest, *, song_id: int | None = None, now_ns: int) -> bool:
+        """A person requests a song; with `song_id` it is in the host's library. False if the id is in use, which breaks
+        the protocol."""
+        request_id = message.request_id
+        if request_id in self._requests:
             return False
-        if message.request_id in self._added:
-            self._outbox.do(Send(member.conn, m.SongRequestAdded(message.request_id)))
+        if request_id in self._added:
+            self._answer(who, m.SongRequestAdded(request_id))
             return True
-        if len(self._of(member)) >= MAX_OPEN:
-            self._outbox.do(Send(member.conn, m.SongRequestRejected(message.request_id, TOO_MANY)))
-            return True
-        self._last_number += 1
         request = Request(
-            message.request_id,
-            self._last_number,
-            member,
+            request_id,
+            self._last_number + 1,
+            who,
             file_label(message.file_name),
             message.file_size,
             title(message.title),
             title(message.artist),
             message.duration_secs,
+            song_id=song_id,
         )
-        self._requests[request.request_id] = request
-        pace = self._paces.setdefault(member.conn, _Pace())
-        pace.waiting[request.request_id] = request.view()
+        if refusal := self._refusal(request, now_ns):
+            self._answer(who, m.SongRequestRejected(request_id, refusal))
+            request.state = RequestState.REJECTED
+            who.finished(request.view(refusal), now_ns=now_ns)
+            return True
+        self._last_number += 1
+        self._requests[request_id] = request
+        self._caps.asked(who.key, request_id, now_ns=now_ns)
+        pace = self._paces.setdefault(who.key, _Pace(who.name))
+        pace.waiting[request_id] = request.view()
         self._note_waiting(pace, now_ns)
+        if self._caps.rules.accept and self._room():
+            self._accept(request, now_ns)
         return True
 
-    def withdrawn(self, member: Member, request_id: UUID, reason: str, *, now_ns: int) -> None:
-        """The peer withdraws a request or cannot send the song. Ignored if the request is finished."""
+    def withdrawn(self, who: Requester, request_id: UUID, reason: str, *, now_ns: int) -> None:
+        """The person withdraws a request or cannot send the song. Ignored if the request is finished."""
         request = self._requests.get(request_id)
-        if request is None or request.member is not member:
+        if request is None or request.who is not who:
             return
         del self._requests[request_id]
+        self._caps.undone(who.key, request_id)
         request.state = RequestState.FAILED
-        pace = self._paces.setdefault(member.conn, _Pace())
+        pace = self._paces.setdefault(who.key, _Pace(who.name))
         if pace.waiting.pop(request_id, None) is None:
             pace.waiting[request_id] = request.view(sentence(reason) or N_("It was withdrawn."))
             self._note_waiting(pace, now_ns)
@@ -158,32 +181,36 @@ class IncomingRequests:
             pace.unseen += 1
             pace.unseen_due_at_ns = pace.unseen_due_at_ns or now_ns + UNSEEN_EVERY_NS
 
-    def left(self, member: Member, *, now_ns: int) -> None:
-        """The peer has left: end its requests."""
-        pace = self._paces.pop(member.conn, _Pace())
-        for request in self._of(member):
+    def left(self, who: Requester, *, now_ns: int) -> None:
+        """The person has left: end its requests."""
+        pace = self._paces.pop(who.key, _Pace(who.name))
+        for request in self.of(who):
             seen = pace.waiting.pop(request.request_id, None) is None
             if seen:
-                self._over(request, RequestState.FAILED, Message("{name} has left.", name=member.name), now_ns)
+                self._over(request, RequestState.FAILED, Message("{name} has left.", name=who.name), now_ns)
             else:
                 del self._requests[request.request_id]
+                self._caps.undone(who.key, request.request_id)
                 pace.unseen += 1
         for view in pace.waiting.values():
             self._outbox.note_request(view, now_ns)
-        self._tell_unseen(member, pace, now_ns)
+        self._tell_unseen(pace, now_ns)
 
     # -- from the host's user ----------------------------------------------------------------------------------------
 
     def accept(self, request_id: UUID, *, now_ns: int) -> None:
-        """Accept a request: the peer uploads the song."""
+        """Accept a request: the person uploads the song, or it comes from the library."""
         request = self._open(request_id, now_ns)
         if request is not None and not self._room():
             self._outbox.error(Notice(Code.QUEUE_FULL), now_ns)
         elif request is not None:
-            request.state = RequestState.ACCEPTED
-            request.give_up_at_ns = now_ns + UPLOAD_LIMIT_NS
-            self._outbox.do(Send(request.member.conn, m.SongRequestAccepted(request_id)))
-            self._note(request, now_ns)
+            self._accept(request, now_ns)
+
+    def accept_all(self, *, now_ns: int) -> None:
+        """Accept all requests that are not decided, as far as the queue has room."""
+        for request in list(self._requests.values()):
+            if request.state is RequestState.OPEN and self._room():
+                self._accept(request, now_ns)
 
     def reject(self, request_id: UUID, *, now_ns: int) -> None:
         """Reject a request, also during its upload or its conversion."""
@@ -191,7 +218,7 @@ class IncomingRequests:
         if request is None:
             self._outbox.error(OVER, now_ns)
         else:
-            self._outbox.do(Send(request.member.conn, m.SongRequestRejected(request_id)))
+            self._answer(request.who, m.SongRequestRejected(request_id))
             self._over(request, RequestState.REJECTED, "", now_ns)
 
     # -- the upload --------------------------------------------------------------------------------------------------
@@ -202,10 +229,17 @@ class IncomingRequests:
         Each call counts as one attempt; None after MAX_TRIES.
         """
         request = self._requests.get(request_id)
-        if request is None or request.member is not member or request.state is not RequestState.ACCEPTED:
+        if request is None or request.who is not member or request.state is not RequestState.ACCEPTED:
             return None
         request.tries += 1
         return request if request.tries <= MAX_TRIES else None
+
+    def upload_of_guest(self, guest_id: bytes, request_id: UUID) -> Request | None:
+        """The accepted request of this guest whose song may arrive, or None."""
+        request = self._requests.get(request_id)
+        if request is None or request.who.guest_id != guest_id or request.state is not RequestState.ACCEPTED:
+            return None
+        return request if request.song_id is None else None
 
     def wanted(self, request_id: UUID) -> bool:
         """The request is accepted and its song is not in the queue yet."""
@@ -217,7 +251,7 @@ class IncomingRequests:
         request = self._requests.get(request_id)
         if request is not None and request.state is RequestState.ACCEPTED:
             request.done_bytes = done_bytes
-            request.give_up_at_ns = now_ns + UPLOAD_LIMIT_NS
+            request.give_up_at_ns = now_ns + request.who.patience_ns
             tenths = done_bytes * 10 // request.size
             if tenths > request.reported_tenths:
                 request.reported_tenths = tenths
@@ -229,48 +263,49 @@ class IncomingRequests:
         if request is None or request.state is RequestState.OPEN:
             return
         percent = int(100 * share)
-        request.give_up_at_ns = now_ns + UPLOAD_LIMIT_NS
+        request.give_up_at_ns = now_ns + CONVERSION_LIMIT_NS
         begins = request.converted_percent is None
         if begins or (now_ns >= request.tell_at_ns and percent // 10 > (request.converted_percent or 0) // 10):
             request.state, request.converted_percent = RequestState.CONVERTING, percent
             request.tell_at_ns = now_ns + CONVERSION_EVERY_NS
-            self._outbox.do(Send(request.member.conn, m.SongRequestConverting(request_id, percent)))
+            self._answer(request.who, m.SongRequestConverting(request_id, percent))
             self._note(request, now_ns)
 
-    def arrived(self, request_id: UUID, *, now_ns: int) -> str | None:
-        """The song has arrived and is playable. Return the name of the peer; None if the song must not be added."""
+    def arrived(self, request_id: UUID, track: Track, *, now_ns: int) -> Requester | None:
+        """The song has arrived and is playable. Return who asked for it; None if the song must not be added."""
         request = self._requests.get(request_id)
         if request is None or request.state is RequestState.OPEN:
             return None
         if not self._room():
             self.refuse(request_id, N_("The queue is full."), now_ns=now_ns)
             return None
+        if refusal := self._caps.refusal_of_track(track, now_ns=now_ns):
+            self.refuse(request_id, refusal, now_ns=now_ns)
+            return None
         request.done_bytes = request.size
         self._added[request_id] = None
         for old in list(self._added)[:-REMEMBERED]:
             del self._added[old]
-        self._outbox.do(Send(request.member.conn, m.SongRequestAdded(request_id)))
+        self._answer(request.who, m.SongRequestAdded(request_id))
         self._over(request, RequestState.ADDED, "", now_ns)
-        return request.member.name
+        return request.who
 
     def refuse(self, request_id: UUID, reason: str, *, now_ns: int) -> None:
-        """The song cannot be used: end the request and tell the peer."""
+        """The song cannot be used: end the request and tell the person."""
         request = self._requests.get(request_id)
         if request is not None:
             reason = sentence(reason)
-            self._outbox.do(Send(request.member.conn, m.SongRequestRejected(request_id, reason)))
+            self._answer(request.who, m.SongRequestRejected(request_id, reason))
             self._over(request, RequestState.FAILED, reason, now_ns)
 
     # -- time --------------------------------------------------------------------------------------------------------
 
     def timer(self, *, now_ns: int) -> None:
         """End the requests whose uploads make no progress, and tell what waits."""
-        for member in self._members:
-            pace = self._paces.get(member.conn)
-            if pace is not None:
-                self._note_waiting(pace, now_ns)
-                if pace.unseen and now_ns >= pace.unseen_due_at_ns:
-                    self._tell_unseen(member, pace, now_ns)
+        for pace in self._paces.values():
+            self._note_waiting(pace, now_ns)
+            if pace.unseen and now_ns >= pace.unseen_due_at_ns:
+                self._tell_unseen(pace, now_ns)
         for request in list(self._requests.values()):
             if request.give_up_at_ns is not None and now_ns >= request.give_up_at_ns:
                 self.refuse(request.request_id, NO_UPLOAD, now_ns=now_ns)
@@ -288,8 +323,26 @@ class IncomingRequests:
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
-    def _of(self, member: Member) -> list[Request]:
-        return [request for request in self._requests.values() if request.member is member]
+    def _refusal(self, request: Request, now_ns: int) -> str:
+        """Why a new request is not taken; empty: it is."""
+        of_all = list(self._requests.values())
+        if len(self.of(request.who)) >= MAX_OPEN or len(of_all) >= MAX_ALL:
+            return TOO_MANY
+        return self._caps.refusal(request, of_all, now_ns=now_ns)
+
+    def _accept(self, request: Request, now_ns: int) -> None:
+        request.state = RequestState.ACCEPTED
+        if request.song_id is None:
+            request.give_up_at_ns = now_ns + request.who.patience_ns
+        else:
+            self._outbox.do(FetchFromLibrary(request.request_id, request.song_id))
+        self._answer(request.who, m.SongRequestAccepted(request.request_id))
+        self._note(request, now_ns)
+
+    def _answer(self, who: Requester, answer: Answer) -> None:
+        effect = who.answer(answer)
+        if effect is not None:
+            self._outbox.do(effect)
 
     def _open(self, request_id: UUID, now_ns: int) -> Request | None:
         request = self._requests.get(request_id)
@@ -301,6 +354,9 @@ class IncomingRequests:
     def _over(self, request: Request, state: RequestState, reason: str, now_ns: int) -> None:
         del self._requests[request.request_id]
         request.state, request.converted_percent = state, None
+        if state is not RequestState.ADDED:
+            self._caps.undone(request.who.key, request.request_id)
+        request.who.finished(request.view(reason), now_ns=now_ns)
         self._note(request, now_ns, reason)
 
     def _note_waiting(self, pace: _Pace, now_ns: int) -> None:
@@ -309,13 +365,13 @@ class IncomingRequests:
             pace.due_at_ns = now_ns + NOTE_EVERY_NS
             self._outbox.note_request(pace.waiting.pop(next(iter(pace.waiting))), now_ns)
 
-    def _tell_unseen(self, member: Member, pace: _Pace, now_ns: int) -> None:
+    def _tell_unseen(self, pace: _Pace, now_ns: int) -> None:
         if pace.unseen:
-            self._outbox.warn(Notice(Code.REQUESTS_LEFT_OUT, peer=member.name, number=pace.unseen), now_ns)
+            self._outbox.warn(Notice(Code.REQUESTS_LEFT_OUT, peer=pace.name, number=pace.unseen), now_ns)
         pace.unseen = pace.unseen_due_at_ns = 0
 
     def _note(self, request: Request, now_ns: int, reason: str = "") -> None:
-        pace = self._paces.get(request.member.conn)
+        pace = self._paces.get(request.who.key)
         if pace is not None:
             pace.waiting.pop(request.request_id, None)  # this is newer
         self._outbox.note_request(request.view(reason), now_ns)

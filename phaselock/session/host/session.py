@@ -19,7 +19,7 @@ from phaselock.model.measurement import Measurement
 from phaselock.model.microphone import HeardPass
 from phaselock.model.names import person_name, sentence
 from phaselock.model.notices import Code, Notice
-from phaselock.model.snapshot import SessionSnapshot
+from phaselock.model.snapshot import GuestPage, SessionSnapshot
 from phaselock.model.timing import DeviceState, Timing
 from phaselock.model.transitions import PLAIN, Transitions
 from phaselock.model.types import AudioStatus, Track
@@ -29,16 +29,20 @@ from phaselock.protocol.proof import FETCH, JOIN, UPLOAD
 from phaselock.session import commands as c
 from phaselock.session import events as e
 from phaselock.session.effects import AllowClock, AskCode, Close, Effect, Ended, Follow, ForbidClock, Send
+from phaselock.session.guest_actions import GuestAction
 from phaselock.session.host.admission import Admission, Admitted, Refused
 from phaselock.session.host.calibration import HostCalibration
+from phaselock.session.host.caps import Caps
 from phaselock.session.host.check import HostCheck
 from phaselock.session.host.distribution import Distribution
 from phaselock.session.host.door import WRONG_CODE, Door
 from phaselock.session.host.gains import HostGains
 from phaselock.session.host.levels import HostLevels
 from phaselock.session.host.members import SEAT_NS, Attendance, Member, Members, Reports
+from phaselock.session.host.party import Party
 from phaselock.session.host.queue import HostQueue
 from phaselock.session.host.report_watch import ReportWatch
+from phaselock.session.host.requesters import FALLBACK_KEY, HOST_KEY
 from phaselock.session.host.requests import IncomingRequests, Request
 from phaselock.session.host.track_facts import HostTrackFacts
 from phaselock.session.host.transitions import HostTransitions
@@ -117,7 +121,9 @@ class HostSession:
         self._levels = HostLevels(self._members, self._outbox, self._host_name)
         self._calibration = HostCalibration(self._members, self._transport, self._levels, self._outbox, self._host_name)
         self._check = HostCheck(self._members, self._transport, self._outbox, self._host_name)
-        self._requests = IncomingRequests(self._members, self._outbox, self._queue.has_room)
+        caps = Caps(self._queue)
+        self._requests = IncomingRequests(self._outbox, self._queue.has_room, caps)
+        self._party = Party(self._members, self._queue, caps, self._requests, self._outbox, self._host_name)
         self._followed = Follow(None)
 
     @property
@@ -213,8 +219,9 @@ class HostSession:
             return []
         self._calibration.precede(command, now_ns=now_ns)
         match command:
-            case c.Add(track=track):
-                self._queue.add(track, self._host_name, now_ns=now_ns)
+            case c.Add(track=track, fallback=fallback):
+                key = FALLBACK_KEY if fallback else HOST_KEY
+                self._queue.add(track, self._host_name, key, now_ns=now_ns)
             case c.ChangeCode(code=text):
                 self._change_code(text, now_ns)
             case c.Move(file_id=file_id, to=to):
@@ -288,6 +295,8 @@ class HostSession:
                 self._requests.accept(request_id, now_ns=now_ns)
             case c.Reject(request_id=request_id):
                 self._requests.reject(request_id, now_ns=now_ns)
+            case c.SetRules() | c.RemoveGuest() | c.AllowGuest() | c.UseFallback() | c.VoteFor() | c.WantSkip():
+                self._party.command(command, now_ns=now_ns)
             case c.Quit():
                 self._quit(now_ns)
         effects = self._settle(now_ns)
@@ -302,6 +311,22 @@ class HostSession:
         """What was measured in a track; the tags no longer count."""
         self._facts.learn_measurement(file_id, measurement)
         return self._settle(now_ns)
+
+    # -- guests ------------------------------------------------------------------------------------------------------
+
+    def guest(self, guest_id: bytes, action: GuestAction, *, now_ns: int) -> list[Effect]:
+        """A guest does something. Everything but `GuestHere` is ignored while the session does not know the guest."""
+        if not self._over:
+            self._party.guest(guest_id, action, now_ns=now_ns)
+        return self._settle(now_ns)
+
+    def guest_page(self, guest_id: bytes, *, now_ns: int) -> GuestPage | None:
+        """What the session shows to this guest alone; None: it is not here."""
+        return self._party.page(guest_id, now_ns=now_ns)
+
+    def is_removed_guest(self, guest_id: bytes) -> bool:
+        """The host's user has removed this guest."""
+        return self._party.guests.is_removed(guest_id)
 
     # -- the host's own machine --------------------------------------------------------------------------------------
 
@@ -376,6 +401,7 @@ class HostSession:
             self._outbox.do(*(Send(member.conn, m.Heartbeat()) for member in self._members))
         self._distribution.timer(now_ns=now_ns)
         self._requests.timer(now_ns=now_ns)
+        self._party.timer(now_ns=now_ns)
         self._calibration.timer(now_ns=now_ns)
         self._check.timer(now_ns=now_ns)
         self._transport.leave_behind(now_ns=now_ns)
@@ -390,6 +416,7 @@ class HostSession:
             *self._report_watch.deadlines_ns(self._members),
             *self._distribution.deadlines_ns(),
             *self._requests.deadlines_ns(),
+            *self._party.deadlines_ns(),
             *self._calibration.deadlines_ns(),
             *self._check.deadlines_ns(),
         ]
@@ -429,6 +456,10 @@ class HostSession:
         """
         return self._requests.begin_upload_attempt(self._admission.member(peer_id, proof, UPLOAD), request_id)
 
+    def authorise_guest_upload(self, guest_id: bytes, request_id: UUID) -> Request | None:
+        """The accepted request of this guest whose song may arrive; None: refuse it."""
+        return self._requests.upload_of_guest(guest_id, request_id)
+
     def wants_upload(self, request_id: UUID) -> bool:
         """The request is accepted and its song is not in the queue yet."""
         return self._requests.wanted(request_id)
@@ -445,9 +476,9 @@ class HostSession:
 
     def uploaded(self, request_id: UUID, track: Track, *, now_ns: int) -> list[Effect]:
         """A requested song has arrived, complete and playable."""
-        name = self._requests.arrived(request_id, now_ns=now_ns)
-        if name is not None:
-            self._queue.add(track, name, now_ns=now_ns)
+        who = self._requests.arrived(request_id, track, now_ns=now_ns)
+        if who is not None:
+            self._queue.add(track, who.name, who.key, now_ns=now_ns)
         return self._settle(now_ns)
 
     def upload_refused(self, request_id: UUID, reason: str, *, now_ns: int) -> list[Effect]:
@@ -482,6 +513,9 @@ class HostSession:
             host_words=key_words(self._host_key),
             code=self._door.code,
             removed=self._admission.removed_names,
+            rules=self._party.rules,
+            guests=self._party.guests.views(),
+            removed_guests=self._party.guests.removed_names,
         )
 
     def _change_code(self, text: str, now_ns: int) -> None:

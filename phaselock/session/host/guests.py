@@ -1,0 +1,186 @@
+"""The guests of a session: people with the host's page open, and those that the host's user has removed.
+
+The page's server checks which guest a message comes from. A guest keeps its songs and votes while its page is closed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from uuid import UUID
+
+from phaselock.language.message import N_
+from phaselock.model.names import distinct, person_name
+from phaselock.model.notices import Code, Notice
+from phaselock.model.snapshot import GuestView, RequestView
+from phaselock.protocol import messages as m
+from phaselock.session import events as e
+from phaselock.session.effects import Effect, GuestRemoved, TellGuest
+from phaselock.session.guest_actions import GuestHere, GuestListens
+from phaselock.session.host.requesters import Answer, guest_key
+from phaselock.session.outbox import Outbox
+
+MAX_GUESTS = 500
+"""Largest number of guests that are remembered; of those whose page is closed the oldest are forgotten."""
+MAX_REMOVED = 256
+"""Largest number of removed guests that are remembered; the oldest ones are forgotten."""
+MAX_FINISHED = 10
+"""Largest number of finished requests that are shown to one guest."""
+SHOWN_NS = 60_000_000_000
+"""How long a finished request is shown to its guest."""
+GONE_NS = 60_000_000_000
+"""A guest whose page is closed for this time has left. A phone closes the page whenever its screen goes dark."""
+PATIENCE_NS = 300_000_000_000
+"""An upload of a guest without progress for this time is given up: the phone may sleep when the host accepts it."""
+DECLINED = N_("The host has declined it.")
+NAMELESS = N_("Guest")
+
+
+@dataclasses.dataclass(slots=True)
+class Guest:
+    """A person who uses the host's page."""
+
+    guest_id: bytes
+    """16 bytes."""
+    name: str
+    asked_name: str
+    """The name that the guest chose; `name` may have a number in addition."""
+    heard_at_ns: int
+    connected: bool = True
+    listening: bool = False
+    uncertainty_ns: int | None = None
+    """How far the sound of its phone may be off; None: unknown."""
+    told: bool = False
+    """The host's user was told that it is here."""
+    _finished: dict[UUID, tuple[RequestView, int]] = dataclasses.field(default_factory=dict)
+    """Its finished requests, and until when they are shown; the oldest first."""
+
+    @property
+    def key(self) -> str:
+        return guest_key(self.guest_id)
+
+    # Guests ask for songs as peers do: see requesters.py.
+
+    @property
+    def patience_ns(self) -> int:
+        return PATIENCE_NS
+
+    def answer(self, answer: Answer) -> Effect | None:
+        """Only a refusal needs a sentence: the page shows the state of each request."""
+        if not isinstance(answer, m.SongRequestRejected):
+            return None
+        return TellGuest(self.guest_id, answer.reason or DECLINED, answer.request_id)
+
+    def finished(self, request: RequestView, *, now_ns: int) -> None:
+        """A request of this guest is over: show it for a while."""
+        self._finished[request.request_id] = request, now_ns + SHOWN_NS
+        for request_id in list(self._finished)[:-MAX_FINISHED]:
+            del self._finished[request_id]
+
+    def shown(self, *, now_ns: int) -> Iterator[RequestView]:
+        """The finished requests that are still shown."""
+        return (request for request, until_ns in self._finished.values() if now_ns < until_ns)
+
+    def view(self) -> GuestView:
+        """The guest as users see it."""
+        return GuestView(self.guest_id, self.name, self.connected, self.listening, self.uncertainty_ns)
+
+
+class Guests:
+    """All guests of a session. `taken`: the names of the host and the peers."""
+
+    def __init__(self, outbox: Outbox, taken: Callable[[], Iterable[str]]) -> None:
+        self._outbox = outbox
+        self._taken = taken
+        self._guests: dict[bytes, Guest] = {}
+        self._removed: dict[bytes, str] = {}
+        """The names of the removed guests."""
+
+    def __iter__(self) -> Iterator[Guest]:
+        return iter(list(self._guests.values()))
+
+    @property
+    def removed_names(self) -> tuple[str, ...]:
+        """The names of the removed guests."""
+        return tuple(self._removed.values())
+
+    def views(self) -> tuple[GuestView, ...]:
+        """The guests as users see them, those who have the page open first."""
+        return tuple(guest.view() for guest in sorted(self, key=lambda one: not one.connected))
+
+    def known(self, guest_id: bytes) -> Guest | None:
+        """The guest with this id, or None."""
+        return self._guests.get(guest_id)
+
+    def is_removed(self, guest_id: bytes) -> bool:
+        """The host's user has removed this guest."""
+        return guest_id in self._removed
+
+    # -- from the guests ---------------------------------------------------------------------------------------------
+
+    def here(self, guest_id: bytes, action: GuestHere, *, now_ns: int) -> None:
+        """The guest's page is open, and the guest calls itself by this name."""
+        asked_name = person_name(action.name) or NAMELESS
+        guest = self._guests.get(guest_id)
+        if guest is None:
+            self._make_room()
+            guest = self._guests[guest_id] = Guest(guest_id, "", "", now_ns)
+        if guest.asked_name != asked_name:
+            others = (one.name for one in self if one is not guest)
+            guest.name, guest.asked_name = distinct(asked_name, [*self._taken(), *others]), asked_name
+        guest.heard_at_ns, guest.connected = now_ns, True
+        if not guest.told:
+            guest.told = True
+            self._outbox.note(e.GuestJoined(now_ns, guest_id.hex(), guest.name))
+
+    def gone(self, guest: Guest, *, now_ns: int) -> None:
+        """The guest's page was closed."""
+        guest.connected = guest.listening = False
+        guest.heard_at_ns = now_ns
+
+    def listens(self, guest: Guest, action: GuestListens) -> None:
+        """The guest's phone plays the music, or has stopped."""
+        guest.listening, guest.uncertainty_ns = action.listening, action.uncertainty_ns
+
+    # -- from the host's user ----------------------------------------------------------------------------------------
+
+    def remove(self, guest_id: bytes, *, now_ns: int) -> Guest | None:
+        """Remove a guest and return it. If there is none: an `error` event, and None."""
+        guest = self._guests.pop(guest_id, None)
+        if guest is None:
+            self._outbox.error(Notice(Code.NO_SUCH_GUEST), now_ns)
+            return None
+        self._removed[guest_id] = guest.name
+        for old in list(self._removed)[:-MAX_REMOVED]:
+            del self._removed[old]
+        self._outbox.do(GuestRemoved(guest_id))
+        self._outbox.note(e.GuestLeft(now_ns, guest_id.hex(), guest.name, removed=True))
+        return guest
+
+    def allow(self, name: str, *, now_ns: int) -> None:
+        """Let the guests with this name in again. If there is none: an `error` event."""
+        lifted = [guest_id for guest_id, one in self._removed.items() if one.casefold() == name.casefold()]
+        for guest_id in lifted:
+            del self._removed[guest_id]
+        if not lifted:
+            self._outbox.error(Notice(Code.GUEST_NOT_REMOVED, peer=name, peers=self.removed_names), now_ns)
+
+    # -- time --------------------------------------------------------------------------------------------------------
+
+    def timer(self, *, now_ns: int) -> None:
+        """Tell the host's user which guests have left."""
+        for guest in self:
+            if guest.told and not guest.connected and now_ns >= guest.heard_at_ns + GONE_NS:
+                guest.told = False
+                self._outbox.note(e.GuestLeft(now_ns, guest.guest_id.hex(), guest.name, removed=False))
+
+    def deadlines_ns(self) -> Iterator[int]:
+        """The times at which `timer` must be called."""
+        return (guest.heard_at_ns + GONE_NS for guest in self if guest.told and not guest.connected)
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _make_room(self) -> None:
+        if len(self._guests) >= MAX_GUESTS:
+            oldest = min(self, key=lambda one: (one.connected, one.heard_at_ns))
+            del self._guests[oldest.guest_id]
