@@ -225,15 +225,15 @@ class Page:
             raise BrowserError(details.get("exception", {}).get("description", details["text"]))
         return answer["result"].get("value")
 
-    def wait(self, condition: str, timeout_s: float = TIMEOUT_S) -> Any:
-        """Wait until an expression is true, and return its value. Raises BrowserError after `timeout_s`."""
+    def wait(self, condition: str, timeout_s: float = TIMEOUT_S) -> None:
+        """Wait until an expression is true. Raises BrowserError after `timeout_s`."""
         deadline = time.monotonic() + timeout_s
         while True:
             try:
                 # The page looks every 20 ms. A new document ends the script, and the loop starts it again.
                 found = self.run(
                     "new Promise(done => { const end = performance.now() + 500; const look = () => {"
-                    f" const found = ({condition}); if (found || performance.now() > end) done(found);"
+                    f" const found = !!({condition}); if (found || performance.now() > end) done(found);"
                     " else setTimeout(look, 20); }; look(); })"
                 )
             except BrowserError:
@@ -241,7 +241,7 @@ class Page:
                 if time.monotonic() > deadline:
                     raise
             if found:
-                return found
+                return
             if time.monotonic() > deadline:
                 raise BrowserError(f"not true within {timeout_s} s: {condition}\n{self.text()}")
 

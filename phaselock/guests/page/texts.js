@@ -1,0 +1,223 @@
+// All texts of the page, by language. A pair is one and several of `n`.
+
+export const TEXTS = {
+  en: {
+    to_content: "To the content",
+    welcome: "Welcome",
+    welcome_hint: "Ask for songs, vote, and chat. Nothing is installed on your phone.",
+    your_name: "Your name",
+    code: "Code of the session",
+    code_hint: "The host's screen shows the code.",
+    secret_hint: "This address is out of date. Scan the host's picture again, or type the code.",
+    code_wrong: "The code is wrong. The host's screen shows it.",
+    enter: "Enter",
+    save: "Save",
+    try_again: "Try again",
+    removed_title: "The host has removed you",
+    removed_text: "Ask the host to let you in again.",
+    wait_title: "Please wait a moment",
+    wait_text: "There were too many wrong codes. Try again in a minute.",
+    full_title: "The page is full",
+    full_text: "There are as many guests as fit. The page tries again by itself.",
+    elsewhere_title: "The host's program is newer",
+    elsewhere_text: "Load this page again.",
+    offline: "No connection. You can go on: it is sent later.",
+    people: ["{n} person here", "{n} people here"],
+    hosted_by: "with {name}",
+    rename: "You are {name}. Change your name",
+    now_playing: "Now playing",
+    paused: "Paused",
+    nothing: "Nothing plays",
+    nothing_hint: "Ask for the first song.",
+    asked_by: "asked for by {name}",
+    asked_by_me: "asked for by you",
+    progress: "Position in the song",
+    position: "{position} of {length}",
+    skip: "Skip",
+    skip_votes: "Skip · {votes} of {needed}",
+    skip_label: "Vote for skipping this song. {votes} of {needed} votes",
+    announce_now: "Now playing: {song}",
+    queue: "Up next",
+    queue_empty: "No song waits. Ask for one!",
+    vote_label: ["Vote for {song}. {n} vote", "Vote for {song}. {n} votes"],
+    ready_some: "ready on {ready} of {n}",
+    arriving: "on its way",
+    by_me: "you",
+    ask_title: "Ask for a song",
+    ask_rules_waiting: "You have {n} of {max} songs in the queue.",
+    ask_rules_full: "You have {max} of {max} songs in the queue. Ask again when one has been played.",
+    ask_rules_hand: "The host decides on every song.",
+    search_label: "Search the host's music",
+    search_placeholder: "Title, artist or album",
+    searching: "Searching …",
+    results: "Songs found",
+    found: ["{n} song", "{n} songs"],
+    found_none: "No song fits.",
+    found_offline: "The search goes on when there is a connection.",
+    ask: "Ask for {song}",
+    asked: "{song} was asked for",
+    upload: "Upload from this phone",
+    upload_kinds: "Kinds: {kinds}",
+    your_songs: "Your songs",
+    state_sent: "is being sent",
+    state_unsent: "is sent when there is a connection",
+    state_open: "waits for the host's yes",
+    state_queued: "uploads after the others",
+    state_uploading: "{percent} % uploaded",
+    state_stopped: "goes on when there is a connection",
+    state_again: "choose the file again to go on",
+    state_converting: "is being prepared",
+    state_checking: "is being checked",
+    state_added: "is in the queue",
+    state_rejected: "The host said no.",
+    state_failed: "It did not work.",
+    withdraw: "Take {song} back",
+    dismiss: "Hide {song}",
+    not_music: "{file} is no music that fits. Kinds: {kinds}",
+    empty_file: "{file} is empty.",
+    chat: "Chat",
+    chat_empty: "No messages yet. Say hello!",
+    messages: "Messages",
+    say_label: "Message to all",
+    say_placeholder: "Message to all",
+    send: "Send",
+    unsent: "not sent yet",
+    new_messages: ["{n} new message", "{n} new messages"],
+    views: "Views",
+    view_music: "Music",
+    view_ask: "Ask",
+    view_chat: "Chat",
+    told_ask: "You asked for {song}.",
+    late_vote: "{song} no longer waits. Your vote came too late.",
+    late_skip: "The song you wanted to skip has ended.",
+    close: "Close",
+  },
+  de: {
+    to_content: "Zum Inhalt",
+    welcome: "Willkommen",
+    welcome_hint: "Wünsche dir Songs, stimme ab und chatte. Auf deinem Handy wird nichts installiert.",
+    your_name: "Dein Name",
+    code: "Code der Sitzung",
+    code_hint: "Den Code zeigt der Bildschirm des Hosts.",
+    secret_hint: "Diese Adresse gilt nicht mehr. Scanne das Bild des Hosts noch einmal oder gib den Code ein.",
+    code_wrong: "Der Code ist falsch. Der Bildschirm des Hosts zeigt ihn.",
+    enter: "Eintreten",
+    save: "Speichern",
+    try_again: "Noch einmal versuchen",
+    removed_title: "Der Host hat dich entfernt",
+    removed_text: "Bitte den Host, dich wieder einzulassen.",
+    wait_title: "Bitte warte einen Moment",
+    wait_text: "Es gab zu viele falsche Codes. Versuche es in einer Minute noch einmal.",
+    full_title: "Die Seite ist voll",
+    full_text: "Es sind so viele Gäste da, wie Platz haben. Die Seite versucht es von selbst wieder.",
+    elsewhere_title: "Das Programm des Hosts ist neuer",
+    elsewhere_text: "Lade diese Seite neu.",
+    offline: "Keine Verbindung. Mach ruhig weiter: Es wird später gesendet.",
+    people: ["{n} Person hier", "{n} Personen hier"],
+    hosted_by: "bei {name}",
+    rename: "Du bist {name}. Namen ändern",
+    now_playing: "Jetzt läuft",
+    paused: "Pausiert",
+    nothing: "Es läuft nichts",
+    nothing_hint: "Wünsche dir den ersten Song.",
+    asked_by: "Wunsch von {name}",
+    asked_by_me: "dein Wunsch",
+    progress: "Stelle im Song",
+    position: "{position} von {length}",
+    skip: "Überspringen",
+    skip_votes: "Überspringen · {votes} von {needed}",
+    skip_label: "Dafür stimmen, diesen Song zu überspringen. {votes} von {needed} Stimmen",
+    announce_now: "Jetzt läuft: {song}",
+    queue: "Als Nächstes",
+    queue_empty: "Kein Song wartet. Wünsche dir einen!",
+    vote_label: ["Für {song} stimmen. {n} Stimme", "Für {song} stimmen. {n} Stimmen"],
+    ready_some: "bereit auf {ready} von {n}",
+    arriving: "unterwegs",
+    by_me: "du",
+    ask_title: "Wünsche dir einen Song",
+    ask_rules_waiting: "Du hast {n} von {max} Songs in der Warteschlange.",
+    ask_rules_full: "Du hast {max} von {max} Songs in der Warteschlange. Wünsche wieder, wenn einer gespielt wurde.",
+    ask_rules_hand: "Der Host entscheidet über jeden Song.",
+    search_label: "Die Musik des Hosts durchsuchen",
+    search_placeholder: "Titel, Künstler oder Album",
+    searching: "Suche …",
+    results: "Gefundene Songs",
+    found: ["{n} Song", "{n} Songs"],
+    found_none: "Kein Song passt.",
+    found_offline: "Die Suche geht weiter, wenn die Verbindung wieder da ist.",
+    ask: "{song} wünschen",
+    asked: "{song} ist gewünscht",
+    upload: "Von diesem Handy hochladen",
+    upload_kinds: "Arten: {kinds}",
+    your_songs: "Deine Songs",
+    state_sent: "wird gesendet",
+    state_unsent: "wird gesendet, sobald es eine Verbindung gibt",
+    state_open: "wartet auf das Ja des Hosts",
+    state_queued: "wird nach den anderen hochgeladen",
+    state_uploading: "{percent} % hochgeladen",
+    state_stopped: "geht weiter, sobald es eine Verbindung gibt",
+    state_again: "wähle die Datei noch einmal, dann geht es weiter",
+    state_converting: "wird vorbereitet",
+    state_checking: "wird geprüft",
+    state_added: "ist in der Warteschlange",
+    state_rejected: "Der Host hat abgelehnt.",
+    state_failed: "Das hat nicht geklappt.",
+    withdraw: "{song} zurückziehen",
+    dismiss: "{song} ausblenden",
+    not_music: "{file} ist keine passende Musik. Arten: {kinds}",
+    empty_file: "{file} ist leer.",
+    chat: "Chat",
+    chat_empty: "Noch keine Nachrichten. Sag hallo!",
+    messages: "Nachrichten",
+    say_label: "Nachricht an alle",
+    say_placeholder: "Nachricht an alle",
+    send: "Senden",
+    unsent: "noch nicht gesendet",
+    new_messages: ["{n} neue Nachricht", "{n} neue Nachrichten"],
+    views: "Ansichten",
+    view_music: "Musik",
+    view_ask: "Wünschen",
+    view_chat: "Chat",
+    told_ask: "Du hast dir {song} gewünscht.",
+    late_vote: "{song} wartet nicht mehr. Deine Stimme kam zu spät.",
+    late_skip: "Der Song, den du überspringen wolltest, ist zu Ende.",
+    close: "Schließen",
+  },
+};
+
+export const LANGUAGE = /^de\b/i.test(navigator.language || "") ? "de" : "en";
+
+// The text for a key in the user's language. `values` replace {name}; values.n chooses between one and several.
+export function say(key, values = {}) {
+  const found = TEXTS[LANGUAGE][key];
+  const text = Array.isArray(found) ? found[values.n === 1 ? 0 : 1] : found;
+  return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
+}
+
+// Fill the texts that index.html names.
+export function translate(root) {
+  document.documentElement.lang = LANGUAGE;
+  for (const found of root.querySelectorAll("[data-text]")) found.textContent = say(found.dataset.text);
+  for (const found of root.querySelectorAll("[data-label]")) found.setAttribute("aria-label", say(found.dataset.label));
+  for (const found of root.querySelectorAll("[data-placeholder]")) found.placeholder = say(found.dataset.placeholder);
+}
+
+// 245.3 s -> "4:05".
+export function duration(seconds) {
+  const whole = Math.max(0, Math.floor(seconds));
+  const hours = Math.floor(whole / 3600);
+  const minutes = Math.floor(whole / 60) % 60;
+  const rest = String(whole % 60).padStart(2, "0");
+  return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
+}
+
+// What a song is called: its title, else the name of its file without the ending.
+export function title(song) {
+  return song.title || (song.file_name || "").replace(/\.\w{2,5}$/, "");
+}
+
+// Who asked for a song.
+export function whoAsked(song, mine) {
+  if (mine) return say("asked_by_me");
+  return song.added_by ? say("asked_by", { name: song.added_by }) : "";
+}
