@@ -109,7 +109,8 @@ class PageHost:
     """Listens on a port of the loopback interface, as a context manager.
 
     `entered(body)` answers POST /api/enter with status and JSON; `greeted(hello)` answers the first message of a page.
-    Uploads are kept in `uploads`; `break_upload_at` ends a connection once when so many bytes of an upload are there.
+    Uploads are kept in `uploads`; `break_upload_at`: the number of bytes of an upload at which its connection
+    ends, once.
     """
 
     def __init__(self) -> None:
