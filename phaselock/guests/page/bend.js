@@ -1,6 +1,6 @@
 // Detection of a clock that changes its speed: a port of ext/pl_bend.c for two clouds. The method and the reasons for
 // the constants are in ext/pl_bend.h and there.
-import {Hull, NORMAL_SD} from "./envelope.js";
+import { Hull, NORMAL_SD } from "/envelope.js";
 
 const WINDOW_NS = 60e9;
 const BUCKET_NS = 125e6;
@@ -114,7 +114,7 @@ export class Bend {
       this.above.restartAt(fromX, known.slope, above);
       this.below.restartAt(fromX, -known.slope, below);
       this.known = [];
-      return {slope: known.slope, slopeSd: Math.abs(0.5 * (here + other))};
+      return { slope: known.slope, slopeSd: Math.abs(0.5 * (here + other)) };
     }
     return null;
   }
@@ -122,7 +122,7 @@ export class Bend {
   remember(x, fit) {
     const newest = this.known[this.known.length - 1];
     if (newest && x < newest.x + KNOWN_INTERVAL_NS) return;
-    this.known.push({x, slope: fit.slope, slopeSd: fit.slopeSd});
+    this.known.push({ x, slope: fit.slope, slopeSd: fit.slopeSd });
     if (this.known.length > KNOWN_SLOPES) this.known.shift();
   }
 

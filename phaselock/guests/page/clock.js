@@ -2,12 +2,12 @@
 //
 // The server's times are decimal strings of ns, about 1.8e18: a JavaScript number cannot hold them. So they are read as
 // doubles relative to the first one. This machine's times are performance.now(), in ms.
-import {Bend} from "./bend.js";
-import {Hull, fitAt, fitDeviation, fitTwo} from "./envelope.js";
+import { Bend } from "/bend.js";
+import { Hull, fitAt, fitDeviation, fitTwo } from "/envelope.js";
 
 const WINDOW_NS = 60e9;
 const BUCKET_NS = 50e6;
-const CRYSTALS = {slope: 0, slopeSd: 50e-6};
+const CRYSTALS = { slope: 0, slopeSd: 50e-6 };
 const STEP_EXCHANGES = 6;
 const MIN_STEP_NS = 100e3;
 const STEP_SDS = 8;
@@ -96,7 +96,7 @@ export class ClockFilter {
   // After a step, restart the line with the newest exchanges; the drift known so far is its prior.
   checkStep() {
     if (!this.fit || this.samples - this.checked < STEP_EXCHANGES || !this.hasStepped()) return;
-    this.prior = {slope: this.fit.slope, slopeSd: Math.max(this.fit.slopeSd, MIN_PRIOR_SD)};
+    this.prior = { slope: this.fit.slope, slopeSd: Math.max(this.fit.slopeSd, MIN_PRIOR_SD) };
     this.fit = null;
     this.forward.clear();
     this.backward.clear();
@@ -157,7 +157,7 @@ const ANSWER_LIMIT_MS = 2000;
 
 // The session's clock over a connection. `send(message)` sends a ping; the owner gives each pong to `receive`.
 export class SessionClock {
-  constructor({send, now = () => performance.now(), stepMs = timerStepMs(now)}) {
+  constructor({ send, now = () => performance.now(), stepMs = timerStepMs(now) }) {
     this.send = send;
     this.now = now;
     // A reading that is rounded down is half a step early on average.
@@ -195,7 +195,7 @@ export class SessionClock {
   ping() {
     this.timer = setTimeout(() => this.ping(), ANSWER_LIMIT_MS); // where no answer comes
     this.asked = this.localMs();
-    this.send({type: "ping", t0: this.asked});
+    this.send({ type: "ping", t0: this.asked });
   }
 
   receive(pong) {

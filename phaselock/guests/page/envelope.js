@@ -53,7 +53,7 @@ export class Hull {
   }
 
   isNoCorner(p, q, r) {
-    const {x, y} = this;
+    const { x, y } = this;
     return (y[q] - y[p]) * (x[r] - x[p]) >= (y[r] - y[p]) * (x[q] - x[p]);
   }
 
@@ -115,7 +115,7 @@ export class Hull {
 
   // The corner at which a line of this slope touches the hull from below.
   contact(slope) {
-    const {x, y, vertex} = this;
+    const { x, y, vertex } = this;
     let first = 0;
     let last = this.vertices - 1;
     while (first < last) {
@@ -153,7 +153,7 @@ function combined(measured, sd, prior) {
   const weight = Number.isFinite(sd) ? priorVariance / (priorVariance + sd * sd) : 0;
   const slope = clampSlope((Number.isFinite(measured) ? weight * measured : 0) + (1 - weight) * prior.slope);
   const slopeSd = Number.isFinite(sd) ? Math.sqrt(weight) * sd : prior.slopeSd;
-  return {slope, slopeSd: Number.isFinite(slopeSd) ? slopeSd : prior.slopeSd};
+  return { slope, slopeSd: Number.isFinite(slopeSd) ? slopeSd : prior.slopeSd };
 }
 
 function slopeWhere(above, below, ahead) {
@@ -183,7 +183,7 @@ export function fitTwo(above, below, prior) {
   const measured = 0.5 * (least + most);
   const sd = middleSd(edgeSd(above, measured), edgeSd(below, -measured));
   const measuredSd = length > 0 ? Math.hypot((SLOPE_FACTOR * sd) / length, UNIFORM_SD * (most - least)) : Infinity;
-  const {slope, slopeSd} = combined(measured, measuredSd, prior);
+  const { slope, slopeSd } = combined(measured, measuredSd, prior);
   const p = above.contact(slope);
   const q = below.contact(-slope);
   const upper = above.y[p] - slope * (above.x[p] - meanX);
