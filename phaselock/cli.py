@@ -196,7 +196,7 @@ def command_line() -> Parser:
             "loudness [off|on|LUFS], crossfade [off|SECONDS], silence [skip|play], save [--replace] FILE, "
             "requests, accept N, reject N, drop-peer NAME, allow NAME, retry [NAME], without NAME, "
             "peer-volume NAME 0..100|mute|unmute, calibrate [NAME] [at NAME=METRES...|walk], calibrate next, "
-            "calibrate stop, levels [even|undo|reset], check [NAME|stop], volume [0..100], "
+            "calibrate stop, levels [even|undo|reset], check [NAME|stop], say TEXT, volume [0..100], "
             "role [[NAME] left|right|mono|stereo], offset [MILLISECONDS|reset|anyway|forget], code [new|off|CODE], "
             "peers, queue, status, quit."
         ),
@@ -260,7 +260,7 @@ def command_line() -> Parser:
         epilog=tr(
             "Commands on standard input, one a line (help explains them): request PATH, requests, volume [0..100], "
             "levels [reset], role [left|right|mono|stereo], offset [MILLISECONDS|reset|anyway|forget], "
-            "microphone [once|on|off], queue, status, leave."
+            "microphone [once|on|off], say TEXT, queue, status, leave."
         ),
     )
     which = join.add_mutually_exclusive_group()

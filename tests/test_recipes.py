@@ -92,7 +92,8 @@ def test_every_command_is_executed(commands: types.UnionType, files: list[pathli
 
 
 def test_every_command_can_be_typed() -> None:
-    made = set(re.findall(r"\bc\.(\w+)\(", (PACKAGE / "app" / "shell.py").read_text("utf-8")))
+    shells = "".join((PACKAGE / "app" / name).read_text("utf-8") for name in ("shell.py", "shell_base.py"))
+    made = set(re.findall(r"\bc\.(\w+)\(", shells))
     assert names(typing.get_args(c.HostCommand | c.PeerCommand)) - made == TYPED_ELSEWHERE.keys()
 
 

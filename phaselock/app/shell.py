@@ -402,6 +402,7 @@ class HostShell(Shell):
             N_("hear with a microphone how far apart the loudspeakers are, while music plays"),
             "peer",
         ),
+        "say": Shell.COMMON_WORDS["say"],
         "retry": Word(_retry, N_("retry [NAME]"), N_("send the files again that did not reach a peer"), "peer"),
         "without": Word(_without, N_("without NAME"), N_("go on without waiting for a peer"), "peer"),
         "volume": Shell.COMMON_WORDS["volume"],

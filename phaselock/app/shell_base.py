@@ -19,9 +19,11 @@ from phaselock.audio.interface import AudioOutput
 from phaselock.errors import PhaseLockError, bug_net
 from phaselock.language.catalogue import date_text
 from phaselock.language.message import N_, Message
+from phaselock.model.names import CHAT_CHARS
 from phaselock.model.notices import Code, Notice
 from phaselock.model.role import ROLES
 from phaselock.network.runner import Runner
+from phaselock.session import commands as c
 from phaselock.session import events as e
 from phaselock.session.hearing_sentences import heard_text
 from phaselock.session.sentences import NoticeError, notice_of, song_of
@@ -181,6 +183,13 @@ class Shell:
         rows = tuple(map(e.request_row, self._runner.snapshot().requests))
         self._terminal.event(e.RequestsListed(self._runner.session_ns(), rows))
 
+    def _say(self, rest: str) -> None:
+        if not rest:
+            raise typed.usage_error(Message("say TEXT"))
+        if len(rest) > CHAT_CHARS:
+            raise NoticeError(Notice(Code.CHAT_TOO_LONG, number=CHAT_CHARS))
+        self._runner.command(c.Say(rest))
+
     def _status(self, rest: str) -> None:
         nothing_after("status", rest)
         told, sync, status = self._status_told(), self._sync, self._output.status()
@@ -273,6 +282,7 @@ class Shell:
     COMMON_WORDS: ClassVar[Mapping[str, Word]] = {
         "queue": Word(_queue, "queue", N_("show the queue with its numbers")),
         "requests": Word(_requests, "requests", N_("show the requested songs with their numbers")),
+        "say": Word(_say, N_("say TEXT"), N_("write a message to all")),
         "volume": Word(_volume, N_("volume [0..100]"), N_("show or set the volume of this machine; also +5 and -5")),
         "role": Word(
             _role,
@@ -295,6 +305,7 @@ class Shell:
         "vol": "volume",
         "channel": "role",
         "channels": "role",
+        "chat": "say",
         "list": "queue",
         "ls": "queue",
         "songs": "queue",

@@ -167,6 +167,9 @@ class WindowProgram:
     def command(self, command: HostCommand) -> None:
         self._post(self._network.command, command)
 
+    def say(self, text: str) -> None:
+        self._post(self._network.say, text)
+
     def add(self, paths: Sequence[str]) -> None:
         self._post(self._network.add, tuple(paths))
 

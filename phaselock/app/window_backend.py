@@ -225,6 +225,11 @@ class WindowBackend:
             self._open.runner.command(command)
             self._show_soon()
 
+    def say(self, text: str) -> None:
+        if self._open is not None:
+            self._open.runner.command(c.Say(text))
+            self._show_soon()
+
     def add(self, paths: Sequence[str]) -> None:
         if isinstance(self._open, OpenHostSession):
             self._open.intake.take(paths)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Annotated, TypeAlias
 
-from phaselock.model.names import FILE_BYTES, PERSON_BYTES, TITLE_BYTES
+from phaselock.model.names import CHAT_BYTES, FILE_BYTES, PERSON_BYTES, TITLE_BYTES
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -27,3 +27,4 @@ class Size:
 PersonName: TypeAlias = Annotated[str, Size(0, PERSON_BYTES)]
 FileName: TypeAlias = Annotated[str, Size(1, FILE_BYTES)]
 Title: TypeAlias = Annotated[str, Size(0, TITLE_BYTES)]
+ChatText: TypeAlias = Annotated[str, Size(1, CHAT_BYTES)]

@@ -15,6 +15,8 @@ WHOLE_TITLE_CHARS = 1000
 WHOLE_TITLE_BYTES = 4000
 SENTENCE_CHARS = 300
 SENTENCE_BYTES = 600
+CHAT_CHARS = 500
+CHAT_BYTES = 2000
 
 # Control characters, invisible format characters (also those that change the direction of text), lone surrogates, line
 # and paragraph separators, and characters of private use, which have no shape of their own. Each of them can fake a
@@ -55,6 +57,12 @@ def whole_title(text: str) -> str:
 def is_cut(text: str) -> bool:
     """Whether this title may be shorter than that of the tag."""
     return text.endswith(_ELLIPSIS)
+
+
+def chat_text(text: str) -> str:
+    """A message to all, as one line; empty if it has no visible character. A longer one ends with "…"."""
+    line = " ".join(text[: 4 * CHAT_CHARS].split())
+    return _shortened(_reduced(line, 2 * CHAT_CHARS, 2 * CHAT_BYTES), CHAT_CHARS, CHAT_BYTES)
 
 
 def sentence(text: str) -> str:

@@ -86,6 +86,16 @@ class Code(enum.StrEnum):
     NOT_CONNECTED = "not_connected"
     """A peer cannot ask for a song while its host is away."""
 
+    # The chat.
+    CHAT_OFF = "chat_off"
+    """The rules of the session do not allow messages to all."""
+    CHAT_TOO_FAST = "chat_too_fast"
+    """This person writes too many messages."""
+    CHAT_BUSY = "chat_busy"
+    """All people together write too many messages."""
+    CHAT_TOO_LONG = "chat_too_long"
+    """The message has more than `number` characters."""
+
     # Why a peer left (`peer_left`).
     PEER_LEFT = "peer_left"
     """It left by itself."""

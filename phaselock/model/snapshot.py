@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+from typing import Annotated
 from uuid import UUID
 
+from phaselock.model.bounds import ChatText, PersonName, Within
 from phaselock.model.calibration import Confirmation
 from phaselock.model.party import I_CHOOSE, PartyRules
 from phaselock.model.queue import QueueItem
@@ -20,6 +22,8 @@ MIN_YELLOW_NS = 10_000_000
 """Smallest one-way latency of a yellow peer; below it the peer is green."""
 MAX_YELLOW_NS = 100_000_000
 """Largest one-way latency of a yellow peer; above it the peer is red."""
+MAX_CHAT_LINES = 50
+"""The newest messages to all that are kept."""
 
 
 class LatencyClass(enum.StrEnum):
@@ -307,12 +311,12 @@ class SkipView:
 class ChatLine:
     """A message to all."""
 
-    number: int
+    number: Annotated[int, Within(1, 2**32 - 1)]
     """From 1, in the order of the host."""
-    name: str
+    name: PersonName
     """Who wrote it."""
-    text: str
-    session_ns: int
+    text: ChatText
+    session_ns: Annotated[int, Within(0, 2**62)]
     """When the host received it."""
 
 
@@ -380,4 +384,4 @@ class SessionSnapshot:
     removed_guests: tuple[str, ...] = ()
     """Host: the names of the guests that the user has removed and not let in again."""
     chat: tuple[ChatLine, ...] = ()
-    """The newest messages, at most 50, the oldest first."""
+    """The newest messages to all, at most MAX_CHAT_LINES, the oldest first."""

@@ -25,6 +25,7 @@ from phaselock.model.timeline import Timeline
 from phaselock.model.timing import DeviceState, Timing
 from phaselock.model.types import AudioStatus, ClockStatus, Track
 from phaselock.session import events as e
+from phaselock.session.commands import CommonCommand
 from phaselock.session.effects import (
     Effect,
     Ended,
@@ -57,6 +58,8 @@ _TROUBLE = (e.TransferState.RETRY, e.TransferState.FAILED)
 
 class SessionCore(Protocol):
     """The methods that HostSession and PeerSession have in common."""
+
+    def command(self, command: CommonCommand, *, now_ns: int) -> list[Effect]: ...
 
     def timer(self, *, now_ns: int) -> list[Effect]: ...
 
@@ -120,6 +123,10 @@ class Runner(Generic[M]):
     def snapshot(self) -> SessionSnapshot:
         """The present state of the session, for display."""
         return self._session.snapshot()
+
+    def command(self, command: CommonCommand) -> None:
+        """Execute a command of this machine's user."""
+        self._do(self._session.command(command, now_ns=self._now_ns()))
 
     def path(self, file_id: UUID) -> pathlib.Path | None:
         """The path of a track's file; None if the file is not on this machine."""
@@ -193,6 +200,8 @@ class Runner(Generic[M]):
             fields = event_fields(event)
             if isinstance(event, e.CodeSet):  # a log is shown to others
                 fields["code"] = "set" if event.code else "off"
+            elif isinstance(event, e.ChatSaid):
+                del fields["text"]
             shown = {name: len(value) if isinstance(value, list) else value for name, value in fields.items()}
             words = " ".join(f"{name}={value!r}" for name, value in shown.items() if value not in (None, ""))
             log.log(level, "%s session_ns=%s %s", event.event_name, event.session_ns, words)

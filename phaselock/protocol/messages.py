@@ -32,6 +32,9 @@ The peer answers each one there with one FileReceived. The host answers a SongRe
 SongRequestRejected, and after the upload with SongRequestAdded or SongRequestRejected. Before these it may tell the
 progress of a conversion with SongRequestConverting.
 
+A peer writes to all with ChatSay. The host sends a ChatSaid to all peers, also to the one that wrote, or a ChatRefused
+to that one. After JoinAccepted the host sends the newest messages as a ChatHistory, if there are any.
+
 Every connection is encrypted by TLS 1.3 (network/secure.py). The peer is the client. A host sends SessionInfo without
 encryption to a connection that does not begin with TLS, so that an older version can say that it is too old.
 
@@ -58,13 +61,14 @@ import dataclasses
 from typing import Annotated, Literal, TypeAlias
 from uuid import UUID
 
-from phaselock.model.bounds import FileName, PersonName, Size, Title, Within
+from phaselock.model.bounds import ChatText, FileName, PersonName, Size, Title, Within
 from phaselock.model.calibration import Place
 from phaselock.model.loudness import MAX_GAIN_DB, MIN_GAIN_DB
 from phaselock.model.microphone import MAX_CLOCK_PPM, MicrophoneFault
 from phaselock.model.names import FILE_BYTES, SENTENCE_BYTES
 from phaselock.model.queue import MAX_ITEMS, QueueItem
 from phaselock.model.role import Role
+from phaselock.model.snapshot import MAX_CHAT_LINES, ChatLine
 from phaselock.model.sweeps import MAX_CORRECTION_NS, Arrival, Sounds
 from phaselock.model.timing import Timing
 from phaselock.model.transitions import CrossfadeNs
@@ -89,6 +93,7 @@ RateHz: TypeAlias = Annotated[int, Within(8000, 192000)]
 FileBytes: TypeAlias = Annotated[int, Within(1, MAX_FILE_BYTES)]
 Percent: TypeAlias = Annotated[int, Within(0, 100)]
 RefusalKind: TypeAlias = Literal["other", "code", "removed"]
+ChatRefusal: TypeAlias = Literal["off", "too_fast", "busy"]
 Offset: TypeAlias = Annotated[int, Within(0, MAX_FILE_BYTES)]
 Sha256: TypeAlias = Annotated[bytes, Size(32, 32)]
 Token: TypeAlias = Annotated[bytes, Size(16, 16)]
@@ -562,6 +567,36 @@ class TrackGains:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class ChatSay:
+    """Extension, peer to host: the peer's user writes this to all."""
+
+    text: ChatText
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ChatSaid:
+    """Extension, host to all peers: a message to all. The numbers of the lines grow."""
+
+    line: ChatLine
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ChatHistory:
+    """Extension, host to peer, after JoinAccepted: the newest messages, the oldest first. A peer that has joined again
+    knows some of them."""
+
+    lines: Annotated[tuple[ChatLine, ...], Size(1, MAX_CHAT_LINES)]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ChatRefused:
+    """Extension, host to peer: its message is not told. "off": the rules of the session forbid it; "too_fast": the peer
+    writes too many; "busy": all people together do."""
+
+    why: ChatRefusal
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class QueueUpdate:
     """Host to all peers: the whole queue, after each change."""
 
@@ -652,6 +687,10 @@ Message: TypeAlias = (
     | QuietCommand
     | ListenToSongCommand
     | TrackGains
+    | ChatSay
+    | ChatSaid
+    | ChatHistory
+    | ChatRefused
     | QueueUpdate
     | PeerStatus
 )
@@ -706,5 +745,9 @@ TYPE_OF: dict[type[Message], int] = {
     RoleCommand: 55,
     PeerStatus: 64,
     TrackGains: 100,
+    ChatSay: 116,
+    ChatSaid: 117,
+    ChatHistory: 118,
+    ChatRefused: 119,
 }
 """The type byte of each message. A number is never reused for another message."""

@@ -290,10 +290,19 @@ class WantSkip:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Say:
+    """Host and peer: write a message to all. A `chat` event follows, or an `error` event says why it is not told."""
+
+    text: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Quit:
     """End the session for all machines."""
 
 
+CommonCommand = VoteFor | WantSkip | Say
+"""Commands of the users of hosts and peers."""
 PlaybackCommand = Play | Pause | Resume | Stop | Seek | Next | Previous
 """Commands that change what the loudspeakers play. They end a calibration."""
 HostCommand = (
@@ -329,8 +338,7 @@ HostCommand = (
     | RemoveGuest
     | AllowGuest
     | UseFallback
-    | VoteFor
-    | WantSkip
+    | CommonCommand
     | Quit
 )
 
@@ -370,4 +378,4 @@ class Leave:
     """Tell the host that this peer leaves, and end."""
 
 
-PeerCommand = Request | PermitMicrophone | AnswerMicrophone | VoteFor | WantSkip | Leave
+PeerCommand = Request | PermitMicrophone | AnswerMicrophone | CommonCommand | Leave

@@ -400,6 +400,23 @@ class QueueChanged(Event):
     """True: the answer to `queue`. Otherwise absent."""
 
 
+# -- the chat ----------------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ChatSaid(Event):
+    """A person has written a message to all; also told to who wrote it."""
+
+    event_name: ClassVar[str] = "chat"
+
+    number: int
+    """Of the message, from 1, the same at all machines."""
+    name: str
+    """The display name of who wrote it."""
+    text: str
+    """One line of at most 500 characters."""
+
+
 # -- playback ----------------------------------------------------------------------------------------------------------
 
 

@@ -70,6 +70,10 @@ NOTICES: dict[Code, str] = {
     Code.ALREADY_QUEUED: N_("{file_name} is in the queue already."),
     Code.ALREADY_REQUESTED: N_("You have asked for this song already."),
     Code.NOT_CONNECTED: N_("There is no connection to the host just now. Please try again in a moment."),
+    Code.CHAT_OFF: N_("The chat is switched off in this jam."),
+    Code.CHAT_TOO_FAST: N_("That was too fast. Please write again in a few seconds."),
+    Code.CHAT_BUSY: N_("Too many messages arrive just now. Please write again in a few seconds."),
+    Code.CHAT_TOO_LONG: N_("A message has at most {number} characters."),
     Code.PEER_LEFT: N_("It left."),
     Code.PEER_REMOVED: N_("The host has removed it."),
     Code.PEER_RECONNECTED: N_("It reconnects."),
@@ -265,6 +269,7 @@ PLAIN_EVENTS: dict[type[e.Event], str] = {
     e.Seeked: N_("Going to {position}."),
     e.Stopped: N_("Stopped."),
     e.TrackEnded: N_("{file_name} has ended."),
+    e.ChatSaid: N_("{name} says: {text}"),
     e.MicrophoneAsked: N_(
         "{host} wants to listen by this machine's microphone for about 15 seconds, to calibrate the speakers. "
         "To allow it: microphone once, or until you leave: microphone on. To refuse: microphone off."

@@ -65,6 +65,7 @@ HOST_ACCEPTS: frozenset[type[Message]] = frozenset(
         m.PeerStatus,
         m.SongRequest,
         m.SongRequestWithdrawn,
+        m.ChatSay,
     }
 )
 """The messages that the host accepts from a MEMBER. From an unauthenticated connection it accepts JoinRequest only."""
@@ -100,6 +101,9 @@ PEER_ACCEPTS: dict[PeerSide, frozenset[type[Message]]] = {
             m.SongRequestRejected,
             m.SongRequestConverting,
             m.SongRequestAdded,
+            m.ChatSaid,
+            m.ChatHistory,
+            m.ChatRefused,
         }
     ),
     PeerSide.AWAY: frozenset(),

@@ -302,6 +302,9 @@ class Program(Protocol):
     def command(self, command: HostCommand) -> None:
         """Pass a command to the host's session."""
 
+    def say(self, text: str) -> None:
+        """Write a message to all; a `chat` or `error` event follows."""
+
     def add(self, paths: Sequence[str]) -> None:
         """Append files, folders and playlists to the queue; an `added` or `error` event follows."""
 

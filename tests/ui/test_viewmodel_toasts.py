@@ -234,6 +234,7 @@ SILENT = {
     e.VotesChanged,
     e.CalibrationBegan,
     e.CalibrationWaits,
+    e.ChatSaid,
     e.CheckBegan,
     e.ConversionChanged,
     e.LoudnessSet,

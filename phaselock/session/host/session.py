@@ -33,6 +33,7 @@ from phaselock.session.guest_actions import GuestAction
 from phaselock.session.host.admission import Admission, Admitted, Refused
 from phaselock.session.host.calibration import HostCalibration
 from phaselock.session.host.caps import Caps
+from phaselock.session.host.chat import HostChat
 from phaselock.session.host.check import HostCheck
 from phaselock.session.host.distribution import Distribution
 from phaselock.session.host.door import WRONG_CODE, Door
@@ -124,6 +125,7 @@ class HostSession:
         caps = Caps(self._queue)
         self._requests = IncomingRequests(self._outbox, self._queue.has_room, caps)
         self._party = Party(self._members, self._queue, caps, self._requests, self._outbox, self._host_name)
+        self._chat = HostChat(self._members, self._outbox, lambda: self._party.rules)
         self._followed = Follow(None)
 
     @property
@@ -297,6 +299,8 @@ class HostSession:
                 self._requests.reject(request_id, now_ns=now_ns)
             case c.SetRules() | c.RemoveGuest() | c.AllowGuest() | c.UseFallback() | c.VoteFor() | c.WantSkip():
                 self._party.command(command, now_ns=now_ns)
+            case c.Say(text=text):
+                self._chat.host_says(self._host_name, text, now_ns=now_ns)
             case c.Quit():
                 self._quit(now_ns)
         effects = self._settle(now_ns)
@@ -516,6 +520,7 @@ class HostSession:
             rules=self._party.rules,
             guests=self._party.guests.views(),
             removed_guests=self._party.guests.removed_names,
+            chat=self._chat.lines,
         )
 
     def _change_code(self, text: str, now_ns: int) -> None:
@@ -559,6 +564,8 @@ class HostSession:
         self._outbox.do(AllowClock(peer_id, conn, clock_key), Send(conn, accepted))
         if (gains := self._gains.told()) is not None:
             self._outbox.do(Send(conn, gains))
+        if (history := self._chat.history()) is not None:
+            self._outbox.do(Send(conn, history))
         self._outbox.note(e.PeerJoined(now_ns, peer_id, name, again=admitted.again))
 
     def _lose(self, member: Member, reason: Notice, now_ns: int) -> None:
@@ -664,6 +671,8 @@ class HostSession:
                     self._breach(member, "it asked twice under one id", now_ns)
             case m.SongRequestWithdrawn(request_id=request_id, reason=reason):
                 self._requests.withdrawn(member, request_id, reason, now_ns=now_ns)
+            case m.ChatSay(text=text):
+                self._chat.member_says(member, text, now_ns=now_ns)
             case m.Heartbeat():
                 pass
             case _:

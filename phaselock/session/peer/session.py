@@ -41,6 +41,7 @@ from phaselock.session.effects import (
 from phaselock.session.outbox import Outbox
 from phaselock.session.peer.absence import Absence
 from phaselock.session.peer.breach import Breach
+from phaselock.session.peer.chat import PeerChat
 from phaselock.session.peer.clock_watch import ClockWatch
 from phaselock.session.peer.files import PeerFiles
 from phaselock.session.peer.gains import PeerGains
@@ -114,6 +115,7 @@ class PeerSession:
         self._reports.microphone = microphone
         self._absence = Absence(self._outbox, self._session_ns, self._playback.sounds)
         self._requests = OutgoingRequests(self._outbox, self._session_ns)
+        self._chat = PeerChat(self._outbox, self._session_ns)
         self._ended: list[Effect] = []
 
     @property
@@ -211,6 +213,8 @@ class PeerSession:
                     self._reports.microphone = permitted
                 case c.AnswerMicrophone(allowed=allowed):
                     self._microphone.answer(allowed, now_ns=now_ns)
+                case c.Say(text=text):
+                    self._chat.say(text, connected=joined, now_ns=now_ns)
                 case c.Leave():
                     if joined:
                         self._outbox.do(Send(HOST_CONN, m.LeaveSession(self._peer_id)))
@@ -355,6 +359,7 @@ class PeerSession:
             confirmed=self._reports.proof.confirmation,
             host_words=key_words(self._host_key) if self._host_key else "",
             microphone=self._microphone.view(),
+            chat=self._chat.lines,
         )
 
     # -- from the host -----------------------------------------------------------------------------------------------
@@ -441,6 +446,12 @@ class PeerSession:
             case m.TrackGains():
                 if not self._gains.take(message):
                     raise Breach("too many gains")
+            case m.ChatSaid(line=line):
+                self._chat.said(line)
+            case m.ChatHistory(lines=lines):
+                self._chat.history(lines)
+            case m.ChatRefused(why=why):
+                self._chat.refused(why, now_ns=now_ns)
             case m.Heartbeat():
                 pass
             case _:
@@ -495,6 +506,7 @@ class PeerSession:
         self._take_queue(state.queue, state.revision, now_ns)
         self._playback.join(state)
         self._requests.found_host()
+        self._chat.joined(again=again)
 
     def _take_queue(self, queue: tuple[QueueItem, ...], revision: int, now_ns: int) -> None:
         known, self._safe = self._safe, {}  # most rows were in the last queue, too
