@@ -24,6 +24,7 @@ COMMANDS = {
     "Control-z": "undo",
     "Control-f": "find",
     "Control-l": "find",
+    "Control-t": "chat",
     "question": "shortcuts",
 }
 """What a key does, except in a text."""

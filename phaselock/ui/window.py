@@ -31,6 +31,7 @@ from phaselock.ui.backend import (
     SessionEvent,
     SessionView,
 )
+from phaselock.ui.chat import WindowChat
 from phaselock.ui.dialogs import Dialogs
 from phaselock.ui.look import WindowLook
 from phaselock.ui.lost_display import ended_by_lost_display
@@ -80,6 +81,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
         self.screen: Screen | None = None
         self.overlay: Overlay | None = None
         self.toasts = Toasts(self)
+        self.chat = WindowChat(self.show_toast)
         self._question: Dialog | None = None
         self._focus_before: tkinter.Misc = self
         """The widget that had the keyboard before the overlay."""
@@ -273,6 +275,15 @@ class Window(ctk.CTk):  # type: ignore[misc]
 
         self._open_overlay(lambda: ShareOverlay(self, self, self.close_overlay))
 
+    def open_chat(self) -> None:
+        """Open the chat in the place of the queue, or close it."""
+        from phaselock.ui.screens.chat import ChatOverlay
+
+        if self.chat.is_open:
+            self.close_overlay()
+        else:
+            self._open_overlay(lambda: ChatOverlay(self._session, self, self.close_overlay))
+
     def open_shortcuts(self) -> None:
         """Open the overlay with the keys."""
         from phaselock.ui.screens.overlays import ShortcutsOverlay
@@ -305,6 +316,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
                     self.toasts.clear()
                     self.history.clear()
                     self.covers.clear()
+                    self.chat.clear()
                     self.close_question()
                     self.title("PhaseLock")
                     can_rejoin = not self._hosting and event.why is not Code.BARRED
@@ -427,6 +439,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
 
     def _show_toast_of(self, event: SessionEvent) -> None:
         state = self.program.state()
+        self.chat.on_event(event.event, state.snapshot.display_name if state is not None else "")
         toast = event_toast(event, self._hosting, state.snapshot if state is not None else None)
         if toast is not None:
             actions: dict[str | None, tuple[str, c.HostCommand]] = {

@@ -11,7 +11,8 @@ import pytest
 from phaselock.language import catalogue
 from phaselock.language.message import ENGLISH, Words
 from phaselock.model.notices import Code, Notice
-from phaselock.model.snapshot import FileState, RequestState, RequestView
+from phaselock.model.party import PartyRules
+from phaselock.model.snapshot import ChatLine, FileState, RequestState, RequestView
 from phaselock.session import events as e
 from phaselock.ui.backend import Closed, FilesGiven, Found, FoundSessions, LastQueue, Outputs, SessionEvent
 from tests.support.pseudo_language import PseudoLanguage, untranslated
@@ -63,6 +64,9 @@ CASES: dict[str, tuple[Any, str, tuple[Any, ...]]] = {
     "empty host with a code": (host(queue=(), upcoming=None, code="482913"), "", ()),
     "share": (host(code="482913"), "share", ()),
     "share without a code": (host(), "share", ()),
+    "chat": (host(chat=(ChatLine(1, "Hana", "?", 1),)), "chat", ()),
+    "chat without a message": (guest(), "chat", ()),
+    "chat that is switched off": (guest(rules=PartyRules(chat=False)), "chat", ()),
     "empty host": (host(queue=(), upcoming=None), "", ()),
     "host with a last queue": (host(queue=(), upcoming=None), "", (LastQueue(("/a.mp3",) * 69),)),
     "playing host": (playing(peer(), LOADS, requests=wishes(OPEN, ACCEPTED)), "", ()),

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Protocol
 from phaselock.model.notices import Code
 from phaselock.ui import theme
 from phaselock.ui.backend import BackendEvent, Closed, Program, SessionView
+from phaselock.ui.chat import WindowChat
 from phaselock.ui.theme import ctk
 from phaselock.ui.viewmodel import History
 from phaselock.ui.widgets.covers import Covers
@@ -23,6 +24,7 @@ class WindowApi(Protocol):
     program: Program
     history: History
     covers: Covers
+    chat: WindowChat
     visualiser: bool
     waiting: Sequence[str]
     """Files that are added to the next session."""
@@ -70,6 +72,8 @@ class WindowApi(Protocol):
     def open_songs(self) -> None: ...
 
     def open_share(self) -> None: ...
+
+    def open_chat(self) -> None: ...
 
 
 class Screen(ctk.CTkFrame):  # type: ignore[misc]  # customtkinter has no types

@@ -17,6 +17,7 @@ from phaselock.ui import theme
 from phaselock.ui.backend import BackendEvent, SessionEvent, SessionView
 from phaselock.ui.direction import isolated
 from phaselock.ui.screens.base import WindowApi
+from phaselock.ui.screens.chat import ChatButton
 from phaselock.ui.screens.code import copy_invitation, new_code
 from phaselock.ui.screens.conversion import ConversionLine
 from phaselock.ui.screens.host_queue import HostQueue
@@ -300,7 +301,9 @@ class HostScreen(SessionScreen):
         attach(self.code, self._whole_code)
         self.share = IconButton(buttons, "qr", self.api.open_share, tooltip=tr("Let others join: address and code"))
         self.share.pack(side="left", padx=(px(4), 0))
-        IconButton(buttons, "settings", self.api.open_sound, tooltip=tr("Sound")).pack(side="left", padx=(px(12), 0))
+        self.chat = ChatButton(buttons, self.api)
+        self.chat.pack(side="left", padx=(px(12), 0))
+        IconButton(buttons, "settings", self.api.open_sound, tooltip=tr("Sound")).pack(side="left", padx=(px(4), 0))
         self.end = TextButton(buttons, tr("End jam"), lambda: self.api.leave(self.end))
         self.end.pack(side="left", padx=(px(12), 0))
 

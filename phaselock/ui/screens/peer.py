@@ -9,6 +9,7 @@ from phaselock.ui import theme
 from phaselock.ui.backend import SessionView
 from phaselock.ui.direction import isolated
 from phaselock.ui.screens.base import WindowApi
+from phaselock.ui.screens.chat import ChatButton
 from phaselock.ui.screens.microphone import MicrophoneQuestion
 from phaselock.ui.screens.playing import PlayingPanel
 from phaselock.ui.screens.queue import QueueList
@@ -83,7 +84,9 @@ class PeerScreen(SessionScreen):
         buttons.grid(row=0, column=1, rowspan=2, sticky="e")
         self.chip = Chip(buttons)
         self.chip.pack(side="left")
-        IconButton(buttons, "settings", self.api.open_sound, tooltip=tr("Sound")).pack(side="left", padx=(px(12), 0))
+        self.chat = ChatButton(buttons, self.api)
+        self.chat.pack(side="left", padx=(px(12), 0))
+        IconButton(buttons, "settings", self.api.open_sound, tooltip=tr("Sound")).pack(side="left", padx=(px(4), 0))
         self.end = TextButton(buttons, tr("Leave jam"), lambda: self.api.leave(self.end))
         self.end.pack(side="left", padx=(px(12), 0))
 

@@ -108,6 +108,8 @@ class SessionScreen(Screen):
                 self.volume.toggle_mute()
             case "find":
                 self.find()
+            case "chat":
+                self.api.open_chat()
             case _:
                 return False
         return True
