@@ -12,11 +12,13 @@ from phaselock.model.party import I_CHOOSE, PartyRules
 from phaselock.model.snapshot import MAX_CHAT_LINES, ChatLine
 from phaselock.protocol.messages import ChatHistory, ChatSaid, Message
 from phaselock.session import events as e
-from phaselock.session.commands import Say
-from phaselock.session.effects import Notify, Send
+from phaselock.session.commands import RemoveGuest, Say, SetRules
+from phaselock.session.effects import Notify, Send, TellGuest
 from phaselock.session.event_json import event_object
+from phaselock.session.guest_actions import GuestAction, GuestHere, GuestSays
 from phaselock.session.host import chat as host_chat
 from phaselock.session.host.chat import ALL_LINES, OWN_LINE_EVERY_NS, OWN_LINES, HostChat
+from phaselock.session.host.guests import Guest
 from phaselock.session.host.members import Members
 from phaselock.session.outbox import Outbox
 from phaselock.session.sentences import NOTICES, event_text
@@ -32,8 +34,10 @@ class Chat:
         self.outbox = Outbox()
         self.chat = HostChat(Members(), self.outbox, lambda: self.rules)
 
-    def said(self, text: str, key: object = 1, now_ns: int = 0) -> str | None:
-        return self.chat.said(key, "Ana", text, now_ns=now_ns)
+    def said(self, text: str, key: int = 1, now_ns: int = 0) -> str | None:
+        """What the guest is told of its message; None: nothing."""
+        self.chat.guest_says(Guest(key.to_bytes(16, "big"), "Ana", "Ana", 0), text, now_ns=now_ns)
+        return next((one.text for one in self.outbox.drain() if isinstance(one, TellGuest)), None)
 
     def texts(self) -> list[str]:
         return [line.text for line in self.chat.lines]
@@ -159,11 +163,11 @@ def test_limits_of_few_people_are_remembered(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(host_chat, "MAX_WRITERS", 3)
     chat = Chat()
     for _ in range(OWN_LINES):
-        chat.said("x", key="loud")
+        chat.said("x", key=1000)
     for number in range(10):
         chat.said("x", key=number)
     assert len(chat.chat._own) == 3
-    assert chat.said("x", key="loud") == NOTICES[Code.CHAT_TOO_FAST]
+    assert chat.said("x", key=1000) == NOTICES[Code.CHAT_TOO_FAST]
 
 
 def test_the_rules_switch_it_off_for_all() -> None:
@@ -185,7 +189,7 @@ def test_a_peer_is_told_why_its_message_is_not_told() -> None:
     harness.run(0.1)
     assert error(ana) == NOTICES[Code.CHAT_TOO_FAST] and not ben.events("error")
     assert len(shown(ben)) == OWN_LINES
-    harness.host.core._chat._rules = lambda: PartyRules(chat=False)
+    harness.command(SetRules(PartyRules(chat=False)))
     say(ben, Say("hello?"))
     harness.run(0.1)
     assert error(ben) == NOTICES[Code.CHAT_OFF]
@@ -197,6 +201,26 @@ def test_a_peer_sends_no_message_without_a_visible_character() -> None:
     sent = len(ana.of(Send))
     say(ana, Say(" \u200b "))
     assert len(ana.of(Send)) == sent and not ana.events("error")
+
+
+def test_guests_write_to_all_machines_under_their_names() -> None:
+    harness, (ana, _) = ready()
+
+    def act(number: int, action: GuestAction) -> None:
+        harness.host.call(harness.host.core.guest, bytes([number]) * 16, action)
+
+    act(1, GuestSays("before I am here"))
+    act(1, GuestHere("Ana"))
+    act(2, GuestHere("Zoë"))
+    act(1, GuestSays("more bass"))
+    act(2, GuestSays("less"))
+    harness.command(RemoveGuest(bytes([2]) * 16))
+    act(2, GuestSays("unfair"))
+    harness.run(0.1)
+    assert shown(ana) == shown(harness.host) == [(1, "Ana (2)", "more bass"), (2, "Zoë", "less")]
+    harness.command(SetRules(PartyRules(chat=False)))
+    act(1, GuestSays("hello?"))
+    assert [one.text for one in harness.host.for_guests if isinstance(one, TellGuest)] == [NOTICES[Code.CHAT_OFF]]
 
 
 def test_what_a_hostile_host_sends_is_cleaned_or_ends_the_session() -> None:

@@ -1,11 +1,8 @@
-"""The chat at the host: the newest messages to all, and how many of them people may write.
-
-Who writes is known by a key that does not change with the name: the host, the number of a peer, the id of a guest.
-"""
+"""The chat at the host: the newest messages to all, and how many of them people may write."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 
 from phaselock.model.names import chat_text, person_name
 from phaselock.model.notices import Code, Notice
@@ -13,8 +10,9 @@ from phaselock.model.party import PartyRules
 from phaselock.model.snapshot import MAX_CHAT_LINES, ChatLine
 from phaselock.protocol import messages as m
 from phaselock.session import events as e
-from phaselock.session.effects import Send
+from phaselock.session.effects import Send, TellGuest
 from phaselock.session.host.budgets import SECOND, Bucket
+from phaselock.session.host.guests import Guest
 from phaselock.session.host.members import Member, Members
 from phaselock.session.outbox import Outbox
 from phaselock.session.sentences import notice_text
@@ -44,21 +42,22 @@ class HostChat:
         """The newest messages, the oldest first."""
         self._last_number = 0
         self._all = Bucket(ALL_LINES, ALL_LINE_EVERY_NS)
-        self._own: dict[Hashable, Bucket] = {}
+        self._own: dict[str, Bucket] = {}
+        """The limits of the people by their keys (requesters.py), which do not change with their names."""
 
     def history(self) -> m.ChatHistory | None:
         """What a new peer must know; None: nothing."""
         return m.ChatHistory(self.lines) if self.lines else None
 
-    def said(self, key: Hashable, name: str, text: str, *, now_ns: int) -> str | None:
-        """A guest writes to all. Return None if that is told to all, else why not: a sentence in English, which is a
-        message id."""
-        refusal = self._take(("guest", key), name, text, now_ns)
-        return notice_text(Notice(refusal)) if refusal is not None else None
+    def guest_says(self, guest: Guest, text: str, *, now_ns: int) -> None:
+        """A guest writes to all."""
+        refusal = self._take(guest.key, guest.name, text, now_ns)
+        if refusal is not None:
+            self._outbox.do(TellGuest(guest.guest_id, notice_text(Notice(refusal))))
 
     def member_says(self, member: Member, text: str, *, now_ns: int) -> None:
         """A peer writes to all."""
-        refusal = self._take(("peer", member.peer_id), member.name, text, now_ns)
+        refusal = self._take(member.key, member.name, text, now_ns)
         if refusal is not None:
             self._outbox.do(Send(member.conn, m.ChatRefused(REFUSALS[refusal])))
 
@@ -69,7 +68,7 @@ class HostChat:
         else:
             self._outbox.error(Notice(Code.CHAT_OFF), now_ns)
 
-    def _take(self, key: Hashable, name: str, text: str, now_ns: int) -> Code | None:
+    def _take(self, key: str, name: str, text: str, now_ns: int) -> Code | None:
         if not self._rules().chat:
             return Code.CHAT_OFF
         own = self._bucket(key, now_ns)
@@ -81,7 +80,7 @@ class HostChat:
         self._tell(name, text, now_ns)
         return None
 
-    def _bucket(self, key: Hashable, now_ns: int) -> Bucket:
+    def _bucket(self, key: str, now_ns: int) -> Bucket:
         if key not in self._own:
             if len(self._own) >= MAX_WRITERS:
                 del self._own[min(self._own, key=lambda one: self._own[one].level_ns(now_ns))]

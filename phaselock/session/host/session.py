@@ -29,7 +29,7 @@ from phaselock.protocol.proof import FETCH, JOIN, UPLOAD
 from phaselock.session import commands as c
 from phaselock.session import events as e
 from phaselock.session.effects import AllowClock, AskCode, Close, Effect, Ended, Follow, ForbidClock, Send
-from phaselock.session.guest_actions import GuestAction
+from phaselock.session.guest_actions import GuestAction, GuestSays
 from phaselock.session.host.admission import Admission, Admitted, Refused
 from phaselock.session.host.calibration import HostCalibration
 from phaselock.session.host.caps import Caps
@@ -322,6 +322,9 @@ class HostSession:
         """A guest does something. Everything but `GuestHere` is ignored while the session does not know the guest."""
         if not self._over:
             self._party.guest(guest_id, action, now_ns=now_ns)
+            guest = self._party.guests.known(guest_id)
+            if guest is not None and isinstance(action, GuestSays):
+                self._chat.guest_says(guest, action.text, now_ns=now_ns)
         return self._settle(now_ns)
 
     def guest_page(self, guest_id: bytes, *, now_ns: int) -> GuestPage | None:
