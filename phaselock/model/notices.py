@@ -77,6 +77,10 @@ class Code(enum.StrEnum):
     """`peer` has asked for `number` songs and withdrawn that before it was told."""
 
     # Song requests.
+    NO_SKIP_VOTE = "no_skip_vote"
+    """A vote for leaving the song that plays, while the rules know no such vote."""
+    ORDER_IS_FAIR = "order_is_fair"
+    """`shuffle` while the rules order the songs."""
     REQUEST_OVER = "request_over"
     """The request was decided, withdrawn or completed before."""
     ALREADY_QUEUED = "already_queued"

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+from typing import Annotated, TypeAlias
+
+from phaselock.model.bounds import Within
+
+Most: TypeAlias = Annotated[int, Within(1, 100)]
+Minutes: TypeAlias = Annotated[int, Within(1, 1440)]
+LengthMin: TypeAlias = Annotated[int, Within(1, 600)]
 
 
 class Order(enum.StrEnum):
@@ -23,14 +30,14 @@ class PartyRules:
     accept: bool = False
     """A request that keeps the rules is accepted without the host."""
     order: Order = Order.HAND
-    max_waiting: int | None = None
+    max_waiting: Most | None = None
     """Largest number of songs of one person that wait in the queue, 1 to 100."""
-    max_per_hour: int | None = None
+    max_per_hour: Most | None = None
     """Largest number of songs that one person may ask for in an hour, 1 to 100."""
-    no_repeat_min: int | None = None
+    no_repeat_min: Minutes | None = None
     """A song that has played is not accepted again for this number of minutes, 1 to 1440. A song that waits is not
     accepted twice either."""
-    max_length_min: int | None = None
+    max_length_min: LengthMin | None = None
     """Length of the longest song in minutes, 1 to 600."""
     skip_vote: bool = False
     """The song that plays is left when more than half of the people who were heard from in the last ten minutes want

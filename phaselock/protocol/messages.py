@@ -66,6 +66,7 @@ from phaselock.model.calibration import Place
 from phaselock.model.loudness import MAX_GAIN_DB, MIN_GAIN_DB
 from phaselock.model.microphone import MAX_CLOCK_PPM, MicrophoneFault
 from phaselock.model.names import FILE_BYTES, SENTENCE_BYTES
+from phaselock.model.party import PartyRules
 from phaselock.model.queue import MAX_ITEMS, QueueItem
 from phaselock.model.role import Role
 from phaselock.model.snapshot import MAX_CHAT_LINES, ChatLine
@@ -597,6 +598,58 @@ class ChatRefused:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class RulesUpdate:
+    """Extension, host to peer: the rules by which songs that people ask for are taken and ordered from now on. A peer
+    that joins supposes the rules without limits until this message."""
+
+    rules: PartyRules
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class VotesForSong:
+    """Extension: the votes for a song that waits. `yours`: the peer's user has voted for it."""
+
+    file_id: UUID
+    votes: U32
+    yours: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SkipState:
+    """Extension: the votes for leaving the song that plays, which is left at `needed` votes. `yours`: the peer's user
+    wants that."""
+
+    votes: U32
+    needed: U32
+    yours: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class VotesUpdate:
+    """Extension, host to peer: all votes. `skip` is None if nothing plays, or if the rules know no such vote."""
+
+    songs: Annotated[tuple[VotesForSong, ...], Size(0, MAX_ITEMS)]
+    skip: SkipState | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SongVote:
+    """Extension, peer to host: the peer's user votes for a song that waits (`wanted`), or takes the vote back."""
+
+    file_id: UUID
+    wanted: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SkipVote:
+    """Extension, peer to host: the peer's user votes for leaving the song that plays (`wanted`), or takes the vote
+    back."""
+
+    file_id: UUID
+    wanted: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class QueueUpdate:
     """Host to all peers: the whole queue, after each change."""
 
@@ -691,6 +744,10 @@ Message: TypeAlias = (
     | ChatSaid
     | ChatHistory
     | ChatRefused
+    | RulesUpdate
+    | VotesUpdate
+    | SongVote
+    | SkipVote
     | QueueUpdate
     | PeerStatus
 )
@@ -749,5 +806,9 @@ TYPE_OF: dict[type[Message], int] = {
     ChatSaid: 117,
     ChatHistory: 118,
     ChatRefused: 119,
+    RulesUpdate: 110,
+    VotesUpdate: 111,
+    SongVote: 112,
+    SkipVote: 113,
 }
 """The type byte of each message. A number is never reused for another message."""

@@ -66,6 +66,8 @@ NOTICES: dict[Code, str] = {
     ),
     Code.EVENTS_LEFT_OUT: N_("{number} more messages about outputs, clocks and files of {peer} are not shown."),
     Code.REQUESTS_LEFT_OUT: N_("{peer} has asked for {number} more songs and withdrawn that."),
+    Code.NO_SKIP_VOTE: N_("Leaving a song by votes is off."),
+    Code.ORDER_IS_FAIR: N_("The rules order the songs, so they cannot be shuffled."),
     Code.REQUEST_OVER: N_("That request is over."),
     Code.ALREADY_QUEUED: N_("{file_name} is in the queue already."),
     Code.ALREADY_REQUESTED: N_("You have asked for this song already."),

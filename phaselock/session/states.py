@@ -66,6 +66,8 @@ HOST_ACCEPTS: frozenset[type[Message]] = frozenset(
         m.SongRequest,
         m.SongRequestWithdrawn,
         m.ChatSay,
+        m.SongVote,
+        m.SkipVote,
     }
 )
 """The messages that the host accepts from a MEMBER. From an unauthenticated connection it accepts JoinRequest only."""
@@ -97,6 +99,8 @@ PEER_ACCEPTS: dict[PeerSide, frozenset[type[Message]]] = {
             m.RoleCommand,
             m.TrackGains,
             m.QueueUpdate,
+            m.RulesUpdate,
+            m.VotesUpdate,
             m.SongRequestAccepted,
             m.SongRequestRejected,
             m.SongRequestConverting,

@@ -1,31 +1,50 @@
-"""The party of a host session: the rules, the guests and what they do.
+"""The party of a host session: the rules, the guests, the votes, and the order of the songs that wait.
 
-caps.py says which songs a person may ask for, guests.py who is here. A peer asks by its messages; see session.py.
+caps.py says which songs a person may ask for, guests.py who is here, and fair_order.py in which order the songs play.
+A peer asks and votes by its messages; see session.py.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator
+from uuid import UUID
 
 from phaselock.language.message import N_
-from phaselock.model.party import PartyRules
-from phaselock.model.snapshot import GuestPage
+from phaselock.model.notices import Code, Notice
+from phaselock.model.party import Order, PartyRules
+from phaselock.model.snapshot import GuestPage, SkipView, VotesView
 from phaselock.protocol import messages as m
 from phaselock.session import commands as c
 from phaselock.session import events as e
 from phaselock.session import guest_actions as g
-from phaselock.session.effects import GuestRemoved, TellGuest
+from phaselock.session.effects import GuestRemoved, Send, TellGuest, WantFallback
 from phaselock.session.host.caps import Caps
+from phaselock.session.host.fair_order import Rounds, in_order
 from phaselock.session.host.guests import Guest, Guests
-from phaselock.session.host.members import Members
-from phaselock.session.host.queue import HostQueue
+from phaselock.session.host.members import Member, Members
+from phaselock.session.host.queue import NO_SUCH_TRACK, HostQueue
+from phaselock.session.host.requesters import FALLBACK_KEY, HOST_KEY
 from phaselock.session.host.requests import IncomingRequests
+from phaselock.session.host.transport import TransportControl
+from phaselock.session.host.votes import People, SkipVotes, SongVotes
 from phaselock.session.outbox import Outbox
 
+COUNT_EVERY_NS = 500_000_000
+"""Smallest time between two counts of the votes. The songs are ordered, and all are told, by the last count."""
 TOO_LARGE = N_("This file is too large to be shared.")
 PartyCommand = c.SetRules | c.RemoveGuest | c.AllowGuest | c.UseFallback | c.VoteFor | c.WantSkip
 """The commands of the host's user that concern the party."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Skip:
+    """A count of the votes for leaving a song."""
+
+    file_id: UUID
+    votes: int
+    needed: int
 
 
 class Party:
@@ -35,16 +54,43 @@ class Party:
         self,
         members: Members,
         queue: HostQueue,
+        transport: TransportControl,
         caps: Caps,
         requests: IncomingRequests,
         outbox: Outbox,
         host_name: str,
     ) -> None:
+        self._members = members
         self._queue = queue
+        self._transport = transport
         self._caps = caps
         self._requests = requests
         self._outbox = outbox
         self.guests = Guests(outbox, lambda: [host_name, *(member.name for member in members)])
+        self.people = People()
+        self._votes = SongVotes()
+        self._skip_votes = SkipVotes()
+        self._count_at_ns = 0
+        """When the votes may be counted again."""
+        self._uncounted = False
+        """The votes have changed since the last count."""
+        self._tally: dict[UUID, int] = {}
+        self._skip: _Skip | None = None
+        self._left: UUID | None = None
+        """The song that was left by votes."""
+        self._told: dict[int, m.VotesUpdate] = {}
+        """What each member knows of the votes, by its connection."""
+        self._rounds = Rounds()
+        self._current: UUID | None = None
+        self._begun: set[UUID] = set()
+        """The rows that have begun to play."""
+        self._pinned: set[UUID] = set()
+        """The rows that the host has moved by hand."""
+        self._sorted_for: object = None
+        """What the order depends on, as it was when the queue was sorted."""
+        self._fallback = False
+        self._wants_fallback = False
+        """A song of the fallback was asked for, and has not come."""
 
     @property
     def rules(self) -> PartyRules:
@@ -54,7 +100,7 @@ class Party:
     # -- from the host's user ----------------------------------------------------------------------------------------
 
     def command(self, command: PartyCommand, *, now_ns: int) -> None:
-        """Execute a command of the host's user."""
+        """Execute a command of the host's user. An `error` event reports a command that cannot be done."""
         match command:
             case c.SetRules(rules=rules):
                 self._set_rules(rules, now_ns)
@@ -62,8 +108,43 @@ class Party:
                 guest = self.guests.remove(guest_id, now_ns=now_ns)
                 if guest is not None:
                     self._requests.left(guest, now_ns=now_ns)
+                    self._forget(guest.key)
             case c.AllowGuest(name=name):
                 self.guests.allow(name, now_ns=now_ns)
+            case c.UseFallback(on=on):
+                self._fallback, self._wants_fallback = on, False
+            case c.VoteFor(file_id=file_id, wanted=wanted):
+                if not self.vote(HOST_KEY, file_id, wanted, now_ns=now_ns):
+                    self._outbox.error(NO_SUCH_TRACK, now_ns)
+            case c.WantSkip(file_id=file_id, wanted=wanted):
+                if not self.rules.skip_vote:
+                    self._outbox.error(Notice(Code.NO_SKIP_VOTE), now_ns)
+                elif not self.want_skip(HOST_KEY, file_id, wanted, now_ns=now_ns):
+                    self._outbox.error(Notice(Code.NOTHING_PLAYING), now_ns)
+
+    def moved_by_hand(self, file_ids: set[UUID]) -> None:
+        """The host's user has moved these rows: they stay where they are."""
+        self._pinned |= file_ids
+
+    # -- from all people ---------------------------------------------------------------------------------------------
+
+    def vote(self, key: str, file_id: UUID, wanted: bool, *, now_ns: int) -> bool:
+        """The person with this key votes for a song, or takes the vote back. False if the song does not wait."""
+        self.people.heard(key, now_ns=now_ns)
+        if all(entry.track.file_id != file_id for entry in self._queue.waiting()):
+            return False
+        self._uncounted |= self._votes.vote(key, file_id, wanted)
+        return True
+
+    def want_skip(self, key: str, file_id: UUID, wanted: bool, *, now_ns: int) -> bool:
+        """The person with this key votes for leaving the song that plays, or takes the vote back. False if that song
+        does not play, or if the rules know no such vote."""
+        self.people.heard(key, now_ns=now_ns)
+        if file_id != self._skippable():
+            return False
+        self._skip_votes.vote(key, file_id, wanted)
+        self._uncounted = True
+        return True
 
     # -- from the guests ---------------------------------------------------------------------------------------------
 
@@ -74,10 +155,10 @@ class Party:
             return
         if isinstance(action, g.GuestHere):
             self.guests.here(guest_id, action, now_ns=now_ns)
-            return
         guest = self.guests.known(guest_id)
         if guest is None:
             return
+        self.people.heard(guest.key, now_ns=now_ns)
         match action:
             case g.GuestGone():
                 self.guests.gone(guest, now_ns=now_ns)
@@ -87,6 +168,24 @@ class Party:
                 self._asks(guest, action, now_ns)
             case g.GuestWithdraws(request_id=request_id):
                 self._requests.withdrawn(guest, request_id, "", now_ns=now_ns)
+            case g.GuestVotes(file_id=file_id, wanted=wanted):
+                self.vote(guest.key, file_id, wanted, now_ns=now_ns)
+            case g.GuestWantsSkip(file_id=file_id, wanted=wanted):
+                self.want_skip(guest.key, file_id, wanted, now_ns=now_ns)
+
+    # -- views -------------------------------------------------------------------------------------------------------
+
+    def votes_view(self) -> tuple[VotesView, ...]:
+        """The votes as the host's user sees them."""
+        own = self._votes.of(HOST_KEY)
+        return tuple(VotesView(file_id, votes, file_id in own) for file_id, votes in self._tally.items())
+
+    def skip_view(self) -> SkipView | None:
+        """The votes for leaving the song that plays as the host's user sees them."""
+        skip = self._skip
+        if skip is None:
+            return None
+        return SkipView(skip.votes, skip.needed, self._skip_votes.wants(HOST_KEY, skip.file_id))
 
     def page(self, guest_id: bytes, *, now_ns: int) -> GuestPage | None:
         """What the session shows to this guest alone; None: it is not here."""
@@ -98,10 +197,17 @@ class Party:
             name=guest.name,
             waiting=self._caps.waiting(guest.key) + len(unfinished),
             songs=frozenset(entry.track.file_id for entry in self._queue.rows.entries if entry.asker == guest.key),
-            voted=frozenset(),
-            wants_skip=False,
+            voted=self._votes.of(guest.key),
+            wants_skip=self._skip is not None and self._skip_votes.wants(guest.key, self._skip.file_id),
             requests=(*guest.shown(now_ns=now_ns), *unfinished),
         )
+
+    # -- members -----------------------------------------------------------------------------------------------------
+
+    def joined(self, member: Member) -> None:
+        """A peer has joined: tell it the rules, if they are not those that it supposes."""
+        if self.rules != PartyRules():
+            self._outbox.do(Send(member.conn, m.RulesUpdate(self.rules)))
 
     # -- time --------------------------------------------------------------------------------------------------------
 
@@ -110,13 +216,32 @@ class Party:
         self.guests.timer(now_ns=now_ns)
 
     def deadlines_ns(self) -> Iterator[int]:
-        """The times at which `timer` must be called."""
+        """The times at which the session must be called."""
         yield from self.guests.deadlines_ns()
+        if self._uncounted:
+            yield self._count_at_ns
+
+    def settle(self, *, now_ns: int) -> None:
+        """Count the votes, sort the songs that wait, and tell the peers."""
+        self._note_begun(now_ns)
+        if now_ns >= self._count_at_ns:
+            self._count(now_ns)
+        self._sort()
+        if self._wants_fallback and self._queue.waiting():
+            self._wants_fallback = False
+        if self._fallback and not self._wants_fallback and not self._transport.repeat and not self._queue.waiting():
+            self._wants_fallback = True
+            self._outbox.do(WantFallback())
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
     def _set_rules(self, rules: PartyRules, now_ns: int) -> None:
+        if rules.order is Order.FAIR and self.rules.order is not Order.FAIR:
+            self._pinned.clear()
+            self._queue.end_shuffle()
         self._caps.rules = rules
+        self._uncounted = True
+        self._outbox.do(*self._members.broadcast(m.RulesUpdate(rules)))
         self._outbox.note(e.RulesChanged(now_ns, rules))
         if rules.accept:
             self._requests.accept_all(now_ns=now_ns)
@@ -128,3 +253,101 @@ class Party:
         duration_s = ask.duration_secs if math.isfinite(ask.duration_secs) else 0.0
         request = m.SongRequest(ask.request_id, ask.file_name, ask.size, ask.title, ask.artist, max(0.0, duration_s))
         self._requests.asked(guest, request, song_id=ask.song_id, now_ns=now_ns)
+
+    def _forget(self, key: str) -> None:
+        self._votes.left(key)
+        self._skip_votes.left(key)
+        self.people.left(key)
+        self._uncounted = True
+
+    def _skippable(self) -> UUID | None:
+        """The song that plays, if it may be left by votes."""
+        playback = self._transport.playback
+        if not self.rules.skip_vote or playback.current is None or playback.current.stop_session_ns is not None:
+            return None
+        return playback.current.file_id if playback.current.file_id != self._left else None
+
+    def _note_begun(self, now_ns: int) -> None:
+        """Record which songs have begun to play since the last call."""
+        current = self._transport.playback.current
+        file_id = current.file_id if current is not None else None
+        if file_id == self._current:
+            return
+        self._current, self._left, self._skip, self._uncounted = file_id, None, None, True
+        entries = self._queue.rows.entries
+        self._begun &= {entry.track.file_id for entry in entries}
+        self._pinned &= {entry.track.file_id for entry in entries}
+        waiting = self._queue.waiting()
+        for entry in entries:
+            begins = entry.track.file_id == file_id
+            if begins:
+                self._caps.began(entry.track, now_ns=now_ns)
+            if (begins or entry.track.file_id in self._queue.played) and entry.track.file_id not in self._begun:
+                self._begun.add(entry.track.file_id)
+                self._rounds.began(entry, [*waiting, entry])
+
+    def _count(self, now_ns: int) -> None:
+        """Count the votes, leave the song that plays if enough people want that, and tell the members."""
+        self._uncounted, self._count_at_ns = False, now_ns + COUNT_EVERY_NS
+        tally = self._votes.tally([entry.track.file_id for entry in self._queue.waiting()])
+        if tally != self._tally:
+            self._tally = tally
+            self._outbox.note(e.VotesChanged(now_ns, tuple(e.VotesRow(*one) for one in tally.items())))
+        file_id, before = self._skippable(), self._skip
+        self._skip = None
+        if file_id is not None:
+            members = {member.key for member in self._members}
+            present = {key for key in self.people.present(now_ns=now_ns) if self._counts(key, members)}
+            self._skip = _Skip(file_id, *self._skip_votes.count(file_id, present))
+            if self._skip != before and (self._skip.votes or (before is not None and before.votes)):
+                name = self._queue.known(file_id).file_name
+                self._outbox.note(e.SkipVoted(now_ns, file_id, name, self._skip.votes, self._skip.needed))
+            if self._skip.votes >= self._skip.needed:
+                self._left, self._skip = file_id, None
+                self._transport.leave_song(now_ns=now_ns)
+        self._tell_members()
+
+    def _counts(self, key: str, members: set[str]) -> bool:
+        """A peer that has left does not count for a vote."""
+        return not key.startswith("peer:") or key in members
+
+    def _tell_members(self) -> None:
+        present = {member.conn for member in self._members}
+        self._told = {conn: told for conn, told in self._told.items() if conn in present}
+        for member in self._members:
+            own, skip = self._votes.of(member.key), None
+            if self._skip is not None:
+                wants = self._skip_votes.wants(member.key, self._skip.file_id)
+                skip = m.SkipState(self._skip.votes, self._skip.needed, wants)
+            songs = tuple(m.VotesForSong(one, votes, one in own) for one, votes in self._tally.items())
+            update = m.VotesUpdate(songs, skip)
+            if update != self._told.get(member.conn, m.VotesUpdate(())):
+                self._told[member.conn] = update
+                self._outbox.do(Send(member.conn, update))
+
+    def _sort(self) -> None:
+        """Bring the songs that wait into the order of the rules."""
+        fixed = self._transport.fixed()
+        state = self._queue.changes, fixed, self.rules.order, frozenset(self._pinned), tuple(self._tally.items())
+        if state == self._sorted_for:
+            return
+        self._sorted_for = state
+        waiting = self._queue.waiting()
+        if self.rules.order is not Order.FAIR and all(entry.asker != FALLBACK_KEY for entry in waiting):
+            return
+        rows = [entry for entry in self._queue.rows.entries if not entry.removed]
+        waiting_ids = {entry.track.file_id for entry in waiting}
+        played = self._queue.rows_until_now()
+        if self._current is None:
+            played = max((at for at, one in enumerate(rows, 1) if one.track.file_id not in waiting_ids), default=0)
+        ids = in_order(
+            rows,
+            self.rules.order,
+            played=played,
+            waiting=waiting_ids,
+            fixed=fixed | self._pinned,
+            rounds=self._rounds.of(waiting),
+            votes=self._tally,
+        )
+        self._queue.arrange(tuple(ids))
+        self._sorted_for = (self._queue.changes, *state[1:])

@@ -42,6 +42,8 @@ class HostQueue:
         self._members = members
         self._playback = playback
         self._outbox = outbox
+        self.changes = 0
+        """The number of changes of the rows and their order so far."""
         self._last_number = 0
         self._stale = False
         self._sent_revision = 0
@@ -84,6 +86,11 @@ class HostQueue:
             if self._seed is not None:
                 self._shuffle_in(track.file_id, self._seed)
 
+    def rows_until_now(self) -> int:
+        """The number of rows up to the current track, with it."""
+        current = self._playback.current
+        return self.rows.rows_until(current.file_id if current is not None else None)
+
     def move(self, file_id: UUID, to: int, *, now_ns: int) -> None:
         """Move a track to place `to` among the rows (0 is the first)."""
         if file_id not in self.rows.ids():
@@ -122,7 +129,7 @@ class HostQueue:
     def shuffle(self, seed: int | None) -> None:
         """Sort the tracks after the current one (all, if there is none) into a random order; None: into the order in
         which they were before."""
-        ids, played = self.rows.ids(), self._rows_until_now()
+        ids, played = self.rows.ids(), self.rows_until_now()
         coming = ids[played:]
         if seed is not None:
             self._in_order = self._in_order if self.is_shuffled else ids
@@ -132,6 +139,10 @@ class HostQueue:
             coming.sort(key=lambda file_id: place.get(file_id, len(place)))
         self._seed = seed
         self._change(self.rows.arrange((*ids[:played], *coming)))
+
+    def end_shuffle(self) -> None:
+        """The rows stay where they are; new ones follow at the end."""
+        self._seed = None
 
     def known(self, file_id: UUID) -> Track:
         """A track of the queue or of a timeline. AssertionError if there is none: every timeline has an entry."""
@@ -159,18 +170,15 @@ class HostQueue:
     # -- inside ------------------------------------------------------------------------------------------------------
 
     def _change(self, rows: Queue) -> None:
+        self.changes += rows is not self.rows
         self.rows = rows
         self._stale = True
         self._members.request_offers()
 
-    def _rows_until_now(self) -> int:
-        current = self._playback.current
-        return self.rows.rows_until(current.file_id if current is not None else None)
-
     def _shuffle_in(self, file_id: UUID, seed: int) -> None:
         """Give a new track a place of its own behind the next one, which may be armed already."""
         self._in_order = [*self._in_order, file_id]
-        first = self._rows_until_now() + 1
+        first = self.rows_until_now() + 1
         coming = len(self.rows) - first
         if coming > 0:
             self._change(self.rows.move(file_id, first + random_place(file_id, seed, coming)))

@@ -19,6 +19,7 @@ from phaselock.model.measurement import Measurement
 from phaselock.model.microphone import HeardPass
 from phaselock.model.names import person_name, sentence
 from phaselock.model.notices import Code, Notice
+from phaselock.model.party import Order
 from phaselock.model.snapshot import GuestPage, SessionSnapshot
 from phaselock.model.timing import DeviceState, Timing
 from phaselock.model.transitions import PLAIN, Transitions
@@ -37,6 +38,7 @@ from phaselock.session.host.chat import HostChat
 from phaselock.session.host.check import HostCheck
 from phaselock.session.host.distribution import Distribution
 from phaselock.session.host.door import WRONG_CODE, Door
+from phaselock.session.host.fair_order import moved
 from phaselock.session.host.gains import HostGains
 from phaselock.session.host.levels import HostLevels
 from phaselock.session.host.members import SEAT_NS, Attendance, Member, Members, Reports
@@ -124,7 +126,9 @@ class HostSession:
         self._check = HostCheck(self._members, self._transport, self._outbox, self._host_name)
         caps = Caps(self._queue)
         self._requests = IncomingRequests(self._outbox, self._queue.has_room, caps)
-        self._party = Party(self._members, self._queue, caps, self._requests, self._outbox, self._host_name)
+        self._party = Party(
+            self._members, self._queue, self._transport, caps, self._requests, self._outbox, self._host_name
+        )
         self._chat = HostChat(self._members, self._outbox, lambda: self._party.rules)
         self._followed = Follow(None)
 
@@ -228,12 +232,17 @@ class HostSession:
                 self._change_code(text, now_ns)
             case c.Move(file_id=file_id, to=to):
                 self._queue.move(file_id, to, now_ns=now_ns)
+                self._party.moved_by_hand({file_id})
             case c.Remove(file_id=file_id):
                 self._transport.remove(file_id, now_ns=now_ns)
             case c.Restore(file_id=file_id):
                 self._queue.restore(file_id, now_ns=now_ns)
             case c.Arrange(file_ids=file_ids):
+                before = self._queue.rows.ids()
                 self._queue.arrange(file_ids)
+                self._party.moved_by_hand(moved(before, self._queue.rows.ids()))
+            case c.Shuffle(seed=seed) if seed is not None and self._party.rules.order is Order.FAIR:
+                self._outbox.error(Notice(Code.ORDER_IS_FAIR), now_ns)
             case c.Shuffle(seed=seed):
                 self._queue.shuffle(seed)
             case c.Repeat(on=on):
@@ -300,6 +309,7 @@ class HostSession:
             case c.SetRules() | c.RemoveGuest() | c.AllowGuest() | c.UseFallback() | c.VoteFor() | c.WantSkip():
                 self._party.command(command, now_ns=now_ns)
             case c.Say(text=text):
+                self._party.people.heard(HOST_KEY, now_ns=now_ns)
                 self._chat.host_says(self._host_name, text, now_ns=now_ns)
             case c.Quit():
                 self._quit(now_ns)
@@ -521,6 +531,8 @@ class HostSession:
             code=self._door.code,
             removed=self._admission.removed_names,
             rules=self._party.rules,
+            votes=self._party.votes_view(),
+            skip=self._party.skip_view(),
             guests=self._party.guests.views(),
             removed_guests=self._party.guests.removed_names,
             chat=self._chat.lines,
@@ -569,6 +581,7 @@ class HostSession:
             self._outbox.do(Send(conn, gains))
         if (history := self._chat.history()) is not None:
             self._outbox.do(Send(conn, history))
+        self._party.joined(member)
         self._outbox.note(e.PeerJoined(now_ns, peer_id, name, again=admitted.again))
 
     def _lose(self, member: Member, reason: Notice, now_ns: int) -> None:
@@ -669,12 +682,18 @@ class HostSession:
                     self._breach(member, "FileReceived makes no sense", now_ns)
             case m.FileUnplayable(file_id=file_id, reason=reason):
                 self._distribution.unplayable(member, file_id, reason, now_ns=now_ns)
+            case m.SongVote(file_id=file_id, wanted=wanted):
+                self._party.vote(member.key, file_id, wanted, now_ns=now_ns)
+            case m.SkipVote(file_id=file_id, wanted=wanted):
+                self._party.want_skip(member.key, file_id, wanted, now_ns=now_ns)
             case m.SongRequest():
+                self._party.people.heard(member.key, now_ns=now_ns)
                 if not self._requests.asked(member, message, now_ns=now_ns):
                     self._breach(member, "it asked twice under one id", now_ns)
             case m.SongRequestWithdrawn(request_id=request_id, reason=reason):
                 self._requests.withdrawn(member, request_id, reason, now_ns=now_ns)
             case m.ChatSay(text=text):
+                self._party.people.heard(member.key, now_ns=now_ns)
                 self._chat.member_says(member, text, now_ns=now_ns)
             case m.Heartbeat():
                 pass
@@ -690,6 +709,7 @@ class HostSession:
             self._calibration.settle(now_ns=now_ns)
             self._levels.settle()
             self._gains.settle()
+            self._party.settle(now_ns=now_ns)
             self._transport.settle(now_ns=now_ns)
             self._check.settle(now_ns=now_ns)
             self._queue.settle(now_ns=now_ns)

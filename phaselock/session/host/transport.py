@@ -109,6 +109,19 @@ class TransportControl:
         """A track is playing, paused or about to start."""
         return self.play_state is not PlayState.IDLE
 
+    def fixed(self) -> frozenset[UUID]:
+        """The current track, or else the one at the cursor, and the next one if it is armed or waited for."""
+        current, armed = self.playback.current, self.playback.armed
+        ids = (current.file_id if current else self._cursor, armed.file_id if armed else None, self._pending)
+        return frozenset(file_id for file_id in ids if file_id is not None)
+
+    def leave_song(self, *, now_ns: int) -> None:
+        """Leave the current track for the next one. If there is none, stop."""
+        if self._following(self._current()) is None:
+            self.stop(now_ns=now_ns)
+        elif self._pending is None:  # otherwise it is left as soon as the peers have the next one
+            self.next(now_ns=now_ns)
+
     # -- commands of the user ----------------------------------------------------------------------------------------
 
     def play(self, file_id: UUID | None, *, now_ns: int) -> None:

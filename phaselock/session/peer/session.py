@@ -46,6 +46,7 @@ from phaselock.session.peer.clock_watch import ClockWatch
 from phaselock.session.peer.files import PeerFiles
 from phaselock.session.peer.gains import PeerGains
 from phaselock.session.peer.microphone import PeerMicrophone
+from phaselock.session.peer.party import PeerParty
 from phaselock.session.peer.playback import PeerPlayback
 from phaselock.session.peer.reports import StatusReports
 from phaselock.session.peer.requests import OutgoingRequests
@@ -116,6 +117,7 @@ class PeerSession:
         self._absence = Absence(self._outbox, self._session_ns, self._playback.sounds)
         self._requests = OutgoingRequests(self._outbox, self._session_ns)
         self._chat = PeerChat(self._outbox, self._session_ns)
+        self._party = PeerParty(self._outbox, self._session_ns)
         self._ended: list[Effect] = []
 
     @property
@@ -208,6 +210,8 @@ class PeerSession:
                         self._outbox.error(about, self._session_ns(now_ns))
                     else:
                         self._requests.ask(command, connected=joined, now_ns=now_ns)
+                case c.VoteFor() | c.WantSkip():
+                    self._party.command(command, connected=joined, now_ns=now_ns)
                 case c.PermitMicrophone(permitted=permitted):
                     self._microphone.permit(permitted, now_ns=now_ns)
                     self._reports.microphone = permitted
@@ -360,6 +364,9 @@ class PeerSession:
             host_words=key_words(self._host_key) if self._host_key else "",
             microphone=self._microphone.view(),
             chat=self._chat.lines,
+            rules=self._party.rules,
+            votes=self._party.votes,
+            skip=self._party.skip,
         )
 
     # -- from the host -----------------------------------------------------------------------------------------------
@@ -393,6 +400,10 @@ class PeerSession:
                 self._offered(message, now_ns)
             case m.QueueUpdate(queue=queue, revision=revision):
                 self._take_queue(queue, revision, now_ns)
+            case m.RulesUpdate(rules=rules):
+                self._party.take_rules(rules, now_ns=now_ns)
+            case m.VotesUpdate():
+                self._party.take_votes(message, self._now(), now_ns=now_ns)
             case m.SongRequestAccepted(request_id=request_id):
                 self._asked(self._requests.accepted(request_id, self._peer_id, self._token, now_ns=now_ns))
             case m.SongRequestRejected(request_id=request_id, reason=reason):
@@ -507,6 +518,7 @@ class PeerSession:
         self._playback.join(state)
         self._requests.found_host()
         self._chat.joined(again=again)
+        self._party.joined()
 
     def _take_queue(self, queue: tuple[QueueItem, ...], revision: int, now_ns: int) -> None:
         known, self._safe = self._safe, {}  # most rows were in the last queue, too

@@ -1,0 +1,85 @@
+"""The votes of a host session: for songs that wait, and for leaving the song that plays."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from uuid import UUID
+
+HEARD_NS = 600_000_000_000
+"""A person who was not heard from for this time does not count for a vote for leaving a song."""
+
+
+class People:
+    """When each person was heard from last, by key."""
+
+    def __init__(self) -> None:
+        self._heard_at_ns: dict[str, int] = {}
+
+    def heard(self, key: str, *, now_ns: int) -> None:
+        """The person has done something."""
+        self._heard_at_ns[key] = now_ns
+
+    def left(self, key: str) -> None:
+        """The person was removed, or has left."""
+        self._heard_at_ns.pop(key, None)
+
+    def present(self, *, now_ns: int) -> frozenset[str]:
+        """The people who were heard from in the last HEARD_NS."""
+        return frozenset(key for key, at_ns in self._heard_at_ns.items() if now_ns < at_ns + HEARD_NS)
+
+
+class SongVotes:
+    """Who has voted for which of the songs that wait."""
+
+    def __init__(self) -> None:
+        self._voters: dict[UUID, set[str]] = {}
+
+    def vote(self, key: str, file_id: UUID, wanted: bool) -> bool:
+        """Vote for a song, or take the vote back. False if nothing changes."""
+        voters = self._voters.setdefault(file_id, set())
+        if wanted == (key in voters):
+            return False
+        (voters.add if wanted else voters.remove)(key)
+        return True
+
+    def left(self, key: str) -> None:
+        """Forget the votes of this person."""
+        for voters in self._voters.values():
+            voters.discard(key)
+
+    def of(self, key: str) -> frozenset[UUID]:
+        """The songs for which this person has voted."""
+        return frozenset(file_id for file_id, voters in self._voters.items() if key in voters)
+
+    def tally(self, waiting: Collection[UUID]) -> dict[UUID, int]:
+        """The number of votes of each of these songs that has any. The votes for others are forgotten."""
+        self._voters = {one: voters for one, voters in self._voters.items() if voters and one in waiting}
+        return {file_id: len(self._voters[file_id]) for file_id in waiting if file_id in self._voters}
+
+
+class SkipVotes:
+    """Who wants to leave the song that plays."""
+
+    def __init__(self) -> None:
+        self._file_id: UUID | None = None
+        self._voters: set[str] = set()
+
+    def vote(self, key: str, file_id: UUID, wanted: bool) -> None:
+        """Vote for leaving this song, or take the vote back."""
+        if self._file_id != file_id:
+            self._file_id, self._voters = file_id, set()
+        (self._voters.add if wanted else self._voters.discard)(key)
+
+    def left(self, key: str) -> None:
+        """Forget the vote of this person."""
+        self._voters.discard(key)
+
+    def wants(self, key: str, file_id: UUID) -> bool:
+        """Whether this person wants to leave this song."""
+        return self._file_id == file_id and key in self._voters
+
+    def count(self, file_id: UUID, present: Collection[str]) -> tuple[int, int]:
+        """The votes of the people who are present for leaving this song, and the number that is needed: more than half
+        of them."""
+        votes = len(self._voters.intersection(present)) if self._file_id == file_id else 0
+        return votes, len(present) // 2 + 1

@@ -1,0 +1,62 @@
+"""The party as a peer knows it: the rules and the votes. The host decides; the peer asks and is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from phaselock.model.notices import Code, Notice
+from phaselock.model.party import PartyRules
+from phaselock.model.queue import QueueItem
+from phaselock.model.snapshot import SkipView, VotesView
+from phaselock.protocol import messages as m
+from phaselock.session import commands as c
+from phaselock.session import events as e
+from phaselock.session.effects import HOST_CONN, Send
+from phaselock.session.outbox import Outbox
+
+
+class PeerParty:
+    """What the host has told of the party. `now_ns` is the peer's local time."""
+
+    def __init__(self, outbox: Outbox, session_ns: Callable[[int], int | None]) -> None:
+        self._outbox = outbox
+        self._session_ns = session_ns
+        self.rules = PartyRules()
+        self.votes: tuple[VotesView, ...] = ()
+        self.skip: SkipView | None = None
+
+    def joined(self) -> None:
+        """The host has let this machine in, and tells the rest."""
+        self.rules, self.votes, self.skip = PartyRules(), (), None
+
+    def command(self, command: c.VoteFor | c.WantSkip, *, connected: bool, now_ns: int) -> None:
+        """The user of this machine votes. An `error` event reports that the host does not hear it."""
+        if not connected:
+            self._outbox.error(Notice(Code.NOT_CONNECTED), self._session_ns(now_ns))
+        elif isinstance(command, c.VoteFor):
+            self._outbox.do(Send(HOST_CONN, m.SongVote(command.file_id, command.wanted)))
+        elif not self.rules.skip_vote:
+            self._outbox.error(Notice(Code.NO_SKIP_VOTE), self._session_ns(now_ns))
+        else:
+            self._outbox.do(Send(HOST_CONN, m.SkipVote(command.file_id, command.wanted)))
+
+    def take_rules(self, rules: PartyRules, *, now_ns: int) -> None:
+        """The host tells the rules."""
+        self.rules = rules
+        self._outbox.note(e.RulesChanged(self._session_ns(now_ns), rules))
+
+    def take_votes(self, update: m.VotesUpdate, playing: QueueItem | None, *, now_ns: int) -> None:
+        """The host tells the votes. `playing`: the row of the song that plays."""
+        votes = tuple(VotesView(one.file_id, one.votes, one.yours) for one in update.songs)
+        if [(one.file_id, one.votes) for one in votes] != [(one.file_id, one.votes) for one in self.votes]:
+            rows = tuple(e.VotesRow(one.file_id, one.votes) for one in votes)
+            self._outbox.note(e.VotesChanged(self._session_ns(now_ns), rows))
+        before, told = self.skip, update.skip
+        self.votes = votes
+        self.skip = None if told is None else SkipView(told.votes, told.needed, told.yours)
+        counted = None if before is None else (before.votes, before.needed)
+        if told is not None and playing is not None and counted != (told.votes, told.needed):
+            if told.votes or (before is not None and before.votes):
+                self._outbox.note(
+                    e.SkipVoted(self._session_ns(now_ns), playing.id, playing.file_name, told.votes, told.needed)
+                )
