@@ -141,7 +141,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "miniaudio": (),  # imports numpy if it is installed; only its C library _miniaudio is needed
     "cryptography": ("phaselock.network.certificate",),
     "ssl": ("phaselock.network.secure",),
-    "av": ("phaselock.audio.conversion",),
+    "av": ("phaselock.audio.conversion", "phaselock.audio.other_tags"),
     "jeepney": ("phaselock.desktop",),
     "msgpack": ("phaselock.protocol.codec",),
     "PIL": ("phaselock.storage.covers",),

@@ -11,6 +11,8 @@ _MAX_CHUNKS = 1000
 _MAX_TEXT_BYTES = 1024
 _UNKNOWN_BYTES = 0x7FFF0000
 """Programs that write to a pipe tell this size of the sound, or a larger one."""
+_MPEG = b"\x55\0"
+"""The coding of a WAV file that contains MPEG audio."""
 _INFO = {b"INAM": "title", b"IART": "artist", b"IPRD": "album"}
 _IFF = {b"NAME": "title", b"AUTH": "artist"}
 
@@ -63,6 +65,32 @@ def is_cut_off(file: io.BufferedIOBase) -> bool:
             size = int.from_bytes(file.read(4), "little" if name == b"data" else "big")
             return size < _UNKNOWN_BYTES and place + size > end
     return False
+
+
+def sound_seconds(file: io.BufferedIOBase) -> float | None:
+    """How long the sound is by the header; 0: not known, as of Wave64 files. None if it is no such file, or one that
+    contains MPEG audio."""
+    file.seek(0)
+    head = file.read(16)
+    if head.startswith(WAVE64):
+        return 0.0
+    known, bytes_per_s, size = False, 0, 0
+    for name, place, length in _top(file):
+        known = True
+        file.seek(place)
+        if name == b"fmt ":
+            form = file.read(12)
+            if form.startswith(_MPEG):
+                return None
+            bytes_per_s = int.from_bytes(form[8:12], "little")
+        elif name == b"COMM":
+            form = file.read(18)
+            exponent, mantissa = int.from_bytes(form[8:10], "big") & 0x7FFF, int.from_bytes(form[10:18], "big")
+            rate_hz = mantissa >> 16383 + 63 - exponent if 16383 <= exponent <= 16383 + 63 else 0
+            return int.from_bytes(form[2:6], "big") / rate_hz if rate_hz else 0.0
+        elif name == b"data":
+            size = length
+    return (size / bytes_per_s if bytes_per_s else 0.0) if known else None
 
 
 def _texts(file: io.BufferedIOBase, found: Iterator[tuple[bytes, int, int]]) -> Iterator[tuple[str, bytes]]:

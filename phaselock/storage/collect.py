@@ -104,7 +104,7 @@ class _Collector:
                     continue
                 seen.add(identity)
                 with os.scandir(folder) as found:
-                    entries = [entry for entry in self._counted(found) if not _hidden(entry)]
+                    entries = [entry for entry in self._counted(found) if not is_hidden(entry)]
             except OSError as error:
                 self._leave(_unreadable(folder, error))
                 continue
@@ -195,7 +195,8 @@ def _digits_key(digits: str) -> tuple[int, str]:
     return len(plain), plain
 
 
-def _hidden(entry: os.DirEntry[str]) -> bool:
+def is_hidden(entry: os.DirEntry[str]) -> bool:
+    """Is this a file or folder that the user does not see?"""
     if entry.name.startswith("."):
         return True
     try:

@@ -19,6 +19,11 @@ def measurements_path() -> pathlib.Path:
     return _folder("cache") / "measurements"
 
 
+def library_dir() -> pathlib.Path:
+    """The folder for the indexes of music folders."""
+    return _folder("cache") / "libraries"
+
+
 def cover_dir() -> pathlib.Path:
     """The folder for the cover of the current track, for other programs of this user."""
     return _folder("cache") / "covers"

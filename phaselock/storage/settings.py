@@ -34,6 +34,7 @@ TIMEOUT_CLOSE_S = 5.0
 """How long `close` waits for a disk that hangs."""
 
 _MAX_DEVICE_CHARS = 500
+_MAX_FOLDER_CHARS = 4096
 _VOLUME_CURVE = "cubic"
 """Stored as "volume_curve". In older files, which do not have it, the volume is the gain itself."""
 
@@ -69,6 +70,8 @@ class Settings:
     """A host leaves out the silence at the ends of songs."""
     port: int = DEFAULT_PORT
     clock_port: int = DEFAULT_CLOCK_PORT
+    music_folder: str = ""
+    """A host's folder whose songs can be searched; empty: none."""
     with_code: bool = False
     """The window's jams have a code."""
     own_code: str = ""
@@ -322,6 +325,12 @@ def _own_code(value: object) -> str:
     return value
 
 
+def _folder(value: object) -> str:
+    if not isinstance(value, str) or len(value) > _MAX_FOLDER_CHARS or "\0" in value:
+        raise ValueError(value)
+    return value
+
+
 def _device(value: object) -> str | None:
     if value is not None and not (isinstance(value, str) and 0 < len(value) <= _MAX_DEVICE_CHARS):
         raise ValueError(value)
@@ -387,6 +396,7 @@ _CHECKS: dict[str, Callable[[object], Any]] = {
     "skip_silence": _flag,
     "port": _port,
     "clock_port": _port,
+    "music_folder": _folder,
     "with_code": _flag,
     "own_code": _own_code,
     "ui": _ui,
