@@ -11,22 +11,18 @@ import json
 import logging
 import pathlib
 import re
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from phaselock.app.json_process import JsonProcess
 from phaselock.errors import PhaseLockError
 from phaselock.language.message import N_, Message
 from phaselock.model.file_kinds import OtherSoundError, UnplayableFileError
 from phaselock.protocol.messages import MAX_FILE_BYTES
-from phaselock.python_process import environment, python_command
 from phaselock.storage.cache import FileCache
 from phaselock.storage.files import replace_file
 
-SILENCE_S = 60.0
-"""A process that says nothing for this long is ended."""
 WAITING_EVERY_S = 1.0
 """How often a conversion reports that it waits for another one."""
 _CODE = "from phaselock.audio.conversion import main; main()"
@@ -54,7 +50,7 @@ class Converter:
         self._cache = cache
         self._list = cache.folder / "conversions.json"
         self._lock = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: JsonProcess | None = None
         """Written by the thread that converts."""
         self._closed = False
 
@@ -99,31 +95,18 @@ class Converter:
             self._lock.release()
 
     def _run(self, path: pathlib.Path, name: str, target: pathlib.Path, report: Callable[[float], bool]) -> None:
-        flags = 0
-        if sys.platform == "win32":
-            flags = subprocess.CREATE_NO_WINDOW | subprocess.BELOW_NORMAL_PRIORITY_CLASS
-        command = python_command("-P", "-c", _CODE, str(path), str(target))
-        self._process = process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment(), creationflags=flags
-        )
+        self._process = process = JsonProcess(_CODE, str(path), str(target))
         if self._closed:  # `close` may not have seen it
             process.kill()
         wanted, result = True, {"failed": "damaged"}
-        with process:
-            assert process.stdout
-            watch = _watch(process)
-            for line in process.stdout:
-                watch.cancel()
-                watch = _watch(process)
-                result = _parsed(line)
-                if wanted and not (wanted := report(_share(result))):
-                    process.kill()
-            watch.cancel()
+        for result in process.lines():
+            if wanted and not (wanted := report(_share(result))):
+                process.kill()
         self._process = None
         if not wanted:
             raise ConversionCancelledError(name)
         if "ended" not in result:
-            _log.warning("%s was not converted: %r, exit status %s", name, result, process.returncode)
+            _log.warning("%s was not converted: %r, exit status %s", name, result, process.exit_status)
             reason = _REASONS.get(str(result.get("failed")), _REASONS["damaged"])
             raise UnplayableFileError(name, Message(reason))
 
@@ -136,23 +119,7 @@ class Converter:
         return {key: value for key, value in items if isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value)}
 
 
-def _parsed(line: bytes) -> dict[str, Any]:
-    """A line of the process; empty if it is none of ours."""
-    with contextlib.suppress(ValueError):
-        if isinstance(result := json.loads(line), dict):
-            return result
-    return {}
-
-
 def _share(result: dict[str, Any]) -> float:
     """How much is converted, 0 to 1."""
     done = 1.0 if "ended" in result else result.get("done")
     return float(done) if isinstance(done, int | float) and 0 <= done <= 1 else 0.0
-
-
-def _watch(process: subprocess.Popen[bytes]) -> threading.Timer:
-    """Ends the process after SILENCE_S, unless it is cancelled."""
-    timer = threading.Timer(SILENCE_S, process.kill)
-    timer.daemon = True
-    timer.start()
-    return timer

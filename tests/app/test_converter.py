@@ -14,7 +14,7 @@ import zlib
 
 import pytest
 
-from phaselock.app import converter
+from phaselock.app import converter, json_process
 from phaselock.app.converter import ConversionCancelledError, Converter
 from phaselock.app.importer import Imported, import_file
 from phaselock.audio.music import Inspector
@@ -182,7 +182,7 @@ def test_a_process_that_hangs_is_ended(
     path = tmp_path / "song.m4a"
     make(path, "ipod", "aac")
     monkeypatch.setattr(converter, "_CODE", "import time; time.sleep(3600)")
-    monkeypatch.setattr(converter, "SILENCE_S", 0.2)
+    monkeypatch.setattr(json_process, "SILENCE_S", 0.2)
     with pytest.raises(PhaseLockError, match="it is damaged or protected"):
         imported(path, cache)
 
