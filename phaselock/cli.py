@@ -191,7 +191,8 @@ def command_line() -> Parser:
         help=tr("host a jam"),
         description=tr("Host a jam and play music files in it."),
         epilog=tr(
-            "Commands on standard input, one a line (help explains them): add PATH, cancel, play [N], pause, resume, "
+            "Commands on standard input, one a line (help explains them): add PATH, search TEXT, "
+            "add-found N, cancel, play [N], pause, resume, "
             "stop, seek SECONDS, next, previous, move FROM TO, remove N, undo, shuffle [on|off], repeat [on|off], "
             "loudness [off|on|LUFS], crossfade [off|SECONDS], silence [skip|play], save [--replace] FILE, "
             "requests, accept N, reject N, drop-peer NAME, allow NAME, retry [NAME], without NAME, "
@@ -248,6 +249,11 @@ def command_line() -> Parser:
         help=tr("who joins must know this code; without CODE the program makes one (also: {variable})").format(
             variable=CODE_VARIABLE
         ),
+    )
+    host.add_argument(
+        "--library",
+        metavar="off|" + tr("FOLDER"),
+        help=tr("the folder whose songs search finds, or off (default: as last time)"),
     )
     host.add_argument("--play", action="store_true", help=tr("start to play by itself"))
     host.set_defaults(run=_host)
@@ -418,6 +424,7 @@ def _host(options: argparse.Namespace, terminal: Terminal) -> int:
         loudness=options.loudness,
         crossfade_s=options.crossfade,
         skip_silence=options.skip_silence,
+        library="" if options.library == "off" else options.library,
     )
     autoplay = (options.wait_peers or 0) if options.play else None
     settled = headless.HeadlessHostOptions(

@@ -25,7 +25,12 @@ NOT_FOR_USERS: dict[str, tuple[str, ...]] = {
     "phaselock/app/converter.py": ("import main",),
     "phaselock/app/host_key.py": ("import main",),
     "phaselock/app/cover_decoder.py": ("import main",),
+    "phaselock/app/library.py": ("import main", "'music folder'"),
     "phaselock/app/media_controls.py": ("'Playing'", "'Paused'", "'Stopped'"),
+    "phaselock/storage/library.py": (
+        *("CREATE ", "SELECT ", "INSERT ", "DELETE ", "PRAGMA "),
+        "'another version'",
+    ),
     "phaselock/storage/log.py": ("is no log level", "not to be formatted", "older entries were lost"),
     "phaselock/model/file_kinds.py": ("pip install", "'Ogg'", "'Opus'", "'WavPack'", "'Musepack'", "'Matroska'"),
     "phaselock/os_packages.py": ("'sudo ",),

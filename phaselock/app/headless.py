@@ -7,6 +7,7 @@ The threads of a session:
     stdout    writes lines (console.output.Terminal)
     media keys answers the desktop (desktop/controls.py); only where there is one
     files     host: finds, hashes and inspects the added files, one after the other
+    library   host: searches in the music folder (app/library.py); "music folder" waits for the process that reads it
     look      host: decodes the songs of the queue, one after the other, for their loudness (app/analyser.py)
     bulk      file transfers, which block
     upload    peer: uploads of requested songs, which block
@@ -211,7 +212,16 @@ async def _host(options: HeadlessHostOptions, terminal: Terminal) -> Ended:
 
     with _settings(terminal) as store, _naming_the_option(options.wish):
         async with open_host_session(options.wish, store, tell) as stage:
-            desk = HostShell(stage.runner, stage.intake, stage.player, stage.correction, store, terminal, stage.address)
+            desk = HostShell(
+                stage.runner,
+                stage.intake,
+                stage.player,
+                stage.correction,
+                store,
+                terminal,
+                stage.address,
+                stage.music,
+            )
             actions = Actions(desk.quit, notifies=lambda: terminal.for_people)
             media = MediaControls(stage, store, actions, on=options.desktop)
             async with contextlib.aclosing(media) as controls:

@@ -22,6 +22,7 @@ from phaselock.app.converter import Converter
 from phaselock.app.hearing import hear_pass, hear_song
 from phaselock.app.host_key import host_identity
 from phaselock.app.importer import Importer, import_file, played
+from phaselock.app.library import MusicFolder
 from phaselock.app.memory import QueueMemory
 from phaselock.app.output_correction import OutputCorrection
 from phaselock.app.person import suggested_name
@@ -65,7 +66,7 @@ from phaselock.session.events import (
 from phaselock.session.sentences import notice_text
 from phaselock.storage.cache import FileCache
 from phaselock.storage.known_hosts import meet_host
-from phaselock.storage.paths import cache_dir, host_key_path, known_hosts_path, measurements_path
+from phaselock.storage.paths import cache_dir, host_key_path, known_hosts_path, library_dir, measurements_path
 from phaselock.storage.settings import SettingsStore
 from phaselock.sync.clock import HostClock, PeerClocks
 
@@ -107,6 +108,8 @@ class HostOptions:
     """Leave out the silence at the ends of songs."""
     code: str = dataclasses.field(default="", repr=False)
     """What others must know to join, in its normal form; empty: everybody may join."""
+    library: str | None = None
+    """The folder whose songs can be searched; empty: none."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -146,6 +149,7 @@ class OpenHostSession:
     """Converts local time to session time. For any thread."""
     analyser: Analyser
     intake: Importer
+    music: MusicFolder
     session_name: str
     host_name: str
     port: int
@@ -269,6 +273,12 @@ async def open_host_session(
         intake = Importer(runner.add, describe, on_event, runner.session_ns)
         stack.callback(intake.close)
         stack.callback(converter.close)
+        if wish.library is not None:
+            store.update(music_folder=os.path.abspath(wish.library) if wish.library else "")
+        music = MusicFolder(library_dir(), on_event, runner.session_ns)
+        stack.callback(music.close)
+        if store.settings.music_folder:
+            music.use(pathlib.Path(store.settings.music_folder))
         given = {"session_name": asked, "port": wish.port or None, "clock_port": wish.clock_port or None}
         store.update(**{setting: value for setting, value in given.items() if value})
         addresses = usable_addresses(wish.bind)
@@ -310,6 +320,7 @@ async def open_host_session(
                 clock.clock_map,
                 analyser,
                 intake,
+                music,
                 session_name,
                 name,
                 port,

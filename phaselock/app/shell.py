@@ -16,6 +16,8 @@ from uuid import UUID
 
 from phaselock.app import typed
 from phaselock.app.importer import Importer
+from phaselock.app.library import MusicFolder
+from phaselock.app.library_commands import LibraryCommands
 from phaselock.app.output_correction import OutputCorrection
 from phaselock.app.queue_files import save_queue
 from phaselock.app.shell_base import Shell, Terminal, Word
@@ -49,10 +51,12 @@ class HostShell(Shell):
         store: SettingsStore,
         terminal: Terminal,
         address: str = "",
+        music: MusicFolder | None = None,
     ) -> None:
         super().__init__(runner, output, correction, store, terminal, address)
         self._host = runner
         self._intake = intake
+        self._library = LibraryCommands(music, terminal.event, lambda path: intake.take([path]))
         self._removed: list[UUID] = []
         """What `undo` brings back, the newest last."""
         self._saving: set[asyncio.Task[None]] = set()
@@ -90,6 +94,9 @@ class HostShell(Shell):
     def _add(self, rest: str) -> None:
         self._with_paths(rest, Message("add PATH"), self._intake.take)
         self._answer(Notice(Code.ADDING, file_name=rest))
+
+    def _add_found(self, rest: str) -> None:
+        self._answer(Notice(Code.ADDING, file_name=self._library.add(rest)))
 
     def _cancel(self, rest: str) -> None:
         nothing_after("cancel", rest)
@@ -325,6 +332,12 @@ class HostShell(Shell):
 
     WORDS: ClassVar[Mapping[str, Word]] = {
         "add": Word(_add, N_("add PATH"), N_("add files, folders or playlists to the end of the queue"), "path"),
+        "search": Word(
+            lambda self, rest: self._library.search(rest),
+            N_("search TEXT"),
+            N_("search the music folder for songs with these words"),
+        ),
+        "add-found": Word(_add_found, N_("add-found N"), N_("add the song number N that search has found")),
         "cancel": Word(_cancel, "cancel", N_("leave out the file that is being converted")),
         "play": Word(_play, N_("play [N]"), N_("play the queue, or its song number N")),
         "pause": Word(lambda self, rest: self._plain("pause", rest, c.Pause()), "pause", N_("pause the song")),

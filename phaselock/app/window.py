@@ -179,6 +179,19 @@ class WindowProgram:
     def read_last_queue(self) -> None:
         self._post(self._network.read_last_queue)
 
+    def read_library(self) -> None:
+        self._post(self._network.read_library)
+
+    def choose_library(self, path: str) -> None:
+        self._store.update(music_folder=path)
+        self._post(self._network.use_library)
+
+    def search_library(self, text: str) -> None:
+        self._post(self._network.search_library, text)
+
+    def add_from_library(self, song_id: int) -> None:
+        self._post(self._network.add_from_library, song_id)
+
     def save_queue(self, path: str) -> None:
         self._post(self._network.save_queue, path)
 

@@ -20,6 +20,7 @@ from uuid import UUID
 
 from phaselock.app.analyser import Analyser
 from phaselock.app.cover_decoder import CoverDecoder
+from phaselock.app.library import MusicFolder
 from phaselock.app.media_controls import Actions, MediaControls
 from phaselock.app.output_correction import OutputCorrection
 from phaselock.app.queue_files import QueueKeeper, save_queue
@@ -62,6 +63,8 @@ from phaselock.ui.backend import (
     Closed,
     Found,
     FoundSessions,
+    FoundSong,
+    FoundSongs,
     Inputs,
     LastQueue,
     LocalStatus,
@@ -240,6 +243,24 @@ class WindowBackend:
 
     def read_last_queue(self) -> None:
         self._spawn(self._read_last_queue())
+
+    def read_library(self) -> None:
+        if isinstance(self._open, OpenHostSession):
+            self._emit(SessionEvent(self._open.music.status))
+
+    def use_library(self) -> None:
+        """Search in the music folder of the settings, which have changed."""
+        if isinstance(self._open, OpenHostSession):
+            folder = self._store.settings.music_folder
+            self._open.music.use(pathlib.Path(folder) if folder else None)
+
+    def search_library(self, text: str) -> None:
+        if isinstance(self._open, OpenHostSession):
+            self._spawn(self._search_library(self._open.music, text))
+
+    def add_from_library(self, song_id: int) -> None:
+        if isinstance(self._open, OpenHostSession):
+            self._spawn(self._add_from_library(self._open, song_id))
 
     def save_queue(self, path: str) -> None:
         if isinstance(self._open, OpenHostSession):
@@ -460,6 +481,20 @@ class WindowBackend:
 
     async def _read_last_queue(self) -> None:
         self._emit(LastQueue(await asyncio.to_thread(load_last_queue, last_queue_path())))
+
+    async def _search_library(self, music: MusicFolder, text: str) -> None:
+        with contextlib.suppress(InternalError), bug_net("a search in the music folder"):
+            found = await music.search(text)
+            rows = [
+                FoundSong(one.song_id, one.title, one.artist, one.album, one.duration_secs, one.file_name)
+                for one in found
+            ]
+            self._emit(FoundSongs(text, tuple(rows)))
+
+    async def _add_from_library(self, session: OpenHostSession, song_id: int) -> None:
+        with contextlib.suppress(InternalError), bug_net("adding a song of the music folder"):
+            if (song := await session.music.song(song_id)) is not None:
+                session.intake.take([str(song.path)])
 
     async def _save_queue(self, runner: HostRunner, path: str) -> None:
         target = pathlib.Path(path)

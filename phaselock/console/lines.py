@@ -45,6 +45,11 @@ def event_lines(event: e.Event, words: Words = ENGLISH, columns: int = 0) -> lis
                 return [words.gettext("There are no requests.")]
             cells = [_request_cells(row, words) for row in event.requests]
             return table(_titled(REQUEST_COLUMNS, words), cells, columns)
+        case e.SongsFound():
+            if not event.songs:
+                return wrapped(words.gettext('No song with "{text}".').format(text=event.text), columns)
+            cells = [_found_cells(row) for row in event.songs]
+            return table(_titled(FOUND_COLUMNS, words), cells, columns)
         case e.Calibrated():
             lines = wrapped(event_text(event, words), columns)
             if louder := louder_text([(row.name, row.level_db) for row in event.machines], words):
@@ -180,6 +185,12 @@ REQUEST_COLUMNS = (
     Column(N_("asked by"), flexible=True, leave_out=1),
     Column(N_("why"), flexible=True, leave_out=3),
 )
+FOUND_COLUMNS = (
+    Column("", right=True),
+    Column(N_("song"), flexible=True),
+    Column(N_("length"), right=True, leave_out=1),
+    Column(N_("album"), flexible=True, leave_out=2),
+)
 PEER_COLUMNS = (
     Column(N_("name"), flexible=True),
     Column(N_("in phase within"), right=True),
@@ -313,6 +324,11 @@ def _request_cells(row: e.RequestRow, words: Words) -> tuple[str, ...]:
     state = words.gettext(REQUESTS[row.state])
     song = song_text(row.title, row.artist, row.file_name)
     return str(row.number), song, size, state, row.peer, translated(row.reason, words)
+
+
+def _found_cells(row: e.FoundSongRow) -> tuple[str, ...]:
+    length = time_text(row.duration_s) if row.duration_s else ""
+    return str(row.number), song_text(row.title, row.artist, row.file_name), length, row.album
 
 
 def _session_line(session: ce.SessionFound, words: Words) -> str:

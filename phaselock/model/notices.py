@@ -346,6 +346,11 @@ class Code(enum.StrEnum):
     NO_REQUEST_NUMBER = "no_request_number"
     """There is no request `number`."""
 
+    NO_LIBRARY = "no_library"
+    """`search` without a music folder."""
+    NO_FOUND_NUMBER = "no_found_number"
+    """The last search found no song `number`."""
+
     # Other commands.
     MEASUREMENT_CUT_SHORT = "measurement_cut_short"
     """`phaselock trace`: the session ended before the recording; `detail` says why."""

@@ -363,6 +363,41 @@ class FilesAdded(Event):
     """What was not added."""
 
 
+class LibraryState(enum.StrEnum):
+    """What is known of the music folder."""
+
+    OFF = "off"
+    """There is none."""
+    READING = "reading"
+    """New and changed files are read. What was read before can be found."""
+    READY = "ready"
+    """All of it can be found."""
+    AWAY = "away"
+    """It cannot be reached, such as a drive that is not connected. What was found there last can still be found."""
+    FAILED = "failed"
+    """The index cannot be written."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LibraryChanged(Event):
+    """Host: the folder whose songs can be searched was chosen, read, or its songs have changed."""
+
+    event_name: ClassVar[str] = "library"
+
+    folder: str
+    """Its path; empty: there is none."""
+    state: LibraryState
+    """What is known of it."""
+    songs: int
+    """Songs that can be found now."""
+    left_out: int = 0
+    """Music files that cannot be read."""
+    done_percent: int | None = absent_if_none()
+    """How many of the new and changed files are read, 0 to 100. Only in "reading"."""
+    reason: str | None = absent_if_none()
+    """Why it cannot be reached or indexed, a sentence of the system. Absent if that is not known."""
+
+
 # -- the queue ---------------------------------------------------------------------------------------------------------
 
 
@@ -881,6 +916,36 @@ class RequestsListed(Event):
 
     requests: tuple[RequestRow, ...]
     """Host: those that are not over, oldest first. Peer: its own, of which the newest may be over."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FoundSongRow:
+    """A song of the music folder."""
+
+    number: int
+    """What `add-found` takes, from 1."""
+    title: str
+    """From the file's tags; may be empty."""
+    artist: str
+    """From the file's tags; may be empty."""
+    album: str
+    """From the file's tags; may be empty."""
+    duration_s: float
+    """Seconds, as the header of the file tells it; 0: it does not."""
+    file_name: str
+    """Its file name, without folders."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SongsFound(Event):
+    """Host: the answer to `search`."""
+
+    event_name: ClassVar[str] = "songs_found"
+
+    text: str
+    """What was searched for."""
+    songs: tuple[FoundSongRow, ...]
+    """The songs that contain all of its words, the best match first."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -227,6 +227,8 @@ NOTICES: dict[Code, str] = {
     Code.NOTHING_REMOVED: N_("Nothing was removed."),
     Code.NO_TRACK_NUMBER: N_("There is no track {number} in the queue."),
     Code.NO_REQUEST_NUMBER: N_("There is no request {number}."),
+    Code.NO_LIBRARY: N_("There is no music folder to search in. Host with --library FOLDER."),
+    Code.NO_FOUND_NUMBER: N_("The last search has found no song {number}."),
     Code.MEASUREMENT_CUT_SHORT: N_("{detail} What came before is kept."),
     Code.BENCHMARK: "",
 }
@@ -517,6 +519,8 @@ def event_text(event: e.Event, words: Words = ENGLISH) -> str:
             return _transitions_text(event, words)
         case e.FilesAdded():
             return added_text(event, words)
+        case e.LibraryChanged():
+            return library_text(event, words)
     template = PLAIN_EVENTS.get(type(event), "")
     if template:
         return words.gettext(template).format_map(_Values(event))
@@ -527,6 +531,29 @@ def _code_text(code: str, words: Words) -> str:
     if not code:
         return words.gettext(N_("Everybody on this network may join."))
     return words.gettext(N_("Who joins must know the code: {code}")).format(code=shown_code(code))
+
+
+def library_text(event: e.LibraryChanged, words: Words = ENGLISH) -> str:
+    """What is known of the music folder."""
+    values = {"folder": event.folder, "number": event.songs, "percent": event.done_percent, "detail": event.reason}
+    match event.state:
+        case e.LibraryState.OFF:
+            return words.gettext(N_("There is no music folder."))
+        case e.LibraryState.READING:
+            return words.gettext(N_("Reading the music folder: {percent} %.")).format_map(values)
+        case e.LibraryState.READY:
+            form = words.ngettext(
+                "{number} song can be searched in {folder}.",
+                "{number} songs can be searched in {folder}.",
+                event.songs,
+            )
+        case e.LibraryState.AWAY:
+            form = words.gettext(
+                N_("The music folder {folder} cannot be reached. What was found there last can still be searched.")
+            )
+        case e.LibraryState.FAILED:
+            form = words.gettext(N_("The music folder {folder} cannot be indexed: {detail}"))
+    return form.format_map(values)
 
 
 def _transitions_text(event: e.TransitionsSet, words: Words) -> str:

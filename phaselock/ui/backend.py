@@ -212,6 +212,27 @@ class LastQueue:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class FoundSong:
+    """A song of the music folder. The texts are safe to show; empty if the file has no such tag."""
+
+    song_id: int
+    title: str
+    artist: str
+    album: str
+    duration_secs: float
+    """0: not known."""
+    file_name: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FoundSongs:
+    """The songs of the music folder with all words of `text`, the best match first."""
+
+    text: str
+    songs: tuple[FoundSong, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class QueueSaved:
     """The queue was saved as a playlist, or could not be: then `problem` says why, as a sentence in the
     language of the process."""
@@ -252,6 +273,7 @@ BackendEvent: TypeAlias = (
     | Asked
     | AppearanceRead
     | LastQueue
+    | FoundSongs
     | QueueSaved
 )
 
@@ -313,6 +335,18 @@ class Program(Protocol):
 
     def read_last_queue(self) -> None:
         """LastQueue follows."""
+
+    def read_library(self) -> None:
+        """Host: a `library` event follows, which tells what is known of the music folder."""
+
+    def choose_library(self, path: str) -> None:
+        """Host: search in this folder from now on, and store it; empty: in none. `library` events follow."""
+
+    def search_library(self, text: str) -> None:
+        """Host: FoundSongs follows."""
+
+    def add_from_library(self, song_id: int) -> None:
+        """Host: append a song of the music folder to the queue; an `error` event follows if that fails."""
 
     def save_queue(self, path: str) -> None:
         """Save the host's queue as a playlist; QueueSaved follows."""

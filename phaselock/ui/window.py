@@ -269,6 +269,12 @@ class Window(ctk.CTk):  # type: ignore[misc]
 
         self._open_overlay(lambda: SongsOverlay(self, self, self.close_overlay))
 
+    def open_music(self) -> None:
+        """Open the host's panel that searches in the music folder, in the place of the queue."""
+        from phaselock.ui.screens.music import MusicOverlay
+
+        self._open_overlay(lambda: MusicOverlay(self._session, self, self.close_overlay))
+
     def open_share(self) -> None:
         """Open the host's overlay with address and code."""
         from phaselock.ui.screens.share import ShareOverlay

@@ -95,6 +95,7 @@ def session(monkeypatch: pytest.MonkeyPatch) -> SimulatedSession:
             simulated.clock_map,
             simulated,
             simulated,
+            simulated,
             "Friday",
             "Ana",
             1,

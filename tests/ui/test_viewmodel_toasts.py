@@ -256,6 +256,7 @@ SILENT = {
     e.VolumeSet,
     e.PeersTrimmed,
     e.LevelsListed,
+    e.SongsFound,
     e.SongLoudness,
     e.PeerSyncMeasured,
     e.PeersListed,

@@ -15,6 +15,7 @@ from phaselock.session.sentences import (
     added_text,
     device_text,
     event_text,
+    library_text,
     peer_joined_text,
     peer_left_text,
     request_text,
@@ -70,6 +71,8 @@ def event_toast(happened: SessionEvent, hosting: bool, snapshot: SessionSnapshot
             return _device(event)
         case e.RoleSet() | e.TrimSet() | e.MicrophoneUsed():
             return Toast(event_text(event, current()), "info")
+        case e.LibraryChanged(state=e.LibraryState.AWAY | e.LibraryState.FAILED):
+            return Toast(library_text(event, current()), "warning")
         case e.FilesAdded():
             return Toast(added_text(event, current()), "warning" if event.left_out else "info")
         case e.Calibrated() | e.Checked() | e.OutputCalibrated():

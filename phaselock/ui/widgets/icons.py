@@ -109,6 +109,7 @@ SHAPES: dict[str, list[Points]] = {
         *(hole(disc(x, 14.6, 2.5)) for x in (6.6, 17.4)),
     ],
     "qr": _qr(),
+    "search": [disc(10.4, 10.4, 6.9), hole(disc(10.4, 10.4, 4.9)), *stroke([(15.4, 15.4), (20.4, 20.4)], 2.4)],
     "dice": [rounded(3.4, 3.4, 20.6, 20.6, 3), *(hole(disc(x, y, 1.8)) for x, y in _PIPS)],
     "settings": _gear(),
     "down": stroke([(4, 8), (12, 16), (20, 8)], 2.6),

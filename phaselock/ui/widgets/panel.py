@@ -47,7 +47,7 @@ class Panel(ctk.CTkFrame):  # type: ignore[misc]
         self._header: Any = None
         self._title: tk.Label | None = None
         self._note: tk.Label | None = None
-        self._tool: Any = None
+        self._tools_width = 0
         if title:
             self.set_title(title)
 
@@ -69,10 +69,12 @@ class Panel(ctk.CTkFrame):  # type: ignore[misc]
             self._title.pack(side="left", pady=theme.px(4))
         self._title.configure(text=title)
 
-    def set_tool(self, tool: Any) -> None:
-        """Put a small button, a child of the header, at its right end. It does not widen the panel."""
-        self._tool = tool
-        tool.place(relx=1.0, rely=0.0, anchor="ne")
+    def set_tools(self, *tools: Any) -> None:
+        """Put small buttons, children of the header, at its right end. They do not widen the panel."""
+        self._tools_width = 0
+        for tool in reversed(tools):
+            tool.place(relx=1.0, rely=0.0, x=-self._tools_width, anchor="ne")
+            self._tools_width += tool.winfo_reqwidth() + theme.px(4)
 
     def set_note(self, text: str, width: int) -> None:
         """Set a short text beside the title, or below it if both together are wider than `width` pixels."""
@@ -80,9 +82,8 @@ class Panel(ctk.CTkFrame):  # type: ignore[misc]
         if self._note is None:
             self._note = self._label(theme.TEXT_SECONDARY, theme.canvas_font(theme.CAPTION))
         self._note.configure(text=text)
-        tool_width = self._tool.winfo_reqwidth() + theme.px(4) if self._tool is not None else 0
-        if self._title.winfo_reqwidth() + theme.px(8) + self._note.winfo_reqwidth() + tool_width <= width:
-            self._note.pack(side="right", after=self._title, padx=(0, tool_width))
+        if self._title.winfo_reqwidth() + theme.px(8) + self._note.winfo_reqwidth() + self._tools_width <= width:
+            self._note.pack(side="right", after=self._title, padx=(0, self._tools_width))
         else:
             self._note.pack(side="bottom", anchor="w", before=self._title, padx=0)
 
