@@ -118,6 +118,7 @@ export class AskView {
 
   refuse(message) {
     for (const [song, request] of this.asked) if (request === message.request) this.asked.delete(song);
+    this.uploads.cancel(message.request);
     if (this.songs.has(message.request)) this.refused.set(message.request, message.message);
     this.showResults();
     this.showMine();

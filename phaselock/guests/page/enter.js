@@ -50,7 +50,7 @@ export class EnterView {
     this.showParty(true);
   }
 
-  // Show the form. `code`: it asks for the code too.
+  // Show the form. `code`: it has an entry for the code too, which a session without a code leaves empty.
   ask(hint, code, error = "") {
     this.showParty(false);
     $("closed").hidden = true;
@@ -60,7 +60,6 @@ export class EnterView {
     $("enter-name").value = $("enter-name").value || load("name", "");
     $("enter-name-field").hidden = code && Boolean(load("name"));
     $("enter-code-field").hidden = !code;
-    $("enter-code").required = code;
     if (code) $("enter-code").focus();
   }
 
@@ -84,19 +83,19 @@ export class EnterView {
 
   refused({ error, message }) {
     const asked = !$("enter-code-field").hidden;
-    if (error === "secret") this.ask("secret_hint", true, message);
+    if (error === "secret") this.ask("secret_hint", true);
     else if (error === "code") this.ask("code_hint", true, asked ? message || say("code_wrong") : "");
-    else this.close(error, message);
+    else this.close(error);
   }
 
-  close(error, message) {
+  close(error) {
     const key = CLOSED[error] || "full";
     this.showParty(false);
     $("enter").hidden = true;
     $("closed").hidden = false;
     $("closed").dataset.reason = error;
     setText($("closed-title"), say(`${key}_title`));
-    setText($("closed-text"), message || say(`${key}_text`));
+    setText($("closed-text"), say(`${key}_text`));
     $("closed-title").focus();
     clearTimeout(this.timer);
     if (error === "full") this.timer = setTimeout(() => this.again(), FULL_AGAIN_MS);

@@ -91,7 +91,7 @@ export class Link {
   }
 
   credentials() {
-    const found = {};
+    const found = { language: LANGUAGE };
     if (load("secret")) found.secret = load("secret");
     else if (load("code")) found.code = load("code");
     if (load("guest")) found.guest = load("guest");

@@ -5,6 +5,7 @@ import { load, save } from "/store.js";
 import { say } from "/texts.js";
 
 const SETTLE_MS = 10000; // What an open connection has carried for this long has arrived.
+const LINES_MS = 1500; // A host that has messages sends them within this time after its first state.
 
 export class Outbox {
   // `changed` is called when the list changes, `late` with a sentence for what came too late.
@@ -62,6 +63,12 @@ export class Outbox {
   sendAll() {
     // Messages wait for the newest lines: those may show that they had arrived.
     for (const item of this.items) if (item.kind !== "say") this.send(item);
+    setTimeout(() => this.sendLines(), LINES_MS);
+  }
+
+  sendLines() {
+    for (const item of this.all("say")) if (item.sent_ms === null) this.send(item);
+    this.changed();
   }
 
   send(item) {
@@ -102,7 +109,7 @@ export class Outbox {
       const found = this.items.find((item) => item.kind === "say" && item.after < line.number && item.text === line.text);
       if (found) this.strike((item) => item === found);
     }
-    for (const item of this.all("say")) if (item.sent_ms === null) this.send(item);
+    this.sendLines();
   }
 
   strike(done) {

@@ -14,6 +14,8 @@ export class QueueView {
     this.songs = new Map(waiting.map((song) => [song.id, song]));
     showRows($("queue-rows"), waiting, (song) => song.id, (song) => this.create(song), (row, song) => this.update(row, song));
     $("queue-empty").hidden = waiting.length > 0;
+    const more = (state.rows || 0) - state.queue.length; // The host sends the first rows only.
+    setText($("queue-more"), more > 0 ? say("queue_more", { n: more }) : "");
   }
 
   create(song) {
@@ -31,10 +33,8 @@ export class QueueView {
     setText(row.querySelector(".title"), name);
     setText(row.querySelector(".detail"), [song.artist, song.duration_s ? duration(song.duration_s) : ""].filter(Boolean).join(" · "));
     const by = row.querySelector(".by");
-    const who = whoAsked(song, song.mine);
-    const how = ready(song);
-    setText(by.firstChild, who);
-    setText(by.lastChild, who && how ? `\u00a0· ${how}` : how); // As a whole on the next line if it does not fit.
+    setText(by.firstChild, whoAsked(song, song.mine));
+    setText(by.lastChild, ready(song));
     by.classList.toggle("mine", song.mine);
     const button = row.querySelector("button");
     setText(button.querySelector("span"), String(votes));
