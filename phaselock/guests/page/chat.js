@@ -58,7 +58,7 @@ export class ChatView {
   line(name, text, mine) {
     const first = name !== this.last;
     this.last = name;
-    const item = make("li", { class: ["message", mine ? "own" : "", first ? "first" : ""].filter(Boolean).join(" ") });
+    const item = make("div", { class: ["message", mine ? "own" : "", first ? "first" : ""].filter(Boolean).join(" ") });
     const who = make("p", { class: mine || !first ? "unseen" : "name" }, mine ? `${say("by_me")}:` : mine || first ? name : `${name}:`);
     item.append(who, make("p", { class: "text" }, text));
     return item;
@@ -69,7 +69,7 @@ export class ChatView {
     const list = $("chat-lines");
     for (const old of Array.from(list.querySelectorAll(".unsent"))) old.remove();
     for (const item of this.outbox.all("say")) {
-      const row = make("li", { class: "message own unsent" }, make("p", { class: "text" }, item.text));
+      const row = make("div", { class: "message own unsent" }, make("p", { class: "text" }, item.text));
       if (item.sent_ms === null) row.append(make("p", { class: "unsent-note" }, say("unsent")));
       list.append(row);
     }
