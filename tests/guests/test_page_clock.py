@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import pytest
 
 from phaselock._native import ClockFilter
-from tests.support import browser, page_files
+from tests.support import browser
 from tests.support.exchanges import WAN, WIFI, WIRED, Link, Trains
+from tests.support.page_host import PageHost
 
 pytestmark = pytest.mark.skipif(bool(browser.unavailable()), reason=browser.unavailable())
 
@@ -71,8 +72,11 @@ async rows => {
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[browser.Page]:
-    with page_files.served() as address, browser.Browser(tmp_path_factory.mktemp("browser")) as chromium:
-        yield chromium.page(address + "/")
+    with PageHost() as host, browser.Browser(tmp_path_factory.mktemp("browser")) as chromium:
+        page = chromium.page(host.url + "page.css")  # a document without scripts of its own
+        page.run('import("/clock.js")')
+        host.drop()
+        yield page
 
 
 TRACES = {

@@ -11,7 +11,8 @@ import pytest
 
 import phaselock
 from phaselock.audio.formats import mp3
-from tests.support import browser, page_files
+from tests.support import browser
+from tests.support.page_host import PageHost
 
 pytestmark = pytest.mark.skipif(bool(browser.unavailable()), reason=browser.unavailable())
 
@@ -77,9 +78,16 @@ FAKES = """
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[browser.Page]:
-    more = {"/tune.mp3": TUNE.read_bytes()}
-    with page_files.served(more) as address, browser.Browser(tmp_path_factory.mktemp("browser")) as chromium:
-        yield chromium.page(address + "/")
+    with PageHost() as host, browser.Browser(tmp_path_factory.mktemp("browser")) as chromium:
+        host.songs["tune"] = TUNE.read_bytes()
+        page = chromium.page(host.url + "page.css")  # a document without scripts of its own
+        page.run("""(async () => {
+          await Promise.all([import("/clock.js"), import("/speaker.js")]);
+          const answer = await fetch("/song/tune", {headers: {Authorization: "Bearer t1"}});
+          window.tune = await answer.arrayBuffer();
+        })()""")
+        host.drop()
+        yield page
 
 
 def run(page: browser.Page, script: str) -> Any:
@@ -301,7 +309,7 @@ def test_an_mp3_tells_what_its_encoder_added(page: browser.Page) -> None:
     found = page.run(
         """(async () => {
       const {addedFrames} = await import("/mp3tag.js"), {leadFrames} = await import("/songs.js");
-      const data = await (await fetch("/tune.mp3")).arrayBuffer(), added = addedFrames(data);
+      const data = window.tune, added = addedFrames(data);
       const buffer = await new OfflineAudioContext(2, 1, RATE).decodeAudioData(data);
       return {added, lead: leadFrames({rate_hz: RATE, frames: FRAMES}, added, buffer.length, buffer.sampleRate)};
     })()""".replace("RATE", str(info.rate_hz)).replace("FRAMES", str(info.frames))

@@ -126,6 +126,8 @@ class PageHost:
         self.uploads: dict[str, bytearray] = {}
         self.break_upload_at: int | None = None
         self.art: bytes | None = None
+        self.songs: dict[str, bytes] = {}
+        """Files by the ids of their songs."""
         self.received: queue.Queue[Message] = queue.Queue()
         """All messages of pages, and the bodies of /api/enter as the type "enter". Without the pings."""
         self._pages: list[_Live] = []
@@ -229,6 +231,8 @@ class PageHost:
             _reply(sock, connection, *self.entered(message))
         elif path.startswith("/art/") and self.art is not None:
             _reply(sock, connection, 200, self.art, "image/png")
+        elif path.startswith("/song/") and headers.get("authorization", "").startswith("Bearer "):
+            _reply(sock, connection, 200, self.songs[path.removeprefix("/song/")], "audio/mpeg")
         else:
             file = PAGE / (path.lstrip("/") or "index.html")
             if file.parent == PAGE and file.is_file():

@@ -154,6 +154,8 @@ const TRAIN_PINGS = 5;
 const TRAIN_MS = 1000;
 const PING_MS = 25;
 const ANSWER_LIMIT_MS = 2000;
+// No clock of the same host steps by more.
+const OTHER_HOST_MS = 500;
 
 // The session's clock over a connection. `send(message)` sends a ping; the owner gives each pong to `receive`.
 export class SessionClock {
@@ -163,16 +165,16 @@ export class SessionClock {
     // A reading that is rounded down is half a step early on average.
     this.halfStepMs = stepMs / 2;
     this.timer = null;
-    this.reset();
-  }
-
-  reset() {
-    this.filter = new ClockFilter();
-    this.base = null; // the first time of the server: the origin of "session ms" here
-    this.known = null;
     this.left = 0;
     this.wakes = true;
     this.asked = null;
+    this.forget();
+  }
+
+  forget() {
+    this.filter = new ClockFilter();
+    this.base = null; // the first time of the server: the origin of "session ms" here
+    this.known = null;
   }
 
   // A reading of this machine's clock, without its mean rounding error.
@@ -217,12 +219,20 @@ export class SessionClock {
   }
 
   measure(pong, receivedMs) {
+    if (this.base !== null && this.isOtherHost(pong, receivedMs)) this.forget();
     if (this.base === null) this.base = pong.t1_ns;
     const hostReceive = nsSince(pong.t1_ns, this.base);
     const hostSend = nsSince(pong.t2_ns, this.base);
     if (this.filter.add(pong.t0 * 1e6, hostReceive, hostSend, receivedMs * 1e6)) {
       this.known = this.filter.map(receivedMs * 1e6);
     }
+  }
+
+  // A host that was started again has another clock.
+  isOtherHost(pong, receivedMs) {
+    if (!this.known) return false;
+    const awayMs = this.fromText(pong.t1_ns) - this.sessionMs(receivedMs);
+    return Math.abs(awayMs) > OTHER_HOST_MS + receivedMs - pong.t0;
   }
 
   get usable() {
