@@ -33,9 +33,9 @@ class TypedLines:
         return lines
 
     def keep(self, line: str) -> None:
-        """Keep a line, after all others, unless it tells the code of a session."""
+        """Keep a line, after all others, unless it tells the code of a session or is a message to others."""
         text = " ".join(line.split())[:MAX_LINE_CHARS]
-        if text.casefold().startswith("code "):
+        if text.casefold().startswith(("code ", "say ")):
             return
         with contextlib.suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)

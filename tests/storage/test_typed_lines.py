@@ -22,6 +22,13 @@ def test_lines_are_kept_for_the_next_session(tmp_path: pathlib.Path, monkeypatch
         assert path.stat().st_mode & 0o777 == 0o600
 
 
+def test_codes_and_messages_are_not_kept(tmp_path: pathlib.Path) -> None:
+    lines = TypedLines(tmp_path / "typed_lines")
+    for line in ("code secret", "Say between us", "code", "play"):
+        lines.keep(line)
+    assert lines.load() == ["code", "play"]
+
+
 def test_a_file_that_cannot_be_used_is_left_alone(tmp_path: pathlib.Path) -> None:
     lines = TypedLines(tmp_path)
     lines.keep("one")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from phaselock.language.catalogue import tr, tr_plural
 from phaselock.model.names import CHAT_CHARS, chat_text
 from phaselock.model.snapshot import ChatLine
+from phaselock.session import commands as c
 from phaselock.ui import theme
 from phaselock.ui.backend import BackendEvent, SessionView
 from phaselock.ui.screens.base import WindowApi
@@ -16,7 +18,7 @@ from phaselock.ui.screens.home import label
 from phaselock.ui.screens.overlays import Overlay
 from phaselock.ui.theme import px
 from phaselock.ui.widgets.base import frame
-from phaselock.ui.widgets.buttons import IconButton
+from phaselock.ui.widgets.buttons import IconButton, SecondaryButton
 from phaselock.ui.widgets.entry import Field
 from phaselock.ui.widgets.messages import Messages, Shown
 from phaselock.ui.widgets.raster import dot
@@ -47,17 +49,22 @@ class ChatOverlay(Overlay):
         self.field.grid(row=0, column=0, sticky="ew")
         self.button = IconButton(self._line, "send", self.send, tooltip=tr("Send (Enter)"))
         self.button.grid(row=0, column=1, sticky="n", padx=(px(4), 0), pady=(px(2), 0))
-        self._off = self._note(tr("The chat is switched off in this jam."))
+        self._off = frame(self.body)
+        self._off_note = self._note(self._off, tr("The chat is switched off in this jam."))
+        self._off_note.pack(fill="x")
+        self.switch_on = SecondaryButton(self._off, tr("Switch on"), self._switch_on)
         self.messages = Messages(self.body)
         self.messages.pack(side="bottom", fill="both", expand=True)
         hint = tr("No messages yet. What you write here is shown to all people in this jam.")
-        self._empty = self._note(hint)
+        self._empty = self._note(self.body, hint)
         self.body.bind("<Configure>", lambda event: self._wrap(event.width), add="+")
         if api.chat.draft:
             self.field.set(api.chat.draft)
         api.chat.set_open(True)
         state = api.program.state()
         if state is not None:
+            if state.hosting:
+                self.switch_on.pack(anchor="w", pady=(px(8), 0))
             self.on_state(state)
 
     def destroy(self) -> None:
@@ -118,13 +125,18 @@ class ChatOverlay(Overlay):
     def _keep(self) -> None:
         self._api.chat.draft = self.field.get()
 
-    def _note(self, text: str) -> Any:
-        note = label(self.body, text, theme.SECONDARY, theme.TEXT_SECONDARY)
+    def _switch_on(self) -> None:
+        state = self._api.program.state()
+        if state is not None:
+            self._api.program.command(c.SetRules(dataclasses.replace(state.snapshot.rules, chat=True)))
+
+    def _note(self, master: Any, text: str) -> Any:
+        note = label(master, text, theme.SECONDARY, theme.TEXT_SECONDARY)
         note.configure(anchor="w")
         return note
 
     def _wrap(self, width: int) -> None:
-        for note in (self._off, self._empty):
+        for note in (self._off_note, self._empty):
             note.configure(wraplength=max(width, 1))
 
 

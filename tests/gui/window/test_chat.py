@@ -12,10 +12,11 @@ from phaselock.model.notices import Code, Notice
 from phaselock.model.party import PartyRules
 from phaselock.model.snapshot import ChatLine
 from phaselock.session import events as e
+from phaselock.session.commands import SetRules
 from phaselock.ui.backend import Closed, SessionEvent
 from phaselock.ui.chat import MAX_TOAST_CHARS, MAX_TOASTS
 from tests.support.session_views import guest, host, peer, playing
-from tests.support.window_driver import button, click, deliver, go, press, reads, show, texts, toasts, walk
+from tests.support.window_driver import button, click, commands, deliver, go, press, reads, show, texts, toasts, walk
 
 pytestmark = pytest.mark.gui
 
@@ -166,6 +167,11 @@ def test_it_says_where_the_rules_switch_it_off(window: Any, state: Callable[...,
     assert reads(window.overlay, "The chat is switched off in this jam.")
     assert not window.overlay.field.winfo_viewable()
     assert "hello" in shown(window)
+    if state is playing:
+        click(button(window.overlay, "Switch on"))
+        assert commands(window) == [SetRules(PartyRules(chat=True))]
+    else:
+        assert not reads(window.overlay, "Switch on")
     show(window, state(chat=(line(1),)))
     assert window.overlay.field.winfo_viewable() and not reads(window.overlay, "switched off")
 
