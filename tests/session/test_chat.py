@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from phaselock.model.names import CHAT_BYTES, CHAT_CHARS
 from phaselock.model.notices import Code
@@ -168,6 +171,21 @@ def test_limits_of_few_people_are_remembered(monkeypatch: pytest.MonkeyPatch) ->
         chat.said("x", key=number)
     assert len(chat.chat._own) == 3
     assert chat.said("x", key=1000) == NOTICES[Code.CHAT_TOO_FAST]
+
+
+@given(st.lists(st.tuples(st.integers(1, 4), st.integers(0, 4 * SECOND)), max_size=80))
+def test_each_person_keeps_the_limit_and_the_numbers_grow_by_one(writes: list[tuple[int, int]]) -> None:
+    chat, now_ns = Chat(), 0
+    told_at_ns: dict[int, list[int]] = {key: [] for key in range(1, 5)}
+    for key, after_ns in writes:
+        now_ns += after_ns
+        if chat.said("x", key, now_ns) is None:
+            told_at_ns[key].append(now_ns)
+    count = sum(map(len, told_at_ns.values()))
+    assert [one.number for one in chat.chat.lines] == list(range(1, count + 1))[-MAX_CHAT_LINES:]
+    for times in told_at_ns.values():
+        for first, last in itertools.combinations(range(len(times)), 2):
+            assert last - first + 1 <= OWN_LINES + (times[last] - times[first]) // OWN_LINE_EVERY_NS
 
 
 def test_the_rules_switch_it_off_for_all() -> None:
