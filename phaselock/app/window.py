@@ -34,7 +34,7 @@ from phaselock.model.file_kinds import counted
 from phaselock.model.notices import Code, Notice
 from phaselock.model.role import Role
 from phaselock.os_packages import tk_advice
-from phaselock.session.commands import AnswerMicrophone, HostCommand, PermitMicrophone
+from phaselock.session.commands import AnswerMicrophone, HostCommand, PermitMicrophone, VoteFor, WantSkip
 from phaselock.session.events import Warned
 from phaselock.storage.inbox import Inbox, absolute, hand_over
 from phaselock.storage.paths import inbox_dir, settings_path
@@ -169,6 +169,21 @@ class WindowProgram:
 
     def say(self, text: str) -> None:
         self._post(self._network.say, text)
+
+    def vote(self, file_id: UUID, wanted: bool) -> None:
+        self._post(self._network.party_command, VoteFor(file_id, wanted))
+
+    def want_skip(self, file_id: UUID, wanted: bool) -> None:
+        self._post(self._network.party_command, WantSkip(file_id, wanted))
+
+    def show_guest_page(self, on: bool) -> None:
+        self._post(self._network.show_guest_page, on)
+
+    def renew_guest_page(self) -> None:
+        self._post(self._network.renew_guest_page)
+
+    def set_fallback(self, path: str) -> None:
+        self._post(self._network.set_fallback, path)
 
     def add(self, paths: Sequence[str]) -> None:
         self._post(self._network.add, tuple(paths))

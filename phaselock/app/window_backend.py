@@ -233,6 +233,20 @@ class WindowBackend:
             self._open.runner.command(c.Say(text))
             self._show_soon()
 
+    def party_command(self, command: c.VoteFor | c.WantSkip) -> None:
+        if self._open is not None:
+            self._open.runner.command(command)
+            self._show_soon()
+
+    def show_guest_page(self, on: bool) -> None:
+        """Until the session can serve a page, its switch stays off."""
+
+    def renew_guest_page(self) -> None:
+        """Until the session can serve a page, there is no secret."""
+
+    def set_fallback(self, path: str) -> None:
+        """Until the session has a fallback, there is none."""
+
     def add(self, paths: Sequence[str]) -> None:
         if isinstance(self._open, OpenHostSession):
             self._open.intake.take(paths)

@@ -91,6 +91,18 @@ class SessionClock:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class ServedPage:
+    """The page that the host serves to phones."""
+
+    link: str = ""
+    """For a camera: the address with the page's secret; empty: the page is off."""
+    address: str = ""
+    """As people type it."""
+    problem: str = ""
+    """Why it cannot be switched on, as a sentence in the language of the process."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class SessionView:
     """The whole session at one moment; a new one at least five times a second."""
 
@@ -104,6 +116,10 @@ class SessionView:
     """None: session time is unknown."""
     host_words: str = ""
     """The host's key as four short words, the same at all machines."""
+    guest_page: ServedPage = ServedPage()
+    """Host only."""
+    fallback: str = ""
+    """Host: the file or folder whose songs play when no one asks for any; empty: there is none."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -326,6 +342,21 @@ class Program(Protocol):
 
     def say(self, text: str) -> None:
         """Write a message to all; a `chat` or `error` event follows."""
+
+    def vote(self, file_id: UUID, wanted: bool) -> None:
+        """Vote for a song that waits, or take the vote back."""
+
+    def want_skip(self, file_id: UUID, wanted: bool) -> None:
+        """Vote for leaving the song that plays, or take the vote back."""
+
+    def show_guest_page(self, on: bool) -> None:
+        """Host: serve the page for phones, or stop that. The next view has its address, or why it cannot be served."""
+
+    def renew_guest_page(self) -> None:
+        """Host: give the page a new secret. Those who came in by the old one must come in again."""
+
+    def set_fallback(self, path: str) -> None:
+        """Host: play songs of this file, folder or playlist when no one asks for any; empty: play none."""
 
     def add(self, paths: Sequence[str]) -> None:
         """Append files, folders and playlists to the queue; an `added` or `error` event follows."""

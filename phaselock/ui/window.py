@@ -289,6 +289,11 @@ class Window(ctk.CTk):  # type: ignore[misc]
             self.close_overlay()
         else:
             self._open_overlay(lambda: ChatOverlay(self._session, self, self.close_overlay))
+    def open_rules(self) -> None:
+        """Open the host's overlay with the rules for songs that people ask for."""
+        from phaselock.ui.screens.rules import RulesOverlay
+
+        self._open_overlay(lambda: RulesOverlay(self, self, self.close_overlay))
 
     def open_shortcuts(self) -> None:
         """Open the overlay with the keys."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -11,10 +12,19 @@ import pytest
 from phaselock.language import catalogue
 from phaselock.language.message import ENGLISH, Words
 from phaselock.model.notices import Code, Notice
-from phaselock.model.party import PartyRules
-from phaselock.model.snapshot import ChatLine, FileState, RequestState, RequestView
+from phaselock.model.party import OPEN_HOUSE, SMALL_PARTY, PartyRules
+from phaselock.model.snapshot import ChatLine, FileState, GuestView, RequestState, RequestView, SkipView, VotesView
 from phaselock.session import events as e
-from phaselock.ui.backend import Closed, FilesGiven, Found, FoundSessions, LastQueue, Outputs, SessionEvent
+from phaselock.ui.backend import (
+    Closed,
+    FilesGiven,
+    Found,
+    FoundSessions,
+    LastQueue,
+    Outputs,
+    ServedPage,
+    SessionEvent,
+)
 from tests.support.pseudo_language import PseudoLanguage, untranslated
 from tests.support.session_views import CARD, QUEUE, file, guest, host, item, line, off, peer, playing
 from tests.support.window_driver import all_texts, deliver, go, own_texts, press, show, tree
@@ -22,7 +32,22 @@ from tests.support.window_driver import all_texts, deliver, go, own_texts, press
 pytestmark = pytest.mark.gui
 pytest.importorskip("tkinter", reason="Python was built without tkinter")
 
-NAMES = ("PhaseLock", "Friday", "Hana", "Ana", "Ben", "Sam", "Song", "Band", "Card", "Speakers", "USB", "new", ".mp3")
+NAMES = (
+    "PhaseLock",
+    "Friday",
+    "Hana",
+    "Ana",
+    "Ben",
+    "Sam",
+    "Song",
+    "Band",
+    "Card",
+    "Speakers",
+    "USB",
+    "new",
+    ".mp3",
+    "http",
+)
 PSEUDO = PseudoLanguage()
 GONE = "«The card is gone.»"
 
@@ -43,6 +68,17 @@ OPEN, ACCEPTED, CONVERTING, ADDED, REJECTED, FAILED = RequestState
 PRIVATE = Found("Friday", "Hana", 2, 5, "192.168.1.42", "a", True)
 NOT_ASKED = Closed("«This jam does not ask for the code.»", failed=True, why=Code.CODE_NOT_ASKED)
 GUESSED = SessionEvent(e.Warned(1, Notice(Code.CODE_GUESSED, number=10)))
+ANA = GuestView(bytes(16), "Ana", True, True, 5_000_000)
+PARTY: dict[str, Any] = {
+    "guests": (ANA, dataclasses.replace(ANA, name="Ben", connected=False)),
+    "removed_guests": ("Sam",),
+    "rules": SMALL_PARTY,
+    "votes": (VotesView(QUEUE[1].id, 3, True),),
+    "skip": SkipView(2, 3, False),
+}
+SERVED = dataclasses.replace(
+    host(code="482913"), guest_page=ServedPage("http://192.168.1.42:17403/#secret", "http://192.168.1.42:17403")
+)
 FULL = Found("Friday", "Hana", 5, 5, "192.168.1.42", "a")
 
 CASES: dict[str, tuple[Any, str, tuple[Any, ...]]] = {
@@ -67,6 +103,13 @@ CASES: dict[str, tuple[Any, str, tuple[Any, ...]]] = {
     "chat": (host(chat=(ChatLine(1, "Hana", "?", 1),)), "chat", ()),
     "chat without a message": (guest(), "chat", ()),
     "chat that is switched off": (guest(rules=PartyRules(chat=False)), "chat", ()),
+    "share with phones": (SERVED, "share", ()),
+    "share without phones": (dataclasses.replace(host(), guest_page=ServedPage(problem=GONE)), "share", ()),
+    "rules": (playing(rules=SMALL_PARTY), "rules", ()),
+    "own rules": (playing(rules=dataclasses.replace(OPEN_HOUSE, max_waiting=None)), "rules", ()),
+    "host with guests": (playing(peer(), **PARTY), "", ()),
+    "host with guests only": (host(**{**PARTY, "skip": None, "code": "482913"}), "", ()),
+    "peer at a party": (guest(**{**NOW, **PARTY, "guests": (), "removed_guests": ()}), "", ()),
     "empty host": (host(queue=(), upcoming=None), "", ()),
     "host with a last queue": (host(queue=(), upcoming=None), "", (LastQueue(("/a.mp3",) * 69),)),
     "playing host": (playing(peer(), LOADS, requests=wishes(OPEN, ACCEPTED)), "", ()),
@@ -128,6 +171,8 @@ def visit(window: Any, name: str) -> None:
     if name == "share":
         window.overlay.own.invoke()
         window.overlay._set_own()
+    if name.endswith("phones"):
+        window.overlay.show_tab(1)
     window.update()
 
 

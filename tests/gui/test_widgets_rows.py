@@ -373,6 +373,7 @@ def test_every_kind_of_row_is_drawn_at_every_width_and_scale(make_window: Any) -
             Row(
                 "c", "Title", "", "", picture, theme.ERROR, playing=True, actions=(("x", "close", "X"),), draggable=True
             ),
+            Row("v", "Title " * 20, "Sub " * 40, "T", right="12:34", chip=("12", theme.PRIMARY), chip_sign="voted"),
             Row("d", "Title", "Sub", "D", progress=7.0, dimmed=True, actions=(("y", "tick", "Y"),), actions_shown=True),
         ]
         for width in (600, 260, 120, 60):

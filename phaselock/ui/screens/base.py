@@ -77,6 +77,8 @@ class WindowApi(Protocol):
 
     def open_chat(self) -> None: ...
 
+    def open_rules(self) -> None: ...
+
 
 class Screen(ctk.CTkFrame):  # type: ignore[misc]  # customtkinter has no types
     """Fills the window. The window calls the methods; a screen overrides those it needs."""

@@ -20,6 +20,7 @@ from phaselock.ui.screens.base import WindowApi
 from phaselock.ui.screens.chat import ChatButton
 from phaselock.ui.screens.code import copy_invitation, new_code
 from phaselock.ui.screens.conversion import ConversionLine
+from phaselock.ui.screens.guests import Guests
 from phaselock.ui.screens.host_queue import HostQueue
 from phaselock.ui.screens.playing import PlayingPanel
 from phaselock.ui.screens.requests import Requests
@@ -86,8 +87,12 @@ class HostScreen(SessionScreen):
             self._subtitle.set(view.subtitle)
             self.address.set_text(view.address)
             self._show_code(view.code)
-        if before is None or view.removed != before.removed:
-            self._show_removed(view.removed)
+        if before is None or (view.code, bool(view.guests)) != (before.code, bool(before.guests)):
+            self._show_hint(view.code, bool(view.guests))
+        if before is None or (view.removed, view.removed_guests) != (before.removed, before.removed_guests):
+            self._show_removed((*view.removed, *view.removed_guests))
+        if before is None or (view.guests, view.guests_note) != (before.guests, before.guests_note):
+            self._guests.show(view.guests, view.guests_note)
         if before is None or view.peers != before.peers:
             self.peers.set_rows([_peer_row(row) for row in view.peers])
         if before is None or view.queue is not before.queue:
@@ -95,7 +100,7 @@ class HostScreen(SessionScreen):
         if before is None or view.queue_note != before.queue_note:
             self._queue_panel.set_note(view.queue_note, px(MIN_QUEUE_WIDTH))
             self.add.set_main(not view.queue)
-        self.playing.show(state, view.now, view.sync)
+        self.playing.show(state, view.now, view.sync, view.skip)
         if before is None or view.transport != before.transport:
             can = view.transport.can
             self.transport.set(view.transport.playing, can, view.transport.play_tooltip)
@@ -217,20 +222,34 @@ class HostScreen(SessionScreen):
         rows = self._view.peers if self._view is not None else ()
         return next((row for row in rows if str(row.peer_id) == key), None)
 
+    def _remove_guest(self, key: str) -> None:
+        guest = next((row for row in self._view.guests if row.guest_id == key), None) if self._view else None
+        if guest is not None:
+            question = tr("{name} will be removed, and cannot come back until you allow it.").format(name=guest.name)
+            remove = functools.partial(self._command, c.RemoveGuest(bytes.fromhex(key)))
+            self.api.ask(question, tr("Remove"), remove, self._guests.list, self._guests.list.lower_y(key))
+
     def _request_action(self, key: str, action: str) -> None:
         request_id = UUID(key)
         self._command(c.Accept(request_id) if action == "accept" else c.Reject(request_id))
 
     def _open_queue_menu(self) -> None:
-        self._host_queue.open_list_menu(self._queue_panel.header, self.find, self.api.open_songs)
+        self._host_queue.open_list_menu(self._queue_panel.header, self.find)
 
     def _show_code(self, code: str) -> None:
+        self.code.set_text(_cut(code))
+        self._fit_header()
+
+    def _show_hint(self, code: str, has_guests: bool) -> None:
+        """Say how peers join while there are none. Guests below leave no room for the long text."""
+        if has_guests:
+            self.peers.set_empty(tr("No other machine is here."))
+            self.peers.set_empty_button(None, None)
+            return
         hint = tr(
             "Nobody here yet. Others open PhaseLock and choose Join jam. They see this jam in the list, or type its "
             "address."
         )
-        self.code.set_text(_cut(code))
-        self._fit_header()
         if code:
             asked = tr("They are asked for the code {code}.").format(code=code.replace(" ", "\N{NO-BREAK SPACE}"))
             hint = f"{hint} {asked}"
@@ -241,7 +260,7 @@ class HostScreen(SessionScreen):
             self.peers.set_empty_button(tr("Copy address"), self._copy_address)
 
     def _show_removed(self, names: Sequence[str]) -> None:
-        """Show below the peers which machines the user has removed."""
+        """Show below the peers which machines and guests the user has removed."""
         if names:
             self._barred_names.set(tr("Removed: {peers}").format(peers=", ".join(map(isolated, names))))
             self._barred.pack(side="bottom", fill="x", pady=(px(8), 0), before=self.peers)
@@ -249,9 +268,13 @@ class HostScreen(SessionScreen):
             self._barred.pack_forget()
 
     def _let_in(self) -> None:
-        """Let a removed machine in again; of several, the one that the user chooses."""
-        names = self._view.removed if self._view is not None else ()
-        items = [(name, functools.partial(self._command, c.AllowPeer(name))) for name in names]
+        """Let a removed machine or guest in again; of several, the one that the user chooses."""
+        if self._view is None:
+            return
+        allowed: list[c.HostCommand] = [c.AllowPeer(name) for name in self._view.removed]
+        allowed += [c.AllowGuest(name) for name in self._view.removed_guests]
+        names = (*self._view.removed, *self._view.removed_guests)
+        items = [(name, functools.partial(self._command, one)) for name, one in zip(names, allowed, strict=True)]
         if len(items) == 1:
             items[0][1]()
         else:
@@ -317,6 +340,8 @@ class HostScreen(SessionScreen):
         self.let_in.pack(anchor="w")
         self.peers = SpeakerList(panel.body, on_volume=self._set_peer_volume, on_action=self._peer_action)
         self.peers.pack(fill="both", expand=True)
+        self._guests = Guests(panel.body, self.peers, self._remove_guest)
+        self.guests = self._guests.list
 
     def _build_playing(self) -> None:
         self.playing = PlayingPanel(self, self.api, on_seek=lambda seconds: self._command(c.Seek(seconds)))

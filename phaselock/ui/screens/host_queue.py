@@ -37,6 +37,7 @@ class HostQueue(QueueList):
             on_open=lambda file_id: command(c.Play(file_id)),
             on_move=lambda file_id, to: command(c.Move(file_id, to)),
             on_remove=on_remove,
+            on_vote=api.program.vote,
         )
         api.program.read_last_queue()
 
@@ -63,7 +64,12 @@ class HostQueue(QueueList):
         if path := self._api.ask_save(f"{name}.m3u8", tr("Save as a playlist")):
             self._api.program.save_queue(path)
 
-    def open_list_menu(self, header: tk.Misc, find: Callable[[], object], play: Callable[[], object]) -> None:
-        """Open the menu of the whole queue below the header of its panel. `play`: show how its songs play."""
-        items = [(tr("Find"), find), (tr("Save as a playlist"), self.save), (tr("Loudness and crossfade"), play)]
+    def open_list_menu(self, header: tk.Misc, find: Callable[[], object]) -> None:
+        """Open the menu of the whole queue below the header of its panel."""
+        items = [
+            (tr("Find"), find),
+            (tr("Save as a playlist"), self.save),
+            (tr("Loudness and crossfade"), self._api.open_songs),
+            (tr("Party rules"), self._api.open_rules),
+        ]
         popup(header, items, header.winfo_width() // 2, header.winfo_height())

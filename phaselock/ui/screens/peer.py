@@ -17,9 +17,10 @@ from phaselock.ui.screens.queue_menu import peer_menu
 from phaselock.ui.screens.requests import Requests
 from phaselock.ui.screens.session import SessionScreen
 from phaselock.ui.theme import ctk, px
-from phaselock.ui.viewmodel import PeerScreenView, QueueRows, RequestRow, peer_view
+from phaselock.ui.viewmodel import PeerScreenView, QueueRows, RequestRow, SkipVote, peer_view
 from phaselock.ui.widgets.buttons import IconButton, MainButton, TextButton
 from phaselock.ui.widgets.chip import Chip
+from phaselock.ui.widgets.line import Line
 from phaselock.ui.widgets.panel import Panel
 from phaselock.ui.widgets.rows import Row
 
@@ -44,6 +45,7 @@ class PeerScreen(SessionScreen):
         self.playing.grid(row=1, column=0, sticky="nsew", padx=(px(24), px(12)), pady=(0, px(8)))
         controls = self.playing.controls
         controls.grid_columnconfigure((0, 2), weight=1)
+        self.skip = IconButton(controls, "next", self._want_skip)
         self.make_volume(controls).grid(row=0, column=1)
         self.playing.make_spectrum_button(controls).grid(row=0, column=2, sticky="e")
         self._build_queue()
@@ -64,7 +66,11 @@ class PeerScreen(SessionScreen):
         if before is None or view.requests != before.requests:
             self._requests.show([_request_row(row) for row in view.requests])
         self._microphone.on_state(state)
-        self.playing.show(state, view.now, view.sync)
+        self.playing.show(state, view.now, view.sync, view.skip)
+        if before is None or view.skip != before.skip:
+            self._show_skip(view.skip)
+        if before is None or view.rules_note != before.rules_note:
+            self._show_rules(view.rules_note)
 
     def key(self, name: str) -> bool:
         if name == "add":
@@ -75,6 +81,26 @@ class PeerScreen(SessionScreen):
         """Let the user choose a song to request."""
         if path := self.api.ask_song():
             self.api.program.request(path)
+
+    def _want_skip(self) -> None:
+        if self._view is not None and self._view.now.file_id is not None:
+            self.api.program.want_skip(self._view.now.file_id, not self._view.skip.wanted)
+
+    def _show_skip(self, skip: SkipVote) -> None:
+        self.skip.set_on(skip.wanted)
+        self.skip.set_tooltip(tr("Take the vote back") if skip.wanted else tr("Vote for the next song"))
+        if skip.can_vote:
+            self.skip.grid(row=0, column=0, sticky="w")
+        else:
+            self.skip.grid_remove()
+
+    def _show_rules(self, note: str) -> None:
+        """Show below the button by which rules the host takes songs."""
+        self._rules.set(note)
+        if note:
+            self._rules.pack(side="bottom", fill="x", pady=(px(8), 0), before=self.button)
+        else:
+            self._rules.pack_forget()
 
     def _build_header(self) -> None:
         head = ctk.CTkFrame(self, fg_color="transparent")
@@ -99,10 +125,12 @@ class PeerScreen(SessionScreen):
             self.api.covers,
             menu=lambda ids: peer_menu(self.api.program, ids, copy=self.queue.copy),
             empty=(hint, None, None),
+            on_vote=self.api.program.vote,
         )
         self.queue.pack(fill="both", expand=True)
         self.button = MainButton(panel.body, tr("Request song"), self.ask)
         self.button.pack(fill="x", pady=(px(12), 0), side="bottom")
+        self._rules = Line(panel.body, theme.CAPTION, theme.TEXT_SECONDARY)
         self._requests = Requests(panel.body, self.button)
         self.requests = self._requests.list
 

@@ -14,7 +14,7 @@ from phaselock.ui.direction import isolated
 from phaselock.ui.screens.base import WindowApi
 from phaselock.ui.screens.sync import series
 from phaselock.ui.theme import ctk, px
-from phaselock.ui.viewmodel import NowPlaying, SyncView, position_s
+from phaselock.ui.viewmodel import NowPlaying, SkipVote, SyncView, position_s
 from phaselock.ui.widgets.artwork import Artwork
 from phaselock.ui.widgets.buttons import IconButton, TextButton
 from phaselock.ui.widgets.line import Line
@@ -59,14 +59,15 @@ class PlayingPanel(Panel):
         self._song.grid(row=1, column=0, sticky="ew", pady=(px(12), px(2)))
         self._artist = Line(body, theme.BODY, theme.TEXT_SECONDARY, anchor="center")
         self._artist.grid(row=2, column=0, sticky="ew")
+        self._skip = Line(body, theme.SECONDARY, theme.TEXT_SECONDARY, anchor="center")
         self.spectrum = Spectrum(body, bands=BANDS, height=40)
-        self.spectrum.grid(row=3, column=0, sticky="ew", pady=(px(8), 0))
+        self.spectrum.grid(row=4, column=0, sticky="ew", pady=(px(8), 0))
         self.seekbar = SeekBar(body, on_seek=on_seek, height=56)
-        self.seekbar.grid(row=4, column=0, sticky="ew", pady=(px(8), 0))
+        self.seekbar.grid(row=5, column=0, sticky="ew", pady=(px(8), 0))
         self.controls = ctk.CTkFrame(body, fg_color="transparent")
-        self.controls.grid(row=5, column=0, sticky="ew", pady=(px(8), 0))
+        self.controls.grid(row=6, column=0, sticky="ew", pady=(px(8), 0))
         strip = ctk.CTkFrame(body, fg_color="transparent")
-        strip.grid(row=6, column=0, sticky="ew", pady=(px(12), 0))
+        strip.grid(row=7, column=0, sticky="ew", pady=(px(12), 0))
         strip.grid_columnconfigure(0, weight=1)
         self._sentence = Line(strip, theme.SECONDARY, theme.TEXT_SECONDARY)
         self._sentence.grid(row=0, column=0, sticky="ew")
@@ -84,7 +85,7 @@ class PlayingPanel(Panel):
         self._spectrum_button = SpectrumButton(master, self._api, self._spectrum_obstacle)
         return self._spectrum_button
 
-    def show(self, state: SessionView, now: NowPlaying, sync: SyncView) -> None:
+    def show(self, state: SessionView, now: NowPlaying, sync: SyncView, skip: SkipVote) -> None:
         """Show the newest view; draws only what differs."""
         before = self._now
         self._state = state
@@ -94,6 +95,11 @@ class PlayingPanel(Panel):
             self._artist.set(now.note or now.artist)
             if before is None or before.file_id != now.file_id:
                 self._change_track(now)
+        self._skip.set(skip.text)
+        if skip.text:
+            self._skip.grid(row=3, column=0, sticky="ew", pady=(px(2), 0))
+        else:
+            self._skip.grid_remove()
         colour = {"good": theme.TEXT, "warning": theme.WARNING}.get(sync.kind, theme.TEXT_SECONDARY)
         sentences = (sync.sentence, sync.short) if now.state in ("playing", "paused") else ("", "")
         self._sentence.set(sentences[0], colour, sentences[1])

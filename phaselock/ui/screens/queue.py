@@ -18,6 +18,8 @@ from phaselock.ui.widgets.rows import Row, RowList
 
 FOLD = "played"
 """Key of the row that stands for the played songs."""
+VOTE = "vote"
+"""Name of the action of a row that votes for its song, or takes the vote back."""
 MIN_FOLDED = 2
 _READ_PAUSE_MS = 80
 """Covers are read only after the list has stood still for this time."""
@@ -29,8 +31,8 @@ _GAP = 8
 
 
 class QueueList(RowList):
-    """Songs by their ids. `on_open(id)`, `on_move(id, its new place in the queue)`, `on_remove(ids)`; `menu(ids)`: the
-    menu of these songs. A list without `on_remove` cannot be changed."""
+    """Songs by their ids. `on_open(id)`, `on_move(id, its new place in the queue)`, `on_remove(ids)`, `on_vote(id,
+    whether the user wants it)`; `menu(ids)`: the menu of these songs. A list without `on_remove` cannot be changed."""
 
     def __init__(
         self,
@@ -42,9 +44,10 @@ class QueueList(RowList):
         on_open: Callable[[UUID], object] | None = None,
         on_move: Callable[[UUID, int], object] | None = None,
         on_remove: Callable[[Sequence[UUID]], object] | None = None,
+        on_vote: Callable[[UUID, bool], object],
     ) -> None:
         self._covers = covers
-        self._play, self._move_song, self._remove = on_open, on_move, on_remove
+        self._play, self._move_song, self._remove, self._vote = on_open, on_move, on_remove, on_vote
         self._queue: tuple[QueueRow, ...] = ()
         self._made: dict[str, tuple[QueueRow, Row]] = {}
         self._wanted_text = ""
@@ -57,7 +60,7 @@ class QueueList(RowList):
         super().__init__(
             master,
             on_open=self._opened,
-            on_action=(lambda key, _action: self._removed((key,))) if on_remove else None,
+            on_action=self._acted,
             on_move=self._moved if on_move else None,
             on_delete=self._removed if on_remove else None,
             menu=lambda keys: menu(self._ids(keys)),
@@ -137,6 +140,12 @@ class QueueList(RowList):
 
     def _row(self, row: QueueRow) -> Row:
         changeable = self._remove is not None
+        actions = []
+        if row.can_vote:
+            text = tr("Take the vote back") if row.voted else tr("Vote for this song")
+            actions.append((VOTE, "voted" if row.voted else "vote", text))
+        if changeable:
+            actions.append(("remove", "close", tr("Remove from the queue")))
         return Row(
             str(row.id),
             row.title,
@@ -147,7 +156,9 @@ class QueueList(RowList):
             progress=row.progress,
             playing=row.playing,
             dimmed=row.played,
-            actions=(("remove", "close", tr("Remove from the queue")),) if changeable else (),
+            actions=tuple(actions),
+            chip=(str(row.votes), theme.PRIMARY if row.voted else theme.TEXT) if row.votes else None,
+            chip_sign="voted" if row.votes else "",
             draggable=changeable and not self._wanted_text,
         )
 
@@ -199,6 +210,13 @@ class QueueList(RowList):
             self._arrange()
         elif self._play is not None:
             self._play(self._made[key][0].id)
+
+    def _acted(self, key: str, action: str) -> None:
+        if action == VOTE:
+            row = self._made[key][0]
+            self._vote(row.id, not row.voted)
+        else:
+            self._removed((key,))
 
     def _removed(self, keys: Sequence[str]) -> None:
         if self._remove is not None and (ids := self._ids(keys)):

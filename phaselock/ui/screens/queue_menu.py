@@ -11,7 +11,7 @@ from phaselock.model.queue import moved_together
 from phaselock.model.snapshot import SessionSnapshot
 from phaselock.session import commands as c
 from phaselock.ui.backend import Program
-from phaselock.ui.viewmodel.rows import song
+from phaselock.ui.viewmodel.rows import can_vote, item_of, song
 from phaselock.ui.widgets.menu import Item, Items
 
 
@@ -33,6 +33,7 @@ def host_menu(
     return [
         *play,
         (tr("Play next"), lambda: move("next")),
+        *_vote(program, state.snapshot, ids),
         None,
         (tr("Move to the top"), lambda: move("top")),
         (tr("Move to the end"), lambda: move("end")),
@@ -47,7 +48,19 @@ def host_menu(
 def peer_menu(program: Program, ids: Sequence[UUID], *, copy: Callable[[str], object]) -> Items:
     """The menu of these songs of the queue, which a peer cannot change."""
     state = program.state()
-    return _copy_title(state.snapshot, frozenset(ids), copy) if state is not None and ids else ()
+    if state is None or not ids:
+        return ()
+    return [*_vote(program, state.snapshot, ids), *_copy_title(state.snapshot, frozenset(ids), copy)]
+
+
+def _vote(program: Program, snapshot: SessionSnapshot, ids: Sequence[UUID]) -> list[Item]:
+    """Votes for a single song that waits, or takes the vote back."""
+    item = item_of(snapshot.queue, ids[0]) if len(ids) == 1 else None
+    if item is None or not can_vote(snapshot, item):
+        return []
+    voted = any(one.file_id == item.id and one.mine for one in snapshot.votes)
+    text = tr("Take the vote back") if voted else tr("Vote for this song")
+    return [(text, lambda: program.vote(item.id, not voted))]
 
 
 def _copy_title(snapshot: SessionSnapshot, chosen: frozenset[UUID], copy: Callable[[str], object]) -> list[Item]:

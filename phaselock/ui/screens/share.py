@@ -14,6 +14,7 @@ from phaselock.ui import theme
 from phaselock.ui.backend import SessionView
 from phaselock.ui.screens.base import WindowApi
 from phaselock.ui.screens.code import copy_invitation, new_code
+from phaselock.ui.screens.guest_page import GuestPagePart
 from phaselock.ui.screens.home import label
 from phaselock.ui.screens.overlays import Overlay
 from phaselock.ui.theme import px
@@ -22,11 +23,13 @@ from phaselock.ui.widgets.buttons import IconButton, SecondaryButton, TextButton
 from phaselock.ui.widgets.entry import Field
 from phaselock.ui.widgets.line import Line
 from phaselock.ui.widgets.qr import qr_image
+from phaselock.ui.widgets.segments import Segments
 
 QR_SIZE = 232
-WIDTH = 380
+WIDTH, GAP = 380, 32
 CODE_SIZE = 40
 """Of the digits, which are read from across the room."""
+HEIGHT = 340
 MAX_LARGE = 9
 """Characters of the longest code of that size."""
 
@@ -38,10 +41,13 @@ class ShareOverlay(Overlay):
         super().__init__(master, tr("Let others join"), on_close)
         self._api = api
         self._shown: tuple[str, str, str] | None = None
-        left, right = frame(self.body), frame(self.body)
-        left.grid(row=0, column=0, sticky="n", padx=(0, px(32)))
-        right.grid(row=0, column=1, sticky="nsew")
+        self.tabs = Segments(self.panel.header, (tr("With PhaseLock"), tr("With a phone")), self.show_tab)
+        self.tabs.pack(side="right", padx=px(16))
+        self.body.grid_columnconfigure(0, minsize=px(QR_SIZE + GAP))
         self.body.grid_columnconfigure(1, minsize=px(WIDTH))
+        self.body.grid_rowconfigure(0, minsize=px(HEIGHT))  # so that nothing jumps between the tabs
+        self._columns = [(frame(self.body), frame(self.body)) for _tab in self.tabs.buttons]
+        left, right = self._columns[0]
         self.picture = tk.Label(left, background=theme.SURFACE, borderwidth=0, highlightthickness=0)
         self.picture.pack()
         self.copy = TextButton(left, tr("Copy invitation"), self._copy_invitation)
@@ -63,11 +69,25 @@ class ShareOverlay(Overlay):
         note = label(right, tr("Others see the same four words under Details."), theme.SECONDARY, wrap=px(WIDTH))
         note.configure(height=px(20), text_color=theme.TEXT_SECONDARY)
         note.pack(anchor="w")
+        self.page = GuestPagePart(*self._columns[1], api, picture=QR_SIZE, width=WIDTH)
+        self.show_tab(0)
         state = api.program.state()
         if state is not None:
             self.on_state(state)
 
+    def show_tab(self, number: int) -> None:
+        """Show how to join with PhaseLock (0), or with a phone (1)."""
+        self.tabs.show(number)
+        for tab, (left, right) in enumerate(self._columns):
+            if tab == number:
+                left.grid(row=0, column=0, sticky="n", padx=(0, px(GAP)))
+                right.grid(row=0, column=1, sticky="nsew")
+            else:
+                left.grid_forget()
+                right.grid_forget()
+
     def on_state(self, state: SessionView) -> None:
+        self.page.on_state(state)
         shown = address, code, words = state.address, state.snapshot.code, state.host_words
         if shown == self._shown:
             return
@@ -117,7 +137,9 @@ class ShareOverlay(Overlay):
         self.word.entry.bind("<Key-Escape>", self._on_escape, add="+")
         self.set_own = SecondaryButton(self._own_line, tr("Set"), self._set_own)
         self.set_own.grid(row=0, column=1, sticky="n", padx=(px(8), 0), pady=(self.word.entry_y(), 0))
-        self._note = label(place, tr("Guests stay when you change the code."), theme.SECONDARY, wrap=px(WIDTH))
+        self._note = label(
+            place, tr("Those who are here stay when you change the code."), theme.SECONDARY, wrap=px(WIDTH)
+        )
         self._note.configure(height=px(20), text_color=theme.TEXT_SECONDARY)
 
     def _caption(self, place: Any, text: str) -> Any:

@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 from phaselock.language.catalogue import tr, tr_plural
 from phaselock.model.file_kinds import without_ending
+from phaselock.model.party import Order
 from phaselock.model.queue import ItemStatus, QueueItem
-from phaselock.model.snapshot import FileState, PeerView
+from phaselock.model.snapshot import FileState, PeerView, SessionSnapshot, VotesView
 from phaselock.session.sentences import time_text
 from phaselock.ui.viewmodel.values import QueueRow
 from phaselock.ui.viewmodel.words import initial, span_text
 
-Mark = tuple[str, float | None]
-"""The fields of a row that change while its file is transferred: `status_text` and `progress`."""
-PLAIN: Mark = ("", None)
+
+class Mark(NamedTuple):
+    """The fields of a row that change while its item stays the same."""
+
+    status_text: str = ""
+    progress: float | None = None
+    votes: int = 0
+    voted: bool = False
+    can_vote: bool = False
+
+
+PLAIN, VOTABLE = Mark(), Mark(can_vote=True)
+_WAITING = frozenset({ItemStatus.READY, ItemStatus.TRANSFERRING})
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -40,6 +52,11 @@ def item_of(queue: tuple[QueueItem, ...], file_id: UUID | None) -> QueueItem | N
     return next((item for item in queue if item.id.int == number), None)
 
 
+def can_vote(snapshot: SessionSnapshot, item: QueueItem) -> bool:
+    """Whether votes can move this song."""
+    return snapshot.rules.order is Order.FAIR and item.status in _WAITING
+
+
 def ready_text(number: int, total: int) -> str:
     """How many peers have a file, or how many files a peer has."""
     return tr("{number} of {total} ready").format(number=number, total=total)
@@ -56,9 +73,16 @@ class QueueRows:
         self._marks: list[Mark] = []
         self._rows = Rows((), "")
 
-    def rows(self, queue: tuple[QueueItem, ...], peers: Sequence[PeerView], host_name: str) -> Rows:
-        """The rows, with the progress of these peers, and with the names of those who have added songs and are not the
-        host. Returns the same object while nothing has changed."""
+    def rows(
+        self,
+        queue: tuple[QueueItem, ...],
+        peers: Sequence[PeerView],
+        host_name: str,
+        votes: Sequence[VotesView] = (),
+        order: Order = Order.HAND,
+    ) -> Rows:
+        """The rows, with the progress of these peers, the votes, and the names of those who have added songs and are
+        not the host. Returns the same object while nothing has changed."""
         before, marks_before, rows_before = self._queue, self._marks, self._rows.rows
         haves = tuple(peer.have for peer in peers)
         changed = queue is not before and queue != before
@@ -71,6 +95,7 @@ class QueueRows:
             ]
         self._queue, self._haves = queue, haves
         self._marks = self._marked(peers)
+        self._count_votes(votes, order)
         if not changed and self._marks == marks_before:
             return self._rows
         same = [*map(_same, before, queue, marks_before, self._marks)]
@@ -83,7 +108,7 @@ class QueueRows:
         return self._rows
 
     def _marked(self, peers: Sequence[PeerView]) -> list[Mark]:
-        texts: list[Mark] = [*((ready_text(count, len(peers)), None) for count in range(len(peers) + 1)), PLAIN]
+        texts: list[Mark] = [*(Mark(ready_text(count, len(peers))) for count in range(len(peers) + 1)), PLAIN]
         marks = [texts[count] for count in self._counts] if peers else [PLAIN] * len(self._counts)
         parts: dict[int, list[float]] = {}
         for peer in peers:
@@ -96,10 +121,22 @@ class QueueRows:
                 else:
                     failed = file.state is FileState.FAILED
                     form = tr("{name} has not got it") if failed else tr("{name} cannot play it")
-                    marks[place] = (form.format(name=peer.name), None)
+                    marks[place] = Mark(form.format(name=peer.name))
         for place, of_peers in parts.items():
-            marks[place] = (marks[place][0], min(1.0, sum(of_peers) / len(of_peers)))
+            marks[place] = Mark(marks[place].status_text, min(1.0, sum(of_peers) / len(of_peers)))
         return marks
+
+    def _count_votes(self, votes: Sequence[VotesView], order: Order) -> None:
+        if order is Order.FAIR:
+            for place, item in enumerate(self._queue):
+                if item.status in _WAITING:
+                    mark = self._marks[place]
+                    self._marks[place] = VOTABLE if mark is PLAIN else mark._replace(can_vote=True)
+        for one in votes:
+            place_of_it = self._places.get(one.file_id)
+            if place_of_it is not None and self._queue[place_of_it].status in _WAITING:
+                mark = self._marks[place_of_it]
+                self._marks[place_of_it] = mark._replace(votes=one.votes, voted=one.mine)
 
 
 def _same(before: QueueItem, item: QueueItem, mark_before: Mark, mark: Mark) -> bool:
@@ -117,11 +154,14 @@ def _row(number: int, item: QueueItem, mark: Mark, host_name: str) -> QueueRow:
         " · ".join(filter(None, (item.artist, added_by))),
         time_text(item.duration_secs),
         item.status.value,
-        mark[0],
+        mark.status_text,
         item.status is ItemStatus.PLAYING,
         item.status is ItemStatus.PLAYED,
-        mark[1],
+        mark.progress,
         initial(title),
+        mark.votes,
+        mark.voted,
+        mark.can_vote,
     )
 
 

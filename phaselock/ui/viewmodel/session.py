@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from phaselock.language.catalogue import current, tr, tr_plural
@@ -11,11 +12,21 @@ from phaselock.model.file_kinds import without_ending
 from phaselock.model.notices import Code
 from phaselock.model.queue import QueueItem
 from phaselock.model.role import ROLE_NAMES
-from phaselock.model.snapshot import FileState, FileView, LatencyClass, PeerView, RequestState, RequestView
+from phaselock.model.snapshot import (
+    FileState,
+    FileView,
+    LatencyClass,
+    PeerView,
+    RequestState,
+    RequestView,
+    SessionSnapshot,
+)
 from phaselock.model.timing import TIMING_PHRASES, TIMING_SENTENCES, Timing
 from phaselock.session.sentences import NOTICES, time_text
 from phaselock.ui.backend import SessionView
-from phaselock.ui.viewmodel.rows import QueueRows, item_of, ready_text, song
+from phaselock.ui.viewmodel.guests import guest_rows, guests_here, guests_note, skip_vote
+from phaselock.ui.viewmodel.rows import QueueRows, Rows, item_of, ready_text, song
+from phaselock.ui.viewmodel.rules import rules_text
 from phaselock.ui.viewmodel.sync import chip, machines, own_machine, sounding, sync_view
 from phaselock.ui.viewmodel.values import (
     HostView,
@@ -57,15 +68,18 @@ _OWN_STATES: dict[RequestState, str] = {
 def host_view(state: SessionView, queue_rows: QueueRows | None = None) -> HostView:
     """The host's screen. Pass the same `queue_rows` in each call: unchanged rows are reused."""
     s = state.snapshot
-    now, rows = _now(state), (queue_rows or QueueRows()).rows(s.queue, s.peers, s.host_name)
+    now, rows = _now(state), _queue_rows(s, s.peers, queue_rows)
     ordered = sorted(s.requests, key=lambda one: (one.state is not RequestState.OPEN, one.number))
     return HostView(
         title=s.session_name,
-        subtitle=_connected_text(len(s.peers)) if s.peers else tr("Nobody has joined yet"),
+        subtitle=_connected_text(s),
         address=state.address,
         code=shown_code(s.code),
         removed=tuple({name.casefold(): name for name in s.removed}.values()),
+        removed_guests=tuple({name.casefold(): name for name in s.removed_guests}.values()),
         peers=_peer_rows(state),
+        guests=guest_rows(s.guests),
+        guests_note=guests_note(s.guests),
         now=now,
         queue=rows.rows,
         queue_note=rows.note,
@@ -73,13 +87,14 @@ def host_view(state: SessionView, queue_rows: QueueRows | None = None) -> HostVi
         more_requests=max(0, len(ordered) - MAX_REQUESTS),
         sync=sync_view(state),
         transport=_transport(state),
+        skip=skip_vote(s),
     )
 
 
 def peer_view(state: SessionView, queue_rows: QueueRows | None = None) -> PeerScreenView:
     """The peer's screen. Pass the same `queue_rows` in each call: unchanged rows are reused."""
     s = state.snapshot
-    now, rows = _now(state), (queue_rows or QueueRows()).rows(s.queue, (), s.host_name)
+    now, rows = _now(state), _queue_rows(s, (), queue_rows)
     own_chip = chip(own_machine(state))
     return PeerScreenView(
         title=s.session_name,
@@ -92,7 +107,13 @@ def peer_view(state: SessionView, queue_rows: QueueRows | None = None) -> PeerSc
         queue_note=rows.note,
         requests=tuple(map(_own_request_row, s.requests[: -MAX_REQUESTS - 1 : -1])),
         sync=sync_view(state),
+        rules_note=rules_text(s.rules),
+        skip=skip_vote(s),
     )
+
+
+def _queue_rows(s: SessionSnapshot, peers: Sequence[PeerView], queue_rows: QueueRows | None) -> Rows:
+    return (queue_rows or QueueRows()).rows(s.queue, peers, s.host_name, s.votes, s.rules.order)
 
 
 def position_s(state: SessionView, session_ns: int | None) -> float:
@@ -184,8 +205,11 @@ def _connection(state: SessionView) -> str:
     return tr("Connected — latency {latency}").format(latency=latency_text(own.rtt_ns // 2))
 
 
-def _connected_text(number: int) -> str:
-    return tr_plural("{number} peer connected", "{number} peers connected", number).format(number=number)
+def _connected_text(s: SessionSnapshot) -> str:
+    number = len(s.peers)
+    peers = tr_plural("{number} peer connected", "{number} peers connected", number).format(number=number)
+    shown = filter(None, (peers if s.peers else "", guests_here(s.guests)))
+    return " · ".join(shown) or tr("Nobody has joined yet")
 
 
 # -- the transport -----------------------------------------------------------------------------------------------------
@@ -376,7 +400,7 @@ def _row(one: RequestView, state_text: str, decidable: bool) -> RequestRow:
         one.request_id,
         one.number,
         one.title or without_ending(one.file_name),
-        " · ".join(filter(None, (state_text, one.artist, size_text(one.size) if decidable else ""))),
+        " · ".join(filter(None, (state_text, one.artist, size_text(one.size) if decidable and one.size else ""))),
         time_text(one.duration_secs) if one.duration_secs else "",
         one.state.value,
         progress,

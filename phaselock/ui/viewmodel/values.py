@@ -88,6 +88,34 @@ class QueueRow:
     progress: float | None
     """Progress of the transfer, 0 to 1: the mean of the peers that are receiving it; None if there are none."""
     initial: str
+    votes: int = 0
+    voted: bool = False
+    """The user of this machine has voted for it."""
+    can_vote: bool = False
+    """It waits, and votes move it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class GuestRow:
+    """A person with the host's page open, for example on a phone."""
+
+    guest_id: str
+    name: str
+    detail: str
+    """Whether the phone plays, and how exactly; empty: it does not."""
+    connected: bool
+    """The page is open now."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SkipVote:
+    """The votes for leaving the song that plays."""
+
+    text: str
+    """Empty: no one wants that."""
+    can_vote: bool
+    wanted: bool
+    """The user of this machine wants it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -163,7 +191,12 @@ class HostView:
     """As people read it; empty: everybody may join."""
     removed: tuple[str, ...]
     """The names of the peers that may not come back, each once."""
+    removed_guests: tuple[str, ...]
+    """The names of the guests that may not come back, each once."""
     peers: tuple[PeerRow, ...]
+    guests: tuple[GuestRow, ...]
+    guests_note: str
+    """How many guests have the page open; empty: there are no guests."""
     now: NowPlaying
     queue: tuple[QueueRow, ...]
     queue_note: str
@@ -173,6 +206,7 @@ class HostView:
     """Number of requests that are not in `requests`."""
     sync: SyncView
     transport: TransportView
+    skip: SkipVote
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -190,6 +224,9 @@ class PeerScreenView:
     requests: tuple[RequestRow, ...]
     """This peer's requests, latest first; `text` includes the state."""
     sync: SyncView
+    rules_note: str
+    """The rules for songs that people ask for; empty: the host decides."""
+    skip: SkipVote
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -88,6 +88,14 @@ SHAPES: dict[str, list[Points]] = {
     "spectrum": [
         rounded(x, 12 - high, x + 2.6, 12 + high, 1) for x, high in zip((3, 8, 13.4, 18.4), (3, 7, 4.6, 2), strict=True)
     ],
+    "minus": [rounded(4.5, 11, 19.5, 13, 1)],
+    "vote": stroke([(5.6, 17.4), (12, 6.4), (18.4, 17.4)], _LINE, closed=True),
+    "voted": [polygon((12, 4.8), (20, 18.6), (4, 18.6))],
+    "phone": [
+        rounded(6.4, 2.6, 17.6, 21.4, 2.2),
+        hole(rounded(8.2, 5.4, 15.8, 17.2, 0.4)),
+        hole(disc(12, 19.3, 1)),
+    ],
     "add": [rounded(11, 4.5, 13, 19.5, 1), rounded(4.5, 11, 19.5, 13, 1)],
     "close": [*stroke([(7, 7), (17, 17)], _LINE), *stroke([(17, 7), (7, 17)], _LINE)],
     "tick": stroke([(5, 12.6), (10, 17.4), (19.2, 7.2)], 2.4),

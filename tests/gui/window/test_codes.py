@@ -352,7 +352,7 @@ def test_the_code_is_changed_and_removed(window: Any) -> None:
     click(button(window.overlay, "Remove"))
     assert commands(window)[1:] == [c.ChangeCode("")]
     show(window, coded(""))
-    assert toasts(window)[-1] == "Everybody may join now." and not reads(window.overlay, "Guests stay")
+    assert toasts(window)[-1] == "Everybody may join now." and not reads(window.overlay, "Those who are here stay")
     click(button(window.overlay, "Use a code"))
     assert len(commands(window)[2].code) == 6
     click(button(window.overlay, "Own word"))
@@ -369,7 +369,7 @@ def test_the_code_is_changed_and_removed(window: Any) -> None:
 def test_the_removal_of_the_code_is_undone(window: Any) -> None:
     show(window, coded())
     go(window, "share")
-    assert reads(window.overlay, "Guests stay when you change the code.")
+    assert reads(window.overlay, "Those who are here stay when you change the code.")
     click(button(window.overlay, "Remove"))
     show(window, coded(""))
     click(button(window, "Undo"))

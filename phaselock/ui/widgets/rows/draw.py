@@ -34,7 +34,9 @@ _NARROW = 260
 """In narrower rows, the text at the right stands before the subtitle: the title needs the width."""
 _BARS = 3
 _BAR_INTERVAL_MS = 125
-_COLOURED = {"tick": theme.PRIMARY, "cross": theme.ERROR_TEXT}
+_COLOURED = {"tick": theme.PRIMARY, "voted": theme.PRIMARY, "cross": theme.ERROR_TEXT}
+_SIGN = 10
+"""Size of the icon in a chip."""
 
 
 class RowPainter:
@@ -264,7 +266,7 @@ class RowPainter:
         subtitle_end, hides = left, tools and self._tools_width(row) > 0 and not row.actions_shown
         if row.chip is not None:
             # Only beside the title if there is a subtitle, which needs the width.
-            left = self._draw_chip(slot, row.chip, (begin, left), bool(row.subtitle), ground, hidden=hides)
+            left = self._draw_chip(slot, row, (begin, left), ground, hidden=hides)
         return left, subtitle_end
 
     def _draw_tools(self, slot: Slot, row: Row, state: RowState, ground: str) -> None:
@@ -317,19 +319,24 @@ class RowPainter:
             image = self._canvas.hold(f"action{i}{slot.tag}", image)
             slot.put(f"action{i}", "image", (x, self._action_y(name)), image=image, anchor="w")
 
-    def _draw_chip(
-        self, slot: Slot, chip: tuple[str, str], span: tuple[int, int], beside_title: bool, ground: str, *, hidden: bool
-    ) -> int:
+    def _draw_chip(self, slot: Slot, row: Row, span: tuple[int, int], ground: str, *, hidden: bool) -> int:
         """The chip at the right of `span`, of which it leaves a part to the title; gives its left end."""
-        px, font, (text, colour), (left, right) = theme.px, theme.canvas_font(theme.CAPTION), chip, span
+        assert row.chip is not None
+        px, font, (text, colour), (left, right) = theme.px, theme.canvas_font(theme.CAPTION), row.chip, span
         colour = theme.present(colour)
-        y = self._line_y(19) if beside_title else self._height // 2
-        text = theme.ellipsis(text, font, right - left - px(_MIN_TITLE + 12 + 2 * CHIP_PAD))
-        width, height = theme.measure(text, font) + 2 * px(CHIP_PAD), px(CHIP_HEIGHT)
+        y = self._line_y(19) if row.subtitle else self._height // 2
+        sign = px(_SIGN + 4) if row.chip_sign else 0
+        text = theme.ellipsis(text, font, right - left - px(_MIN_TITLE + 12 + 2 * CHIP_PAD) - sign)
+        width, height = theme.measure(text, font) + sign + 2 * px(CHIP_PAD), px(CHIP_HEIGHT)
         if not hidden:
-            image = plate(width, height, height / 2, fill_of(colour, ground), ground)
+            fill = fill_of(colour, ground)
+            image = plate(width, height, height / 2, fill, ground)
             slot.put("chip", "image", (right, y), image=self._canvas.hold(f"chip{slot.tag}", image), anchor="e")
-            slot.put("chipwords", "text", (right - width / 2, y), text=text, font=font, fill=colour, anchor="center")
+            words_x = right - px(CHIP_PAD)
+            slot.put("chipwords", "text", (words_x, y), text=text, font=font, fill=colour, anchor="e")
+            if row.chip_sign:
+                image = self._canvas.hold(f"chipsign{slot.tag}", icon(row.chip_sign, px(_SIGN), colour, fill))
+                slot.put("chipsign", "image", (right - width + px(CHIP_PAD), y), image=image, anchor="w")
         return right - width - px(12)
 
     def _bar_places(self, row: Row) -> list[tuple[float, ...]]:

@@ -39,6 +39,8 @@ class Row:
     """One click opens it; it cannot be selected."""
     pill: str = ""
     """What a click on the row does, in place of `right`; it looks like a button."""
+    chip_sign: str = ""
+    """An icon before the text of the chip."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
