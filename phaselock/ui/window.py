@@ -289,6 +289,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
             self.close_overlay()
         else:
             self._open_overlay(lambda: ChatOverlay(self._session, self, self.close_overlay))
+
     def open_rules(self) -> None:
         """Open the host's overlay with the rules for songs that people ask for."""
         from phaselock.ui.screens.rules import RulesOverlay
