@@ -25,6 +25,7 @@ from phaselock.session.commands import (
     EvenLevels,
     PermitMicrophone,
     ResetLevels,
+    Say,
     SetLoudness,
     SetPeerRole,
     SetTransitions,
@@ -313,6 +314,18 @@ def test_a_peer_permits_its_microphone() -> None:
         "Usage: microphone [once|on|off]",
         "The host does not ask for this microphone now.",
     ]
+
+
+@pytest.mark.parametrize("kind", [HostShell, PeerShell])
+def test_a_message_to_all_is_the_rest_of_the_line(kind: type[HostShell | PeerShell]) -> None:
+    told: list[Event] = []
+    fake, done = parts(told), list[object]()
+    fake.command = done.append
+    shell = kind(*([fake] * (6 if kind is HostShell else 5)))
+    for line in ("say  Who wants  cake? ", "CHAT pause", "say", f"say {'x' * 501}", f"say {'x' * 500}"):
+        shell.line(line)
+    assert done == [Say("Who wants  cake?"), Say("pause"), Say("x" * 500)]
+    assert list(map(event_text, told)) == ["Usage: say TEXT", "A message has at most 500 characters."]
 
 
 def test_the_loudness_is_shown_and_set() -> None:
