@@ -24,7 +24,7 @@ from phaselock.errors import PhaseLockError
 from phaselock.language import catalogue
 from phaselock.language.catalogue import tr
 from phaselock.language.message import Message
-from phaselock.model.address import DEFAULT_CLOCK_PORT, DEFAULT_PORT
+from phaselock.model.address import DEFAULT_CLOCK_PORT, DEFAULT_GUEST_PORT, DEFAULT_PORT
 from phaselock.model.choices import BACKENDS, FILTERS
 from phaselock.model.code import CODE_RULE, code_from_number, normal_code
 from phaselock.model.file_kinds import SONG_ENDINGS
@@ -199,6 +199,7 @@ def command_line() -> Parser:
             "peer-volume NAME 0..100|mute|unmute, calibrate [NAME] [at NAME=METRES...|walk], calibrate next, "
             "calibrate stop, levels [even|undo|reset], check [NAME|stop], say TEXT, volume [0..100], "
             "role [[NAME] left|right|mono|stereo], offset [MILLISECONDS|reset|anyway|forget], code [new|off|CODE], "
+            "guest-page [on|off|new-secret], "
             "peers, queue, status, quit."
         ),
     )
@@ -254,6 +255,15 @@ def command_line() -> Parser:
         "--library",
         metavar="off|" + tr("FOLDER"),
         help=tr("the folder whose songs search finds, or off (default: as last time)"),
+    )
+    host.add_argument(
+        "--guests", action="store_true", help=tr("serve a page on which people with a phone ask for songs and vote")
+    )
+    host.add_argument(
+        "--guest-port",
+        type=port,
+        metavar=tr("PORT"),
+        help=tr("TCP port of that page (default: {port})").format(port=DEFAULT_GUEST_PORT),
     )
     host.add_argument("--play", action="store_true", help=tr("start to play by itself"))
     host.set_defaults(run=_host)
@@ -425,10 +435,11 @@ def _host(options: argparse.Namespace, terminal: Terminal) -> int:
         crossfade_s=options.crossfade,
         skip_silence=options.skip_silence,
         library="" if options.library == "off" else options.library,
+        guest_port=options.guest_port,
     )
     autoplay = (options.wait_peers or 0) if options.play else None
     settled = headless.HeadlessHostOptions(
-        wish, tuple(options.files), autoplay, _clock(options), options.desktop, makes_code
+        wish, tuple(options.files), autoplay, _clock(options), options.desktop, options.guests, makes_code
     )
     return headless.run_host(settled, terminal)
 

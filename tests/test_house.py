@@ -41,6 +41,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "console",
         "desktop.appearance",
         "desktop.controls",
+        "guests",
         "language",
         "model",
         "network",
@@ -79,6 +80,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "data": (),
     "desktop": (),
     "errors": (),
+    "guests": ("language", "model", "protocol.messages", "session.effects", "session.guest_actions", "storage"),
     "language": (),
     "model": (),
     "network": ("audio.interface", "model", "protocol", "session", "storage"),
@@ -140,6 +142,9 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     ),
     "miniaudio": (),  # imports numpy if it is installed; only its C library _miniaudio is needed
     "cryptography": ("phaselock.network.certificate",),
+    "h11": ("phaselock.guests.http", "phaselock.bench.lab.guest_client"),
+    "wsproto": ("phaselock.guests.http", "phaselock.bench.lab.guest_client"),
+    "phaselock.guests": ("phaselock.app.guests", "phaselock.bench"),
     "ssl": ("phaselock.network.secure",),
     "av": ("phaselock.audio.conversion", "phaselock.audio.other_tags"),
     "jeepney": ("phaselock.desktop",),
@@ -152,7 +157,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "lameenc": ("phaselock.bench",),
     "tkinter": ("phaselock.ui", "phaselock.app.window"),
     "customtkinter": ("phaselock.ui", "phaselock.app.window"),
-    "asyncio": ("phaselock.app", "phaselock.bench", "phaselock.network", "phaselock.tools"),
+    "asyncio": ("phaselock.app", "phaselock.bench", "phaselock.guests", "phaselock.network", "phaselock.tools"),
 }
 NEVER_IN: dict[str, tuple[str, ...]] = {
     "phaselock.session.host": ("phaselock.session.peer",),

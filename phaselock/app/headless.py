@@ -55,6 +55,7 @@ from phaselock.console.secret import ask_code, can_ask
 from phaselock.errors import PhaseLockError, message_of
 from phaselock.language.catalogue import tr
 from phaselock.language.message import N_, Message
+from phaselock.model.address import DEFAULT_GUEST_PORT
 from phaselock.model.code import CODE_RULE, normal_code
 from phaselock.model.notices import Code, Notice
 from phaselock.network import discovery
@@ -96,6 +97,8 @@ class HeadlessHostOptions:
     clock: LocalClock
     desktop: bool = True
     """Whether media keys control the session, and requests are notified."""
+    guests: bool = False
+    """Whether the page for guests is on from the beginning."""
     shows_code: bool = False
     """Whether the code is told when the session opens: the program has made it."""
 
@@ -222,6 +225,7 @@ async def _host(options: HeadlessHostOptions, terminal: Terminal) -> Ended:
                 stage.address,
                 stage.music,
             )
+            desk.guest_page = stage.guest_page
             actions = Actions(desk.quit, notifies=lambda: terminal.for_people)
             media = MediaControls(stage, store, actions, on=options.desktop)
             async with contextlib.aclosing(media) as controls:
@@ -232,6 +236,8 @@ async def _host(options: HeadlessHostOptions, terminal: Terminal) -> Ended:
                     terminal.event(
                         e.SessionOpened(_native.now_ns(), *names, *ports, *where, stage.host_words, shown, needs_code)
                     )
+                    if options.guests:
+                        await stage.guest_page.switch_on()
                     hints = (
                         N_("Type play to begin, or help for all commands. Tab completes what you type."),
                         N_("To end the jam for everybody, type quit."),
@@ -285,8 +291,10 @@ def _naming_the_option(wish: HostOptions) -> Iterator[None]:
         yield
     except PortTaken as error:
         option = "--port" if error.kind == socket.SOCK_STREAM else "--clock-port"
+        if error.port == (wish.guest_port or DEFAULT_GUEST_PORT):
+            option = "--guest-port"
         advice = Message("Any free port: {option} 0", option=option)
-        if wish.port is None and wish.clock_port is None:
+        if option != "--guest-port" and wish.port is None and wish.clock_port is None:
             advice = Message("Any free ports: {options}", options="--port 0 --clock-port 0")
         raise PhaseLockError(Message.joined(" ", (error.message, advice))) from None
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from phaselock import _native
 from phaselock.app.analyser import Analyser
 from phaselock.app.converter import Converter
+from phaselock.app.guests import GuestPage
 from phaselock.app.hearing import hear_pass, hear_song
 from phaselock.app.host_key import host_identity
 from phaselock.app.importer import Importer, import_file, played
@@ -66,7 +67,14 @@ from phaselock.session.events import (
 from phaselock.session.sentences import notice_text
 from phaselock.storage.cache import FileCache
 from phaselock.storage.known_hosts import meet_host
-from phaselock.storage.paths import cache_dir, host_key_path, known_hosts_path, library_dir, measurements_path
+from phaselock.storage.paths import (
+    cache_dir,
+    guest_secret_path,
+    host_key_path,
+    known_hosts_path,
+    library_dir,
+    measurements_path,
+)
 from phaselock.storage.settings import SettingsStore
 from phaselock.sync.clock import HostClock, PeerClocks
 
@@ -110,6 +118,8 @@ class HostOptions:
     """What others must know to join, in its normal form; empty: everybody may join."""
     library: str | None = None
     """The folder whose songs can be searched; empty: none."""
+    guest_port: int | None = None
+    """TCP port of the page for guests, if it is switched on. None: DEFAULT_GUEST_PORT."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -159,6 +169,8 @@ class OpenHostSession:
     addresses: tuple[str, ...]
     host_words: str
     """This machine's key as four short words."""
+    guest_page: GuestPage
+    """Off at first."""
     _listener: socket.socket
 
     async def run(self) -> Ended:
@@ -311,6 +323,7 @@ async def open_host_session(
                 _log.warning("%s", notice_text(notice))
                 on_event(Warned(runner.session_ns(), notice))
 
+        guest_page = GuestPage(runner, cache, guest_secret_path(), on_event, bind_to=wish.bind, port=wish.guest_port)
         announcing = asyncio.create_task(announce())
         try:
             yield OpenHostSession(
@@ -328,9 +341,11 @@ async def open_host_session(
                 address,
                 addresses,
                 key_words(identity.host_key),
+                guest_page,
                 listener,
             )
         finally:
+            await guest_page.close()
             announcing.cancel()
             await asyncio.wait([announcing])
             await announcement.close()

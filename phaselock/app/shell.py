@@ -10,11 +10,12 @@ import dataclasses
 import pathlib
 import random
 import secrets
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
 from uuid import UUID
 
 from phaselock.app import typed
+from phaselock.app.guests import GuestPage
 from phaselock.app.importer import Importer
 from phaselock.app.library import MusicFolder
 from phaselock.app.library_commands import LibraryCommands
@@ -23,7 +24,7 @@ from phaselock.app.queue_files import save_queue
 from phaselock.app.shell_base import Shell, Terminal, Word
 from phaselock.app.typed import nothing_after, usage_error
 from phaselock.audio.interface import AudioOutput
-from phaselock.errors import PhaseLockError
+from phaselock.errors import PhaseLockError, bug_net
 from phaselock.language.message import N_, Figure, Message
 from phaselock.model.code import code_from_number
 from phaselock.model.loudness import parse_choice
@@ -60,6 +61,8 @@ class HostShell(Shell):
         self._removed: list[UUID] = []
         """What `undo` brings back, the newest last."""
         self._saving: set[asyncio.Task[None]] = set()
+        self.guest_page: GuestPage | None = None
+        """Set before the first command."""
 
     def quit(self) -> None:
         """End the session."""
@@ -192,6 +195,26 @@ class HostShell(Shell):
             self._do(c.ChangeCode(rest))
         else:
             self._terminal.event(e.CodeSet(self._runner.session_ns(), self._runner.snapshot().code))
+
+    def _guest_page(self, rest: str) -> None:
+        page = self.guest_page
+        assert page is not None
+        switches = {"on": page.switch_on, "off": page.switch_off, "new-secret": page.new_secret}
+        if not rest:
+            page.tell()
+        elif switch := switches.get(rest.casefold()):
+            task = asyncio.get_running_loop().create_task(self._switch(switch))
+            self._saving.add(task)
+            task.add_done_callback(self._saving.discard)
+        else:
+            raise usage_error(Message("guest-page [on|off|new-secret]"))
+
+    async def _switch(self, switch: Callable[[], Awaitable[None]]) -> None:
+        try:
+            with bug_net("a switch of the guests' page", PhaseLockError):
+                await switch()
+        except PhaseLockError as error:
+            self._failed(error)
 
     def _save(self, rest: str) -> None:
         form = Message("save [--replace] FILE")
@@ -381,6 +404,12 @@ class HostShell(Shell):
             _code,
             N_("code [new|off|CODE]"),
             N_("show, make or set the code that others must know to join; off: everybody may join"),
+        ),
+        "guest-page": Word(
+            _guest_page,
+            N_("guest-page [on|off|new-secret]"),
+            N_("show or switch the page on which phones ask for songs; new-secret: send all of them away"),
+            "on_or_off",
         ),
         "save": Word(
             _save,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from phaselock.console import events as ce
 from phaselock.console.columns import Column, fitted, table, width, wrapped
+from phaselock.console.qr import qr_lines
 from phaselock.language.catalogue import moment_text
 from phaselock.language.message import ENGLISH, N_, Figure, Message, Words, translated
 from phaselock.model.queue import ItemStatus
@@ -65,6 +66,9 @@ def event_lines(event: e.Event, words: Words = ENGLISH, columns: int = 0) -> lis
                 hint = words.gettext("To hear how loud they are, type calibrate.")
             lines = table(_titled(LEVEL_COLUMNS, words), cells, columns)
             return [*lines, *wrapped(hint, columns)] if hint else lines
+        case e.GuestPageSet(link=link):
+            lines = wrapped(event_text(event, words), columns)
+            return [*lines, *qr_lines(link, columns), link] if link else lines
         case e.HelpTold():
             rows = [(translated(row.form, words), translated(row.meaning, words)) for row in event.commands]
             return _labelled(rows, columns)

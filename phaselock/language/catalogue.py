@@ -6,6 +6,7 @@ gettext has it: the front ends call `tr` and `tr_plural`, or pass `current()` to
 
 from __future__ import annotations
 
+import functools
 import gettext
 import os
 import pathlib
@@ -36,11 +37,22 @@ def chosen(environ: Mapping[str, str]) -> str:
 def use(code: str) -> Words:
     """Let this process speak the language with this code; argparse too, which asks gettext by itself."""
     global _current
-    _current = gettext.translation(DOMAIN, FOLDER, [code], fallback=True) if code != "en" else ENGLISH
+    _current = _catalogue(code)
     os.environ["LANGUAGE"] = code
     gettext.bindtextdomain(DOMAIN, str(FOLDER))
     gettext.textdomain(DOMAIN)
     return _current
+
+
+@functools.cache
+def _catalogue(code: str) -> Words:
+    return gettext.translation(DOMAIN, FOLDER, [code], fallback=True) if code != "en" else ENGLISH
+
+
+def words_of(language: str) -> Words:
+    """The language of a browser as "de" or "de-AT"; English if there are no texts in it."""
+    code = language.partition("-")[0].lower()
+    return _catalogue(code if code in LANGUAGES else "en")
 
 
 def current() -> Words:

@@ -201,6 +201,12 @@ class HostRunner(Runner[HostSession]):
         """A guest does something; see HostSession.guest."""
         self._do(self._session.guest(guest_id, action, now_ns=self._now_ns()))
 
+    def guest_code(self, ip: str, code: str) -> tuple[str, str] | None:
+        """See HostSession.guest_code."""
+        refusal, effects = self._session.guest_code(ip, code, now_ns=self._now_ns())
+        self._do(effects)
+        return refusal
+
     def guest_page(self, guest_id: bytes) -> GuestPage | None:
         """See HostSession.guest_page."""
         return self._session.guest_page(guest_id, now_ns=self._now_ns())

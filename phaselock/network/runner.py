@@ -115,6 +115,7 @@ class Runner(Generic[M]):
         self._hear_song = hear_song
         self._stop_hearing = threading.Event()
         """Set: the newest recording ends."""
+        self._followed = Follow(None)
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._ended: asyncio.Future[Ended] = self._loop.create_future()
@@ -138,6 +139,11 @@ class Runner(Generic[M]):
         found = self._files.get(file_id)
         return found[0] if found else None
 
+    @property
+    def followed(self) -> Follow:
+        """What the audio output plays."""
+        return self._followed
+
     def clock_status(self) -> ClockStatus:
         """The state of the clock measurement now."""
         raise NotImplementedError
@@ -157,6 +163,7 @@ class Runner(Generic[M]):
             with contextlib.suppress(InternalError), bug_net("an effect of the session"):
                 match effect:
                     case Follow(timeline, then, gain_db, then_gain_db):
+                        self._followed = effect
                         if timeline is not None and timeline.file_id == SWEEP_ID:
                             self._output.follow(SweepPlan(timeline, self._sounds))
                         else:

@@ -769,6 +769,18 @@ class CodeSet(Event):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class GuestPageSet(Event):
+    """Host: the page for guests was switched on or off, or has a new secret."""
+
+    event_name: ClassVar[str] = "guest_page"
+
+    address: str
+    """As people type it, such as "http://192.168.1.20:17403"; empty: the page is off."""
+    link: str = dataclasses.field(repr=False)
+    """For a camera: the address with the page's secret; empty: the page is off."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class SyncMeasured(Event):
     """Once a second: how well this machine keeps time."""
 

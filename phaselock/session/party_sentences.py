@@ -9,6 +9,8 @@ from phaselock.session import events as e
 JOINED = N_("{name} has joined.")
 LEFT = N_("{name} has left.")
 REMOVED = N_("{name} was removed.")
+PAGE_ON = N_("Guests open {address} or scan the code.")
+PAGE_OFF = N_("The page for guests is off.")
 SKIP_VOTES = N_("{votes} of {needed} votes for leaving {file_name}.")
 
 
@@ -19,6 +21,8 @@ def party_text(event: e.Event, words: Words = ENGLISH) -> str:
             return words.gettext(JOINED).format(name=name)
         case e.GuestLeft(name=name, removed=removed):
             return words.gettext(REMOVED if removed else LEFT).format(name=name)
+        case e.GuestPageSet(address=address):
+            return words.gettext(PAGE_ON).format(address=address) if address else words.gettext(PAGE_OFF)
         case e.RulesChanged(rules=rules):
             return rules_text(rules, words)
         case e.SkipVoted(file_name=file_name, votes=votes, needed=needed):

@@ -39,6 +39,11 @@ def host_key_path() -> pathlib.Path:
     return _folder("data") / "host_key.pem"
 
 
+def guest_secret_path() -> pathlib.Path:
+    """The file of the secret of the guests' page."""
+    return _folder("data") / "guest_secret"
+
+
 def known_hosts_path() -> pathlib.Path:
     """The file of the keys of other hosts."""
     return _folder("data") / "known_hosts.json"

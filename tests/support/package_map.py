@@ -19,6 +19,7 @@ COLUMNS = {
     "console": 0.0,
     "ui": 1.0,
     "network": 2.0,
+    "guests": 3.0,
     "sync": 3.0,
     "session": 1.0,
     "audio": 2.0,

@@ -243,6 +243,7 @@ SILENT = {
     e.MicrophoneAsked,
     e.SessionOpened,
     e.CodeSet,
+    e.GuestPageSet,
     e.SessionEnded,
     e.FileReady,
     e.QueueChanged,

@@ -9,6 +9,7 @@ any more when it succeeds.
 from __future__ import annotations
 
 import dataclasses
+import hmac
 
 from phaselock.language.message import N_
 from phaselock.model.notices import Code, Notice
@@ -19,6 +20,9 @@ GUESS_EVERY_NS = 30_000_000_000
 TOLD_GUESSES = 10
 """After this number of wrong codes the host's user is warned."""
 MAX_GUESSES = 100
+
+_GUEST = -1
+"""Stands for the number of a connection: guests have none."""
 
 WRONG_CODE = N_("The code is wrong.")
 LATER = N_("Too many wrong codes came from here. Please wait half a minute.")
@@ -93,6 +97,18 @@ class Door:
         else:
             return
         self._told = self._total
+
+    def attempt(self, code: str, ip: str, *, now_ns: int) -> str:
+        """A guest of the host's page has typed this code, in its normal form. Return why it does not open; empty: it
+        does. It counts as an attempt to join does."""
+        if refusal := self.begin(_GUEST, ip, now_ns=now_ns):
+            return refusal
+        if not hmac.compare_digest(code.encode(), self.code.encode()):
+            self.wrong(_GUEST, now_ns=now_ns)
+            return WRONG_CODE
+        self.right(_GUEST, ip)
+        self._paired.discard(_GUEST)
+        return ""
 
     def is_open_for(self, conn: int) -> bool:
         """Whether this connection may join."""

@@ -337,6 +337,13 @@ class HostSession:
                 self._chat.guest_says(guest, action.text, now_ns=now_ns)
         return self._settle(now_ns)
 
+    def guest_code(self, ip: str, code: str, *, now_ns: int) -> tuple[tuple[str, str] | None, list[Effect]]:
+        """A person at this address has typed this code on the page for guests. Why it does not open the page: "code" or
+        "wait", and a sentence; None: it does."""
+        refusal = self._door.attempt(normal_code(code), ip, now_ns=now_ns)
+        kind = "code" if refusal == WRONG_CODE else "wait"
+        return (kind, refusal) if refusal else None, self._settle(now_ns)
+
     def guest_page(self, guest_id: bytes, *, now_ns: int) -> GuestPage | None:
         """What the session shows to this guest alone; None: it is not here."""
         return self._party.page(guest_id, now_ns=now_ns)

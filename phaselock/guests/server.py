@@ -1,0 +1,532 @@
+"""The page's server: which request gets which answer, and what each guest is told.
+
+Everything here runs on the network thread and does not block: files are read and written, songs are searched and
+pictures are decoded in worker threads or in another process. The state is looked at five times a second in all, and
+sent to those guests for which it has changed. PACE_BYTES limits what that costs with many guests and a long queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import dataclasses
+import functools
+import ipaddress
+import logging
+import pathlib
+import socket
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
+from typing import Any
+from uuid import UUID
+
+from phaselock.errors import InternalError, bug_net
+from phaselock.guests.access import Access, Removed
+from phaselock.guests.art import Pictures
+from phaselock.guests.connection import Connection, Live, Sink
+from phaselock.guests.http import Head
+from phaselock.guests.jam import Jam, Songs
+from phaselock.guests.limits import FILE_BURST_BYTES, FILE_BYTES_S, Bucket, Pace, to_close
+from phaselock.guests.messages import PageError, read_object, text_of
+from phaselock.guests.page_session import PageSession
+from phaselock.guests.states import Shared, States, timeline_text
+from phaselock.guests.static import PageFile
+from phaselock.guests.uploads import Uploads
+from phaselock.language.catalogue import words_of
+from phaselock.language.message import N_, translated
+from phaselock.session.effects import GuestRemoved, TellGuest
+from phaselock.session.guest_actions import GuestGone
+from phaselock.storage.cache import FileCache
+
+STATE_EVERY_S = 0.2
+"""Smallest time between two states of one guest."""
+PACE_BYTES_S = 5e6
+"""Bytes of states per second to all guests, about: with many guests and a long queue they come less often."""
+SLICE = 16
+"""Guests that receive their state at once, before other work of the network thread."""
+CHECK_EVERY_S = 1.0
+MAX_LIVE = 200
+"""Most open pages."""
+MAX_OF_GUEST = 4
+"""Most open pages of one guest; the oldest is closed for a new one."""
+MAX_BODY_BYTES = 4096
+WORKERS = 4
+"""Worker threads for files and searches."""
+CHUNK_BYTES = 64 << 10
+MAX_SENT_FILES, MAX_SENT_FILES_OF_GUEST = 24, 2
+"""Most songs that are sent at once, in all and to one guest."""
+LOCAL_NAMES = ("localhost",)
+
+REMOVED = N_("The host has removed you.")
+WRONG_SECRET = N_("This invitation is no longer valid. Please scan the code at the host again.")
+NEEDS_CODE = N_("Please enter the code of the jam.")
+FULL = N_("Too many people use this page at the moment.")
+
+_log = logging.getLogger("phaselock.guests")
+
+
+class GuestServer:
+    """For the network thread. The runner of the session calls `tell`."""
+
+    def __init__(
+        self,
+        jam: Jam,
+        access: Access,
+        files: Mapping[str, PageFile],
+        cache: FileCache,
+        *,
+        names: Collection[str],
+        read_art: Callable[[pathlib.Path], Awaitable[bytes | None]],
+        now_ns: Callable[[], int],
+        songs: Callable[[], Songs | None] = lambda: None,
+    ) -> None:
+        """`names`: names of this machine that browsers may use in addresses. `read_art`: the picture of a music file as
+        PNG. `songs`: the library, if there is one at present."""
+        self.jam = jam
+        self.access = access
+        self.songs = songs
+        self.now_ns = now_ns
+        self._files = files
+        self._names = frozenset(name.lower() for name in (*LOCAL_NAMES, *names))
+        self._loop = asyncio.get_running_loop()
+        self._pool = concurrent.futures.ThreadPoolExecutor(WORKERS, "guests")
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._connections: dict[int, Connection] = {}
+        self._last_number = 0
+        self._pace = Pace()
+        self._file_bytes = Bucket(FILE_BYTES_S, FILE_BURST_BYTES)
+        self._sending: list[bytes] = []
+        """The guest of each song that is being sent."""
+        self._live: dict[Connection, PageSession] = {}
+        """Open pages, the oldest first."""
+        self._unknown: set[PageSession] = set()
+        """WebSockets that have not said which guest they belong to."""
+        self._states = States()
+        self._shared: Shared | None = None
+        self._timeline = ""
+        self._pictures = Pictures(read_art, self.spawn)
+        self.uploads = Uploads(
+            cache, self.in_worker, self.spawn, self._loop.time, jam.guest_upload_progress, jam.guest_upload
+        )
+        self._server: asyncio.Server | None = None
+        self._checking: asyncio.Task[None] | None = None
+        self._due: asyncio.Handle | None = None
+        """When the state is looked at again; None: no page is open, or it happens now."""
+        self._is_closed = False
+        self.had_removed = False
+        """A guest was removed. The next session makes a new secret, because it does not know who was removed."""
+
+    async def start(self, listener: socket.socket) -> None:
+        """Serve on this listening socket, which is closed by `close`."""
+        self._server = await self._loop.create_server(self._connection, sock=listener)
+        self._checking = self.spawn(self._check())
+
+    async def close(self) -> None:
+        """Close all connections and the socket, and wait for the workers."""
+        self._is_closed = True
+        if self._server is not None:
+            self._server.close()
+        if self._checking is not None:
+            self._checking.cancel()
+        if self._due is not None:
+            self._due.cancel()
+        for page in list(self._live.values()):
+            page.leave("the page is off")
+        self.uploads.close()
+        for connection in list(self._connections.values()):
+            connection.abort("the page is off")
+        await asyncio.sleep(0)
+        while self._tasks:
+            await asyncio.wait(self._tasks, timeout=1.0)
+            for task in self._tasks:
+                task.cancel()
+        self._pool.shutdown(wait=False)
+
+    # -- from the session --------------------------------------------------------------------------------------------
+
+    def tell(self, effect: TellGuest | GuestRemoved) -> None:
+        """Show a sentence to a guest, in the language of its page, or close the pages of one that was removed."""
+        if isinstance(effect, TellGuest):
+            self.show(effect.guest_id, effect.text, effect.request_id)
+        else:
+            self._removed(effect.guest_id)
+
+    def show(self, guest_id: bytes, text: str, request_id: UUID | None = None) -> None:
+        """Show a sentence to a guest, in the language of its page."""
+        for page in self.pages_of(guest_id):
+            shown = translated(text, page.words)
+            page.send({"type": "told", "message": shown, "request": None if request_id is None else str(request_id)})
+
+    def _removed(self, guest_id: bytes) -> None:
+        pages = self.pages_of(guest_id)
+        ips = frozenset(page.connection.ip for page in pages)
+        self.access.remove(Removed(pages[0].name if pages else "", ips))
+        self.had_removed = True
+        self.uploads.cancel_guest(guest_id)
+        for page in pages:
+            page.refuse("removed", REMOVED)
+
+    def change_secret(self, secret: bytes) -> None:
+        """All guests must come in again with the new secret, or with the code."""
+        self.access.change_secret(secret)
+        for page in list(self._live.values()):
+            page.refuse("token", WRONG_SECRET)
+
+    @property
+    def open_pages(self) -> int:
+        """Number of open pages."""
+        return len(self._live)
+
+    # -- what the connections need -----------------------------------------------------------------------------------
+
+    def _connection(self) -> Connection:
+        self._last_number += 1
+        return Connection(self, self._last_number)
+
+    def admit(self, connection: Connection) -> bool:
+        if self._is_closed:
+            return False
+        there = ((number, one.ip, one.is_idle) for number, one in self._connections.items())
+        evicted = to_close(there, connection.ip)
+        if evicted is None:
+            return False
+        if evicted:
+            self._connections.pop(evicted).abort("others are waiting")
+        self._connections[connection.number] = connection
+        return True
+
+    def left(self, connection: Connection) -> None:
+        if self._connections.get(connection.number) is connection:
+            del self._connections[connection.number]
+
+    def pause_s(self, ip: str) -> float:
+        return self._pace.spend(ip, self._loop.time())
+
+    def request(self, connection: Connection, head: Head) -> Sink | None:
+        if not self._is_ours(head):
+            connection.reply_json(403, {"error": "host"})
+            return None
+        first, _, rest = head.path[1:].partition("/")
+        match head.method, first:
+            case "POST", "api" if rest == "enter":
+                return self._small_body(connection, head, functools.partial(self._enter, connection))
+            case "POST", "upload":
+                return self._upload(connection, head, rest)
+            case "GET", "upload":
+                self._upload_state(connection, head, rest)
+            case "GET" | "HEAD", "art":
+                self._art(connection, head, rest)
+            case "GET" | "HEAD", "song":
+                self._song(connection, head, rest)
+            case "GET" | "HEAD", _:
+                self._file(connection, head)
+            case _:
+                connection.reply_json(405, {"error": "method"})
+        return None
+
+    def open_live(self, connection: Connection, head: Head) -> Live | None:
+        key, version = head.headers.get("sec-websocket-key"), head.headers.get("sec-websocket-version")
+        if not self._is_ours(head) or "origin" not in head.headers:
+            connection.reply_json(403, {"error": "host"})
+        elif head.method != "GET" or head.path != "/live" or not key or version != "13":
+            connection.reply_json(400, {"error": "websocket"})
+        elif len(self._live) + len(self._unknown) >= MAX_LIVE:
+            connection.reply_json(503, {"error": "busy"}, {"Retry-After": "30"})
+        else:
+            page = PageSession(self, connection)
+            self._unknown.add(page)
+            return page
+        return None
+
+    # -- what the pages need -----------------------------------------------------------------------------------------
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Start a task, which `close` ends. An exception in it is a bug, which is logged."""
+
+        async def run() -> None:
+            with contextlib.suppress(InternalError, asyncio.CancelledError), bug_net("a task of the guests' page"):
+                await work
+
+        task = self._loop.create_task(run())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def time_s(self) -> float:
+        """Time of the loop."""
+        return self._loop.time()
+
+    async def in_worker(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a function in a worker thread."""
+        return await self._loop.run_in_executor(self._pool, function, *arguments)
+
+    def entered(self, page: PageSession) -> None:
+        """A page has said which guest it belongs to."""
+        for old in self.pages_of(page.guest_id)[: 1 - MAX_OF_GUEST]:
+            old.leave("the guest has opened the page again")
+        self._unknown.discard(page)
+        self._live[page.connection] = page
+        self._look_soon()
+
+    def gone(self, page: PageSession) -> None:
+        """An open page is closed."""
+        self._unknown.discard(page)
+        if self._live.pop(page.connection, None) is not None and not self.pages_of(page.guest_id):
+            if not self.jam.is_removed_guest(page.guest_id):
+                self.jam.guest(page.guest_id, GuestGone())
+
+    def pages_of(self, guest_id: bytes) -> list[PageSession]:
+        """The open pages of a guest, the oldest first."""
+        return [page for page in self._live.values() if page.guest_id == guest_id]
+
+    def refusal(self, guest_id: bytes | None) -> tuple[str, str] | None:
+        """Why the guest of a token is not let in: error and sentence; None: it is."""
+        self.access.keep_removed(self.jam.snapshot().removed_guests)
+        if guest_id is None:
+            return "token", WRONG_SECRET
+        if self.jam.is_removed_guest(guest_id):
+            return "removed", REMOVED
+        if not self.pages_of(guest_id) and len(self._live) >= MAX_LIVE:
+            return "full", FULL
+        return None
+
+    # -- states ------------------------------------------------------------------------------------------------------
+
+    def _look_soon(self) -> None:
+        if self._due is None and not self._is_closed:
+            self._due = self._loop.call_soon(self._look)
+
+    def _look(self) -> None:
+        """Send the state to those guests for which it has changed."""
+        self._due = None
+        if self._live and not self._is_closed:
+            self.spawn(self._send_states())
+
+    async def _send_states(self) -> None:
+        began_s, sent_bytes = self._loop.time(), 0
+        try:
+            snapshot, session_ns = self.jam.snapshot(), self.jam.session_ns()
+            now = snapshot.now
+            shared = self._states.shared(
+                snapshot,
+                session_ns,
+                has_library=self.songs() is not None,
+                has_art=now is not None and self._pictures.has(now.id, self.jam.path(now.id)),
+            )
+            if shared == self._shared:  # then pages need not compare it
+                shared = self._shared
+            self._shared = shared
+            timeline = self._timeline
+            if any(page.is_listening for page in self._live.values()):
+                timeline = self._timeline = timeline_text(self.jam.followed, snapshot.queue, self.jam.track)
+            for number, page in enumerate(list(self._live.values()), 1):
+                sent_bytes += page.update(shared, snapshot.chat, timeline, self._loop.time())
+                if number % SLICE == 0:
+                    await asyncio.sleep(0)
+        finally:
+            spent_s = self._loop.time() - began_s
+            if self._live and not self._is_closed:
+                pause_s = max(STATE_EVERY_S - spent_s, sent_bytes / PACE_BYTES_S, 0.02)
+                self._due = self._loop.call_later(pause_s, self._look)
+
+    async def _check(self) -> None:
+        while not self._is_closed:
+            await asyncio.sleep(CHECK_EVERY_S)
+            now_s = self._loop.time()
+            for connection in list(self._connections.values()):
+                connection.check(now_s)
+            for page in [*self._live.values(), *self._unknown]:
+                page.check(now_s)
+
+    # -- requests ----------------------------------------------------------------------------------------------------
+
+    def _is_ours(self, head: Head) -> bool:
+        """Whether a page of this server makes the request, and a person uses it by an address of this machine. A page
+        of another site can neither send requests here nor use a name of its own for this machine (DNS rebinding)."""
+        host = head.headers.get("host", "").lower()
+        if not self._is_own_name(host):
+            return False
+        origin = head.headers.get("origin")
+        if origin is not None:
+            return origin.lower() == f"http://{host}"
+        return head.headers.get("sec-fetch-site", "none") in ("none", "same-origin")
+
+    def _is_own_name(self, host: str) -> bool:
+        """Whether a Host header names an address, or this machine."""
+        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() and not host.endswith("]") else host
+        with contextlib.suppress(ValueError):
+            ipaddress.ip_address(name.removeprefix("[").removesuffix("]").partition("%")[0])
+            return True
+        return name.removesuffix(".") in self._names
+
+    def _file(self, connection: Connection, head: Head) -> None:
+        file = self._files.get(head.path)
+        if file is None:
+            connection.reply_json(404, {"error": "not found"})
+        elif head.headers.get("if-none-match") == file.tag:
+            connection.reply(304, {"ETag": file.tag}, b"")
+        else:
+            connection.reply(200, {"Content-Type": file.content_type, "ETag": file.tag}, file.content)
+
+    def _small_body(self, connection: Connection, head: Head, then: Callable[[bytes], None]) -> Sink | None:
+        if head.length > MAX_BODY_BYTES:
+            connection.reply_json(413, {"error": "too long"})
+            return None
+        return _SmallBody(then)
+
+    def _enter(self, connection: Connection, body: bytes) -> None:
+        try:
+            fields = read_object(body)
+            secret, code, token = (text_of(fields, name, 200) for name in ("secret", "code", "guest"))
+            language = text_of(fields, "language", 35)
+        except PageError as error:
+            connection.reply_json(400, {"error": "request", "message": str(error)})
+            return
+        words = words_of(language)
+        refused = self._entry_refusal(connection.ip, secret, code, token)
+        if refused is not None:
+            connection.reply_json(403, {"error": refused[0], "message": translated(refused[1], words)})
+            return
+        known = self.access.guest_id(token)
+        connection.reply_json(200, {"token": self.access.new_token() if known is None else token})
+
+    def _entry_refusal(self, ip: str, secret: str, code: str, token: str) -> tuple[str, str] | None:
+        """Why a person may not come in: error and sentence; None: it may."""
+        snapshot = self.jam.snapshot()
+        self.access.keep_removed(snapshot.removed_guests)
+        known = self.access.guest_id(token)
+        if known is not None and self.jam.is_removed_guest(known):
+            return "removed", REMOVED
+        ips = {page.connection.ip for page in self._live.values()}
+        if known is None and self.access.is_barred(ip, ips):
+            return "removed", REMOVED
+        if secret:
+            return None if self.access.is_secret(secret) else ("secret", WRONG_SECRET)
+        if not snapshot.code or known is not None:
+            return None
+        if not code:
+            return "code", NEEDS_CODE
+        return self.jam.guest_code(ip, code)
+
+    def _guest(self, connection: Connection, head: Head) -> bytes | None:
+        """The guest of a request with a token; None: it was answered with an error."""
+        scheme, _, token = head.headers.get("authorization", "").partition(" ")
+        token = token.strip() if scheme.lower() == "bearer" else head.query.get("token", "")
+        guest_id = self.access.guest_id(token)
+        refused = self.refusal(guest_id)
+        if refused is not None or guest_id is None:
+            connection.reply_json(403, {"error": refused[0] if refused else "token"})
+            return None
+        return guest_id
+
+    def _id(self, connection: Connection, text: str) -> UUID | None:
+        """The id in a path; None: it was answered with an error."""
+        try:
+            return UUID(text)
+        except ValueError:
+            connection.reply_json(404, {"error": "not found"})
+            return None
+
+    # -- uploads -----------------------------------------------------------------------------------------------------
+
+    def _upload(self, connection: Connection, head: Head, rest: str) -> Sink | None:
+        if (guest_id := self._guest(connection, head)) is None or (request_id := self._id(connection, rest)) is None:
+            return None
+        offset = head.headers.get("upload-offset", "")
+        wanted = self.jam.authorise_guest_upload(guest_id, request_id)
+        if wanted is None:
+            connection.reply_json(404, {"error": "not wanted"})
+        elif not (offset.isascii() and offset.isdecimal() and len(offset) <= 12):
+            connection.reply_json(400, {"error": "offset"})
+        else:
+            return self.uploads.begin(connection, guest_id, request_id, wanted, int(offset), head.length)
+        return None
+
+    def _upload_state(self, connection: Connection, head: Head, rest: str) -> None:
+        if (guest_id := self._guest(connection, head)) is None or (request_id := self._id(connection, rest)) is None:
+            return
+        if self.jam.authorise_guest_upload(guest_id, request_id) is None:
+            connection.reply_json(404, {"error": "not wanted"})
+        else:
+            connection.reply_json(200, {"done": self.uploads.done(request_id)})
+
+    # -- files -------------------------------------------------------------------------------------------------------
+
+    def _path(self, file_id: UUID) -> pathlib.Path | None:
+        """The file of a song that is in the queue or plays."""
+        snapshot = self.jam.snapshot()
+        rows = [*snapshot.queue, *([snapshot.now] if snapshot.now else [])]
+        return self.jam.path(file_id) if any(item.id == file_id for item in rows) else None
+
+    def _art(self, connection: Connection, head: Head, rest: str) -> None:
+        if self._guest(connection, head) is None or (file_id := self._id(connection, rest)) is None:
+            return
+        path = self._path(file_id)
+
+        async def answer() -> None:
+            picture = await self._pictures.read(file_id, path) if path is not None else None
+            if picture is None:
+                connection.reply_json(404, {"error": "no picture"})
+            else:
+                fields = {"Content-Type": "image/png", "Cache-Control": "private, max-age=86400"}
+                connection.reply(200, fields, picture)
+
+        self.spawn(answer())
+
+    def _song(self, connection: Connection, head: Head, rest: str) -> None:
+        guest_id = self._guest(connection, head)
+        if guest_id is None or (file_id := self._id(connection, rest)) is None:
+            return
+        path, track = self._path(file_id), self.jam.track(file_id)
+        if path is None or track is None:
+            connection.reply_json(404, {"error": "not found"})
+        elif len(self._sending) >= MAX_SENT_FILES or self._sending.count(guest_id) >= MAX_SENT_FILES_OF_GUEST:
+            connection.reply_json(503, {"error": "busy"}, {"Retry-After": "2"})
+        elif head.method == "HEAD":
+            connection.reply(200, {"Content-Type": "application/octet-stream"}, b"")
+        else:
+            self.spawn(self._send_song(connection, guest_id, path, track.size))
+
+    async def _send_song(self, connection: Connection, guest_id: bytes, path: pathlib.Path, size: int) -> None:
+        self._sending.append(guest_id)
+        try:
+            try:
+                file = await self.in_worker(functools.partial(open, path, "rb", buffering=0))
+            except OSError:
+                connection.reply_json(404, {"error": "not found"})
+                return
+            try:
+                fields = {"Content-Type": "application/octet-stream", "Cache-Control": "private, max-age=86400"}
+                connection.begin_reply(200, {**fields, "Content-Length": str(size)})
+                while size:
+                    data = await self.in_worker(file.read, min(size, CHUNK_BYTES))
+                    if not data:
+                        connection.abort("a song has become shorter")
+                        return
+                    size -= len(data)
+                    if not await connection.send_part(data):
+                        return
+                    await asyncio.sleep(self._file_bytes.spend(len(data), self._loop.time()))
+                connection.end_reply()
+            finally:
+                await self.in_worker(file.close)
+        finally:
+            self._sending.remove(guest_id)
+
+
+@dataclasses.dataclass(slots=True)
+class _SmallBody:
+    """Collects a body."""
+
+    then: Callable[[bytes], None]
+    """Called with the whole body."""
+    body: bytearray = dataclasses.field(default_factory=bytearray)
+
+    def data(self, data: bytes) -> None:
+        self.body += data
+
+    def end(self) -> None:
+        self.then(bytes(self.body))
+
+    def lost(self) -> None:
+        pass
