@@ -101,7 +101,7 @@ def _conclude(run: Run, folder: pathlib.Path, terminal: Terminal) -> None:
     run.complete = run.complete and written
     for line in page.summary(run):
         terminal.say(line)
-    noted = [case for case in run.cases if case.benchmark in ("abuse", "measure", "outputs", "soak")]
+    noted = [case for case in run.cases if case.benchmark in ("abuse", "guests", "measure", "outputs", "soak")]
     for note in dict.fromkeys(note for case in noted for note in case.notes):
         terminal.say(note)
     for problem in run.problems:

@@ -139,6 +139,14 @@ def _add_benchmarks(add: Any, lines: argparse.ArgumentParser) -> None:
         "all",
     )
     _add_seconds(abuse, "part_s", number(5, 600), ABUSE_S, "how long each attack takes, and each measurement around it")
+    guests = add_benchmark(
+        "guests",
+        "what members of a session notice of a crowd at the page for phones",
+        "Open 200 connections to the page for guests, send 2,000 requests a second and ten slow uploads, and measure "
+        "before, during and after: how fast commands reach the peers, how far apart they play, and the memory of all "
+        "programs; and what the page adds to the host's memory.",
+    )
+    _add_seconds(guests, "part_s", number(5, 600), ABUSE_S, "how long the crowd stays, and each measurement around it")
     soak = add_benchmark(
         "soak",
         "a long party: whether memory, open files and phase stay as they are",
@@ -153,7 +161,7 @@ def _add_benchmarks(add: Any, lines: argparse.ArgumentParser) -> None:
         "--songs", type=number(1, 100_000), default=SOAK_SONGS, metavar="N", help="how many songs (default %(default)s)"
     )
     everything = add_benchmark(
-        "all", "everything above, without abuse and soak", "Run every benchmark, the short ones first."
+        "all", "everything above, without abuse, guests and soak", "Run every benchmark, the short ones first."
     )
     _add_sync_options(everything)
     _add_transfer_options(everything)

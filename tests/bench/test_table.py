@@ -14,7 +14,7 @@ import pytest
 
 from phaselock import cli
 from phaselock.bench.analysis.delay import Loudspeaker
-from phaselock.bench.benchmarks import abuse, clock, decode, engine, resources, soak, sync, transfer
+from phaselock.bench.benchmarks import abuse, clock, decode, engine, guests, resources, soak, sync, transfer
 from phaselock.bench.lab.process_sample import ProcessSample
 from phaselock.bench.report import table, text
 from phaselock.bench.results import Case, Metric, Run, new_run, write_run
@@ -100,6 +100,13 @@ def an_abuse_case() -> Case:
     return abuse.case("host", {}, [(found, {"parts": dict.fromkeys(abuse.PARTS, dataclasses.asdict(part))})])
 
 
+def a_guests_case() -> Case:
+    sample = ProcessSample(1.0, 1.0, 1, 1, 1, 1, 1)
+    part = abuse.Part(0, 1, samples={name: [sample] for name in ("host", "peer1")})
+    found = {**abuse.metrics_of([part] * 3, [[1.0]] * 3, {"seconds": 1.0}), "page_added_mb": 1.0}
+    return guests.case({}, [(found, {"parts": dict.fromkeys(abuse.PARTS, dataclasses.asdict(part))})])
+
+
 def a_soak_case() -> Case:
     sample = ProcessSample(1.0, 1.0, 1, 1, 1, 1, 1)
     rest = soak.Rest(1.0, dict.fromkeys(("host", "peer1", "peer2"), sample), [1.0], [1.0])
@@ -116,6 +123,7 @@ CASES: Mapping[str, Callable[[], Case]] = {
     "engine": lambda: engine.case(engine.LOADS[0], 64, [np.array([1, 2, 3])]),
     "resources": a_resources_case,
     "abuse": an_abuse_case,
+    "guests": a_guests_case,
     "soak": a_soak_case,
 }
 

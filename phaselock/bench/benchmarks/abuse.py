@@ -288,7 +288,7 @@ def case(kind: str, parameters: Mapping[str, Any], found: Sequence[tuple[dict[st
     verdicts = "; ".join(f"repeat {number}: {', '.join(one) or 'all kept'}" for number, one in enumerate(missed, 1))
     return Case(
         "abuse",
-        ATTACKS[kind],
+        ATTACKS.get(kind, kind),
         parameters,
         tuple(
             Metric(

@@ -1,0 +1,124 @@
+"""`phaselock bench guests`: a crowd at the host's page, and what the members of the session notice of it.
+
+As `abuse`, but with guests: 200 connections that try to send 2,000 requests a second, and ten slow uploads. The memory
+that the page adds to the host is the difference of two medians, with the page on and no guest, and before that. Linux
+only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import pathlib
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+from phaselock.audio.virtual_device import VirtualCard
+from phaselock.bench.analysis import delay, stats
+from phaselock.bench.benchmarks import abuse
+from phaselock.bench.interface import Bench
+from phaselock.bench.lab.json_process import JsonProcess
+from phaselock.bench.lab.links import PROFILES
+from phaselock.bench.lab.process_sample import is_measurable, sample_process
+from phaselock.bench.lab.session import Machine, RunningSession, open_session
+from phaselock.bench.lab.signals import noise_song
+from phaselock.bench.results import Case
+from phaselock.errors import PhaseLockError
+
+CROWD = "200 connections, 2,000 requests a second, ten slow uploads"
+MAX_ADDED_MB = 25.0
+"""The page may add this to the private memory of the host."""
+SAMPLES, SAMPLE_EVERY_S = 10, 0.3
+
+
+def run(options: argparse.Namespace, bench: Bench) -> None:
+    """Let the crowd in once for each seed. Raise PhaseLockError if a session cannot be opened."""
+    if not is_measurable():
+        bench.add(Case("guests", "nothing", {}, (), notes=("Not measured on this system: it needs Linux's /proc.",)))
+        return
+    found = []
+    for number, seed in enumerate(options.seeds):
+
+        def progress(done: float, doing: str, at: int = number, seed: int = seed) -> None:
+            bench.progress((at + done) / len(options.seeds), f"seed {seed}: {doing}")
+
+        with tempfile.TemporaryDirectory(prefix="phaselock-bench-") as folder:
+            found.append(_measure(pathlib.Path(folder), options.part_s, seed, progress))
+    bench.add(case({"seconds": options.part_s, "seeds": options.seeds}, found))
+
+
+def case(parameters: dict[str, Any], found: list[tuple[dict[str, float], dict[str, Any]]]) -> Case:
+    """The case, from the metrics and the raw samples of each repeat."""
+    made = abuse.case(CROWD, parameters, found)
+    note = f"With the page on and no guest, the host may take {MAX_ADDED_MB:g} MB more than before."
+    return dataclasses.replace(made, benchmark="guests", name=CROWD, notes=(*made.notes, note))
+
+
+def _measure(
+    folder: pathlib.Path, seconds: float, seed: int, progress: Callable[[float, str], None]
+) -> tuple[dict[str, float], dict[str, Any]]:
+    """The metrics and the raw samples of one session."""
+    progress(0.0, "joining")
+    song = folder / "noise.mp3"
+    noise_song(song, abuse.SONG_S, seed=seed)
+    recordings = [folder / "recordings" / name for name in ("host", "peer1", "peer2")]
+    link = PROFILES["wired"]
+    machines = [Machine(into.name, link, card=VirtualCard(record=str(into))) for into in recordings]
+    options = ["--guest-port", "0"]
+    with contextlib.ExitStack() as stack:
+        session = stack.enter_context(
+            open_session(machines, [song], folder, seed, host_options=options, later=[link, link])
+        )
+        session.wait_for_all([session.host, *session.peers], "playing")
+        party = abuse.Party(session, None, folder)
+        party.measure(abuse.SETTLING_S)
+        off_mb = _memory_mb(session)
+        session.host.say("rules open")
+        session.host.say("guest-page on")
+        link_told = session.wait_for_all([session.host], "guest_page")[-1][1]["link"]
+        session.collect(abuse.SETTLING_S)
+        on_mb = _memory_mb(session)
+        crowd = JsonProcess("phaselock.bench.lab.guest_process")
+        stack.callback(crowd.end)
+        address, _, secret = link_told.partition("/#")
+        crowd.tell(json.dumps({"port": int(address.rpartition(":")[2]), "secret": secret}))
+        _answer(crowd)
+        progress(0.2, "before")
+        before = party.measure(seconds, newcomer=2)
+        progress(0.4, "during")
+        crowd.tell("begin")
+        during = party.measure(seconds, newcomer=3)
+        crowd.tell("end")
+        counts = {name: float(count) for name, count in _answer(crowd).items()}
+        session.collect(abuse.SETTLING_S)
+        progress(0.7, "after")
+        after = party.measure(seconds)
+    progress(0.9, "comparing the recordings")
+    loudspeakers = [
+        delay.Loudspeaker([delay.read_recording(one) for one in into.glob("*.json")]) for into in recordings
+    ]
+    parts = (before, during, after)
+    phase_us = abuse.phases_us(loudspeakers, parts)
+    metrics = abuse.metrics_of(parts, phase_us, counts)
+    metrics["underruns"] = float(sum(one.underruns for one in loudspeakers))
+    metrics["page_added_mb"] = on_mb - off_mb
+    raw = dict(zip(abuse.PARTS, map(dataclasses.asdict, parts), strict=True))
+    return metrics, {"parts": raw, "phase_us": dict(zip(abuse.PARTS, phase_us, strict=True)), "crowd": counts}
+
+
+def _answer(crowd: JsonProcess) -> dict[str, Any]:
+    if not (answer := crowd.answer()):
+        raise PhaseLockError("The process of the guests has ended too soon.")
+    return answer
+
+
+def _memory_mb(session: RunningSession) -> float:
+    """The private memory of the host in MB."""
+    samples = []
+    for _ in range(SAMPLES):
+        samples.append(sample_process(session.host.process.pid).uss_bytes / 1e6)
+        session.collect(SAMPLE_EVERY_S)
+    return stats.median(samples)
