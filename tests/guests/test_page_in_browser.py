@@ -193,6 +193,17 @@ def test_nothing_is_lost_while_the_network_is_away(host: PageHost, visit: Visit)
 
 
 @pytest.mark.slow
+def test_a_phone_that_wakes_up_leaves_a_dead_connection(host: PageHost, visit: Visit) -> None:
+    page = visit()
+    host.silent = True
+    page.run("document.dispatchEvent(new Event('visibilitychange'))")
+    page.wait(shows("#connection", "No connection"))
+    host.silent = False
+    host.wait_for("hello")
+    page.wait("document.querySelector('#connection').hidden")
+
+
+@pytest.mark.slow
 def test_a_vote_that_came_too_late_is_told(host: PageHost, visit: Visit) -> None:
     host.state = state(queue=[waiting("q", "Blue")])
     page = visit()
@@ -314,6 +325,26 @@ def test_the_position_is_the_one_of_the_room(host: PageHost, visit: Visit) -> No
     host.show(now=playing("n", "Heroes", position_s=75.5, playing=False, duration_s=400))
     page.wait(shows("#now-state", "Paused"))
     assert page.run("document.querySelector('#now-elapsed').textContent") == "1:15"
+
+
+@pytest.mark.slow
+def test_rules_and_played_songs(host: PageHost, visit: Visit) -> None:
+    rules = state()["rules"]
+    host.state = state(
+        queue=[waiting("p", "Old", status="played"), waiting("q", "Older", status="played")], rules=rules, rows=302
+    )
+    page = visit()
+    assert page.run("document.querySelectorAll('#queue-rows .row').length") == 0
+    page.tap("#played summary")
+    assert page.run("document.querySelector('#played .title').textContent") == "Older"
+    assert "and 300 more songs" in page.text()
+    page.tap("[data-view=ask]")
+    page.tap("#rules summary")
+    page.wait(shows("#rules", "A song can be 15 minutes long."))
+    assert page.run("document.querySelectorAll('#rules li').length") == 5
+    host.show(rules=rules | {"accept": False, "order": "hand", "skip_vote": False, "max_waiting": None})
+    page.wait(shows("#rules", "The host decides on the order."))
+    assert page.run("document.querySelectorAll('#rules li').length") == 4
 
 
 @pytest.mark.slow

@@ -100,13 +100,20 @@ def test_the_style_sheet_suits_browsers_of_2019() -> None:
     assert re.findall(CSS_TOO_NEW, re.sub(r"/\*.*?\*/|grid-gap", "", CSS, flags=re.DOTALL)) == []
 
 
+def declared_in(rules: str) -> dict[str, str]:
+    return dict(re.findall(r"^ +--([\w-]+): ([^;]+);", rules, re.MULTILINE))
+
+
 def test_colours_and_sizes_are_those_of_the_window() -> None:
-    declared = dict(re.findall(r"^  --([\w-]+): ([^;]+);", CSS, re.MULTILINE))
+    usual, _, contrast = CSS.partition("@media (prefers-contrast: more)")
+    declared = declared_in(usual)
     names = {name: name.replace("-", "_").upper() for name in declared}
     colours = {name: value for name, value in declared.items() if value.startswith("#")}
     assert colours == {name: getattr(theme, names[name]) for name in colours} and len(colours) > 10
     for name in ("title", "section", "body", "secondary", "caption"):
         assert float(declared[name].removesuffix("rem")) * 16 == getattr(theme, names[name])
+    high = {name.replace("_", "-").lower(): value for name, value in theme._HIGH_CONTRAST.items()}
+    assert declared_in(contrast) == high
     outside = re.sub(r":root \{.*?\}", "", CSS, flags=re.DOTALL)
     assert re.findall(r"#[0-9A-Fa-f]{3,8}\b(?=[;\s,)])", outside) == []
 
@@ -132,7 +139,7 @@ def test_every_text_is_used_and_exists() -> None:
     ] == []
 
 
-BUILT = {"state", "removed", "wait", "full", "elsewhere"}
+BUILT = {"rule", "state", "removed", "wait", "full", "elsewhere"}
 """The beginnings of keys that a script puts together."""
 
 

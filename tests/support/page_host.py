@@ -128,6 +128,8 @@ class PageHost:
         self.art: bytes | None = None
         self.songs: dict[str, bytes] = {}
         """Files by the ids of their songs."""
+        self.silent = False
+        """Pages get no answer to what they send."""
         self.received: queue.Queue[Message] = queue.Queue()
         """All messages of pages, and the bodies of /api/enter as the type "enter". Without the pings."""
         self._pages: list[_Live] = []
@@ -244,6 +246,8 @@ class PageHost:
         page = _Live(sock, head)
         try:
             for message in page.messages():
+                if self.silent:
+                    continue
                 if message["type"] == "ping":
                     now = str(time.monotonic_ns())
                     page.send({"type": "pong", "t0": message["t0"], "t1_ns": now, "t2_ns": now})

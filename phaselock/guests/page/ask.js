@@ -41,7 +41,8 @@ export class AskView {
     const kinds = state.upload_kinds.map((kind) => kind.slice(1).toUpperCase()).join(", ");
     setText($("upload-kinds"), say("upload_kinds", { kinds }));
     $("upload-files").accept = state.upload_kinds.concat("audio/*").join(",");
-    setText($("ask-rules"), rules(state));
+    setText($("ask-rules"), limit(state));
+    showRows($("rules-rows"), rules(state.rules), (rule) => rule, (rule) => make("li", {}, rule), () => {});
     this.showMine();
     this.showResults();
   }
@@ -216,7 +217,16 @@ export class AskView {
   }
 }
 
-function rules(state) {
+// The rules of the session, a sentence each.
+function rules(set) {
+  const numbers = ["max_waiting", "max_per_hour", "max_length_min", "no_repeat_min"];
+  const flags = { skip: set.skip_vote, fair: set.order === "fair", hand: set.order !== "fair", accept: !set.accept };
+  const kept = numbers.filter((name) => set[name] !== null).map((name) => say(`rule_${name}`, { n: set[name] }));
+  return Object.keys(flags).filter((name) => flags[name]).map((name) => say(`rule_${name}`)).concat(kept);
+}
+
+// How many more songs the guest can ask for now.
+function limit(state) {
   if (!state.rules.accept) return say("ask_rules_hand");
   const { waiting, max_waiting } = state.me;
   if (max_waiting === null) return "";

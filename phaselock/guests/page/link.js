@@ -7,6 +7,7 @@ const VERSION = 1;
 const FIRST_WAIT_MS = 500;
 const MAX_WAIT_MS = 15000;
 const ANSWER_MS = 8000; // A host that has not answered for this long is gone.
+const AWAKE_ANSWER_MS = 3000; // The same after the phone has slept, when it is likely.
 const PING_MS = 5000;
 const HERE_MS = 60000;
 
@@ -19,7 +20,7 @@ export class Link {
     this.wait_ms = FIRST_WAIT_MS;
     this.running = false;
     this.entering = false;
-    this.heard_ms = 0;
+    this.asked_ms = null; // When the host was asked for the sign of life that is missing.
     addEventListener("online", () => this.again());
     addEventListener("offline", () => this.lost(this.socket));
     document.addEventListener("visibilitychange", () => {
@@ -126,7 +127,7 @@ export class Link {
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(`${scheme}//${location.host}/live`);
     this.socket = socket;
-    this.heard_ms = performance.now();
+    this.asked_ms = performance.now();
     socket.onopen = () => {
       const name = load("name", "");
       socket.send(JSON.stringify({ type: "hello", token: this.token, name, language: LANGUAGE }));
@@ -138,7 +139,7 @@ export class Link {
   }
 
   hear(message) {
-    this.heard_ms = performance.now();
+    this.asked_ms = null;
     if (message.type === "welcome") {
       if (message.version !== VERSION) {
         this.refuse({ error: "version" });
@@ -188,19 +189,24 @@ export class Link {
   // A phone that has slept does not know that its connection is gone.
   awake() {
     this.wait_ms = FIRST_WAIT_MS;
-    this.beat();
-    this.send({ type: "here" });
     this.again();
+    this.send({ type: "here" });
+    this.beat();
+    const socket = this.socket;
+    const asked_ms = this.asked_ms;
+    setTimeout(() => asked_ms !== null && this.asked_ms === asked_ms && this.lost(socket), AWAKE_ANSWER_MS);
   }
 
-  // Ask for a sign of life, and give up a connection without any.
+  // Ask for a sign of life, and give up a connection without one. Timers of a page that is hidden come late, but the
+  // answer is then there first.
   beat() {
     if (!this.socket) return;
-    if (performance.now() - this.heard_ms > ANSWER_MS + PING_MS) this.lost(this.socket);
+    if (this.asked_ms !== null && performance.now() - this.asked_ms > ANSWER_MS) this.lost(this.socket);
     else this.ping();
   }
 
   ping() {
-    this.send({ type: "ping", t0: performance.now() });
+    const now_ms = performance.now();
+    if (this.send({ type: "ping", t0: now_ms }) && this.asked_ms === null) this.asked_ms = now_ms;
   }
 }

@@ -16,30 +16,30 @@ export class QueueView {
     $("queue-empty").hidden = waiting.length > 0;
     const more = (state.rows || 0) - state.queue.length; // The host sends the first rows only.
     setText($("queue-more"), more > 0 ? say("queue_more", { n: more }) : "");
+    this.showPlayed(state);
+  }
+
+  // The songs that were played, the last one first.
+  showPlayed(state) {
+    const played = state.queue.filter((song) => song.status === "played").reverse();
+    $("played").hidden = !played.length;
+    setText($("played-title"), say("played", { n: played.length }));
+    showRows($("played-rows"), played, (song) => song.id, () => make("li", { class: "row" }, words()), describe);
   }
 
   create(song) {
     const button = make("button", { type: "button", class: "vote quiet" }, icon("up"), make("span"));
     button.addEventListener("click", () => this.vote(song.id));
-    const words = make("div", { class: "words" });
-    for (const name of ["title", "detail"]) words.append(make("p", { class: name }));
-    words.append(make("p", { class: "by" }, make("span"), make("span")));
-    return make("li", { class: "row" }, words, button);
+    return make("li", { class: "row" }, words(), button);
   }
 
   update(row, song) {
-    const name = title(song);
+    describe(row, song);
     const { votes, voted } = this.votes(song);
-    setText(row.querySelector(".title"), name);
-    setText(row.querySelector(".detail"), [song.artist, song.duration_s ? duration(song.duration_s) : ""].filter(Boolean).join(" · "));
-    const by = row.querySelector(".by");
-    setText(by.firstChild, whoAsked(song, song.mine));
-    setText(by.lastChild, ready(song));
-    by.classList.toggle("mine", song.mine);
     const button = row.querySelector("button");
     setText(button.querySelector("span"), String(votes));
     button.setAttribute("aria-pressed", String(voted));
-    button.setAttribute("aria-label", say("vote_label", { song: name, n: votes }));
+    button.setAttribute("aria-label", say("vote_label", { song: title(song), n: votes }));
   }
 
   // The votes as they are, with the guest's own that the host has not confirmed.
@@ -55,7 +55,21 @@ export class QueueView {
   }
 }
 
+function words() {
+  const by = make("p", { class: "by" }, make("span"), make("span"));
+  return make("div", { class: "words" }, make("p", { class: "title" }), make("p", { class: "detail" }), by);
+}
+
+function describe(row, song) {
+  setText(row.querySelector(".title"), title(song));
+  setText(row.querySelector(".detail"), [song.artist, song.duration_s ? duration(song.duration_s) : ""].filter(Boolean).join(" · "));
+  const by = row.querySelector(".by");
+  setText(by.firstChild, whoAsked(song, song.mine));
+  setText(by.lastChild, ready(song));
+  by.classList.toggle("mine", song.mine);
+}
+
 function ready(song) {
-  if (song.ready >= song.speakers) return "";
+  if (song.status === "played" || song.ready >= song.speakers) return "";
   return song.ready ? say("ready_some", { ready: song.ready, n: song.speakers }) : say("arriving");
 }
