@@ -128,8 +128,6 @@ class PageHost:
         self.art: bytes | None = None
         self.songs: dict[str, bytes] = {}
         """Files by the ids of their songs."""
-        self.silent = False
-        """Pages get no answer to what they send."""
         self.received: queue.Queue[Message] = queue.Queue()
         """All messages of pages, and the bodies of /api/enter as the type "enter". Without the pings."""
         self._pages: list[_Live] = []
@@ -167,6 +165,11 @@ class PageHost:
         for sock in list(self._sockets):
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
+
+    def fall_silent(self) -> None:
+        """Leave all pages that are connected without an answer, as if the phone or the host had gone away."""
+        for page in list(self._pages):
+            page.is_silent = True
 
     def tell(self, message: Message) -> None:
         """Send a message to all pages."""
@@ -246,7 +249,7 @@ class PageHost:
         page = _Live(sock, head)
         try:
             for message in page.messages():
-                if self.silent:
+                if page.is_silent:
                     continue
                 if message["type"] == "ping":
                     now = str(time.monotonic_ns())
@@ -269,6 +272,7 @@ class _Live:
     """The WebSocket of one page."""
 
     def __init__(self, sock: socket.socket, head: h11.Request) -> None:
+        self.is_silent = False
         self._sock = sock
         self._lock = threading.Lock()
         self._connection = WSConnection(ConnectionType.SERVER)
