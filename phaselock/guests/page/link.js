@@ -193,15 +193,19 @@ export class Link {
     this.send({ type: "here" });
     this.beat();
     const socket = this.socket;
-    const asked_ms = this.asked_ms;
-    setTimeout(() => asked_ms !== null && this.asked_ms === asked_ms && this.lost(socket), AWAKE_ANSWER_MS);
+    setTimeout(() => this.silent_ms() > AWAKE_ANSWER_MS / 2 && this.lost(socket), AWAKE_ANSWER_MS);
+  }
+
+  // How long the host has not answered.
+  silent_ms() {
+    return this.asked_ms === null ? 0 : performance.now() - this.asked_ms;
   }
 
   // Ask for a sign of life, and give up a connection without one. Timers of a page that is hidden come late, but the
   // answer is then there first.
   beat() {
     if (!this.socket) return;
-    if (this.asked_ms !== null && performance.now() - this.asked_ms > ANSWER_MS) this.lost(this.socket);
+    if (this.silent_ms() > ANSWER_MS) this.lost(this.socket);
     else this.ping();
   }
 
