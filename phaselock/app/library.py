@@ -82,6 +82,11 @@ class MusicFolder:
             return None
         return await self._loop.run_in_executor(self._pool, library.song, song_id)
 
+    def path_of(self, song_id: int) -> pathlib.Path | None:
+        """The file of the song with this id; None if there is none. For worker threads."""
+        song = library.song(song_id) if (library := self._library) is not None else None
+        return song.path if song is not None else None
+
     def close(self) -> None:
         """End the search and a scan that runs."""
         self._stop()
@@ -119,7 +124,7 @@ class _Watcher(threading.Thread):
         self._over = threading.Event()
         self._process: JsonProcess | None = None
         self._left_out = 0
-        self._told_percent = -TOLD_EVERY_PERCENT
+        self._told_percent = 0
 
     def stop(self) -> None:
         """Stop soon. For any thread."""
@@ -148,7 +153,7 @@ class _Watcher(threading.Thread):
         if self._over.is_set():  # `stop` may not have seen it
             process.kill()
         result: dict[str, object] = {}
-        self._told_percent = -TOLD_EVERY_PERCENT
+        self._told_percent = 0
         for result in process.lines():
             self._progressed(result)
         self._process = None

@@ -289,6 +289,7 @@ async def open_host_session(
             store.update(music_folder=os.path.abspath(wish.library) if wish.library else "")
         music = MusicFolder(library_dir(), on_event, runner.session_ns)
         stack.callback(music.close)
+        runner.library = music.path_of
         if store.settings.music_folder:
             music.use(pathlib.Path(store.settings.music_folder))
         given = {"session_name": asked, "port": wish.port or None, "clock_port": wish.clock_port or None}

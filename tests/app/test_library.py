@@ -58,6 +58,7 @@ def test_the_folder_is_read_and_its_changes_are_noticed(folder: pathlib.Path, mo
             assert event_text(event) == f"2 songs can be searched in {folder}."
             (song,) = await music.search("hej da")
             assert await music.song(song.song_id) == song
+            assert (music.path_of(song.song_id), music.path_of(99)) == (folder / "b.mp3", None)
             tagged_mp3(folder / "c.mp3", "New")
             assert (await state(told, LibraryState.READY)).songs == 3
             shutil.move(folder, folder.with_name("elsewhere"))
