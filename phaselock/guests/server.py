@@ -250,6 +250,7 @@ class GuestServer:
         task = self._loop.create_task(run())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: work.close())  # a task that is cancelled before it begins has not awaited it
         return task
 
     def time_s(self) -> float:
