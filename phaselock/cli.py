@@ -28,6 +28,7 @@ from phaselock.model.address import DEFAULT_CLOCK_PORT, DEFAULT_GUEST_PORT, DEFA
 from phaselock.model.choices import BACKENDS, FILTERS
 from phaselock.model.code import CODE_RULE, code_from_number, normal_code
 from phaselock.model.file_kinds import SONG_ENDINGS
+from phaselock.model.party import PRESETS
 from phaselock.session.events import Failed
 from phaselock.session.sentences import notice_of
 
@@ -195,7 +196,9 @@ def command_line() -> Parser:
             "add-found N, cancel, play [N], pause, resume, "
             "stop, seek SECONDS, next, previous, move FROM TO, remove N, undo, shuffle [on|off], repeat [on|off], "
             "loudness [off|on|LUFS], crossfade [off|SECONDS], silence [skip|play], save [--replace] FILE, "
-            "requests, accept N, reject N, drop-peer NAME, allow NAME, retry [NAME], without NAME, "
+            "requests, accept N, reject N, rules [choose|small|open|RULE VALUE...], "
+            "vote N, unvote N, skip-vote, fallback PATH|off, guests, remove-guest NAME, allow-guest NAME, "
+            "drop-peer NAME, allow NAME, retry [NAME], without NAME, "
             "peer-volume NAME 0..100|mute|unmute, calibrate [NAME] [at NAME=METRES...|walk], calibrate next, "
             "calibrate stop, levels [even|undo|reset], check [NAME|stop], say TEXT, volume [0..100], "
             "role [[NAME] left|right|mono|stereo], offset [MILLISECONDS|reset|anyway|forget], code [new|off|CODE], "
@@ -242,6 +245,14 @@ def command_line() -> Parser:
         help=tr("leave out the silence at the ends of songs (default: as last time)"),
     )
     host.add_argument(
+        "--rules",
+        choices=tuple(PRESETS),
+        help=tr("how songs that people ask for are taken and ordered (default: as last time; see rules)"),
+    )
+    host.add_argument(
+        "--fallback", metavar=tr("PATH"), help=tr("a playlist or folder with songs that play when nothing else waits")
+    )
+    host.add_argument(
         "--code",
         type=code,
         nargs="?",
@@ -276,7 +287,7 @@ def command_line() -> Parser:
         epilog=tr(
             "Commands on standard input, one a line (help explains them): request PATH, requests, volume [0..100], "
             "levels [reset], role [left|right|mono|stereo], offset [MILLISECONDS|reset|anyway|forget], "
-            "microphone [once|on|off], say TEXT, queue, status, leave."
+            "microphone [once|on|off], say TEXT, rules, vote N, unvote N, skip-vote, queue, status, leave."
         ),
     )
     which = join.add_mutually_exclusive_group()
@@ -436,10 +447,18 @@ def _host(options: argparse.Namespace, terminal: Terminal) -> int:
         skip_silence=options.skip_silence,
         library="" if options.library == "off" else options.library,
         guest_port=options.guest_port,
+        rules=PRESETS[options.rules] if options.rules else None,
     )
     autoplay = (options.wait_peers or 0) if options.play else None
     settled = headless.HeadlessHostOptions(
-        wish, tuple(options.files), autoplay, _clock(options), options.desktop, options.guests, makes_code
+        wish,
+        tuple(options.files),
+        autoplay,
+        _clock(options),
+        options.desktop,
+        options.guests,
+        options.fallback,
+        makes_code,
     )
     return headless.run_host(settled, terminal)
 

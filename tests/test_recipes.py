@@ -30,7 +30,7 @@ HOST, PEER, NETWORK = ([*(PACKAGE / one).glob("*.py")] for one in ("session/host
 README = (ROOT / "README.md").read_text("utf-8")
 GUIDE = (ROOT / ".github" / "CONTRIBUTING.md").read_text("utf-8")
 
-PARTS = {m.TrackGain, m.LineState, m.SessionState}
+PARTS = {m.TrackGain, m.LineState, m.SessionState, m.VotesForSong, m.SkipState}
 """Classes that are part of messages."""
 READ_BY_NETWORK = {
     m.FileRequest,
@@ -50,15 +50,18 @@ BY_PEERS = HOST_ACCEPTS | {m.JoinRequest}
 """Messages that the host receives on control connections; the first one is a JoinRequest."""
 BY_THE_HOST = frozenset[type]().union(*PEER_ACCEPTS.values())
 """Messages that a peer receives on control connections."""
+SHELLS = "shell.py", "shell_base.py", "party_words.py"
+"""The files of app/ with the commands that may be typed."""
 TYPED_ELSEWHERE = {
     "Add": "add, which imports the file first",
     "Arrange": "only in the window",
     "Request": "request",
     "Autoplay": "the option --play",
+    "UseFallback": "fallback, which looks for the files first",
 }
-"""Commands that app/shell.py does not make itself."""
-WITHOUT_SENTENCE = {e.SyncMeasured, e.PeerSyncMeasured, e.OutputConfirmed}
-"""Events that the command line does not print. The progress line, `peers` and `status` show what they say."""
+"""Commands that these do not make themselves."""
+WITHOUT_SENTENCE = {e.SyncMeasured, e.PeerSyncMeasured, e.OutputConfirmed, e.VotesChanged}
+"""Events that the command line does not print. The progress line, `queue`, `peers` and `status` show what they say."""
 
 
 def test_every_message_has_a_type_byte() -> None:
@@ -92,7 +95,7 @@ def test_every_command_is_executed(commands: types.UnionType, files: list[pathli
 
 
 def test_every_command_can_be_typed() -> None:
-    shells = "".join((PACKAGE / "app" / name).read_text("utf-8") for name in ("shell.py", "shell_base.py"))
+    shells = "".join((PACKAGE / "app" / name).read_text("utf-8") for name in SHELLS)
     made = set(re.findall(r"\bc\.(\w+)\(", shells))
     assert names(typing.get_args(c.HostCommand | c.PeerCommand)) - made == TYPED_ELSEWHERE.keys()
 
@@ -138,8 +141,9 @@ def test_the_help_lists_the_commands_of_a_session(command: str, words: tuple[typ
 def test_every_event_has_a_sentence_or_is_listed_without_one() -> None:
     sentence = handled(PACKAGE / "session" / "sentences.py", function="event_text")
     hearing = handled(PACKAGE / "session" / "hearing_sentences.py", function="hearing_text")
+    party = handled(PACKAGE / "session" / "party_sentences.py", function="party_text")
     lines = handled(PACKAGE / "console" / "lines.py", function="event_lines")
-    printed = sentence | hearing | lines | names(sentences.PLAIN_EVENTS)
+    printed = sentence | hearing | party | lines | names(sentences.PLAIN_EVENTS)
     every = names(event_reference._kinds(events))
     assert every - printed == names(WITHOUT_SENTENCE)
 

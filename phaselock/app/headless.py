@@ -99,6 +99,8 @@ class HeadlessHostOptions:
     """Whether media keys control the session, and requests are notified."""
     guests: bool = False
     """Whether the page for guests is on from the beginning."""
+    fallback: str | None = None
+    """The folder or playlist that plays when nothing else waits."""
     shows_code: bool = False
     """Whether the code is told when the session opens: the program has made it."""
 
@@ -205,7 +207,7 @@ def _run(session: Coroutine[Any, Any, Ended], terminal: Terminal) -> int:
 
 
 async def _host(options: HeadlessHostOptions, terminal: Terminal) -> Ended:
-    for file in options.files:
+    for file in (*options.files, *filter(None, (options.fallback,))):
         if not pathlib.Path(file).exists():
             raise NoticeError(Notice(Code.NO_FILE, file_name=file))
 
@@ -224,6 +226,7 @@ async def _host(options: HeadlessHostOptions, terminal: Terminal) -> Ended:
                 terminal,
                 stage.address,
                 stage.music,
+                stage.fallback,
             )
             desk.guest_page = stage.guest_page
             actions = Actions(desk.quit, notifies=lambda: terminal.for_people)
@@ -245,6 +248,8 @@ async def _host(options: HeadlessHostOptions, terminal: Terminal) -> Ended:
                     terminal.listen(_on_loop(desk.line), _typing(desk, *hints))
                     if options.autoplay is not None:
                         stage.runner.command(c.Autoplay(options.autoplay))
+                    if options.fallback is not None:
+                        stage.fallback.use([options.fallback])
                     for file in options.files:
                         stage.intake.take([file])
                     return await stage.run()

@@ -42,6 +42,7 @@ from phaselock.model.key_words import key_words
 from phaselock.model.loudness import LoudnessChoice
 from phaselock.model.names import person_name
 from phaselock.model.notices import Code, Notice
+from phaselock.model.party import PartyRules
 from phaselock.network import discovery
 from phaselock.network.greeting import answers_as
 from phaselock.network.interfaces import usable_addresses
@@ -58,6 +59,7 @@ from phaselock.session.events import (
     PeerJoined,
     PeerLeft,
     RoleSet,
+    RulesChanged,
     SessionEnded,
     TransitionsSet,
     TrimSet,
@@ -79,6 +81,7 @@ from phaselock.storage.settings import SettingsStore
 from phaselock.sync.clock import HostClock, PeerClocks
 
 if TYPE_CHECKING:
+    from phaselock.app.fallback import Fallback
     from phaselock.network.host import HostRunner
     from phaselock.network.peer import PeerRunner
 
@@ -113,6 +116,8 @@ class HostOptions:
     crossfade_s: float | None = None
     """How long the songs cross-fade."""
     skip_silence: bool | None = None
+    rules: PartyRules | None = None
+    """By which songs that people ask for are taken and ordered."""
     """Leave out the silence at the ends of songs."""
     code: str = dataclasses.field(default="", repr=False)
     """What others must know to join, in its normal form; empty: everybody may join."""
@@ -160,6 +165,7 @@ class OpenHostSession:
     analyser: Analyser
     intake: Importer
     music: MusicFolder
+    fallback: Fallback
     session_name: str
     host_name: str
     port: int
@@ -206,6 +212,7 @@ async def open_host_session(
 
     `on_event` is called on the network thread. The end of the context closes everything.
     """
+    from phaselock.app.fallback import Fallback
     from phaselock.app.loudness import LoudnessWatch  # late: a peer does not need them
     from phaselock.network.host import HostRunner
     from phaselock.session.host.session import HostSession
@@ -241,6 +248,8 @@ async def open_host_session(
                 store.update(**_loudness_settings(event.target_lufs))
             if isinstance(event, TransitionsSet):
                 store.update(crossfade_s=event.crossfade_s, skip_silence=event.skip_silence)
+            if isinstance(event, RulesChanged):
+                store.update(rules=event.rules)
             watch.tell(event)
             on_event(event)
             if isinstance(event, CodeSet):
@@ -254,6 +263,8 @@ async def open_host_session(
             store.update(crossfade_s=wish.crossfade_s)
         if wish.skip_silence is not None:
             store.update(skip_silence=wish.skip_silence)
+        if wish.rules is not None:
+            store.update(rules=wish.rules)
         cache = FileCache(cache_dir())
         converter = Converter(cache)
         describe = functools.partial(import_file, inspect=inspect, convert=converter)
@@ -264,6 +275,7 @@ async def open_host_session(
                 clock_port=clock_port,
                 loudness_lufs=store.settings.target_lufs,
                 transitions=store.settings.transitions,
+                rules=store.settings.rules,
                 token_factory=functools.partial(os.urandom, 16),
                 host_key=identity.host_key,
                 code=wish.code,
@@ -284,6 +296,8 @@ async def open_host_session(
         stack.callback(watch.close)
         intake = Importer(runner.add, describe, on_event, runner.session_ns)
         stack.callback(intake.close)
+        fallback = Fallback(runner, describe, on_event)
+        stack.callback(fallback.close)
         stack.callback(converter.close)
         if wish.library is not None:
             store.update(music_folder=os.path.abspath(wish.library) if wish.library else "")
@@ -335,6 +349,7 @@ async def open_host_session(
                 analyser,
                 intake,
                 music,
+                fallback,
                 session_name,
                 name,
                 port,

@@ -15,11 +15,13 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from phaselock.app import typed
+from phaselock.app.fallback import Fallback
 from phaselock.app.guests import GuestPage
 from phaselock.app.importer import Importer
 from phaselock.app.library import MusicFolder
 from phaselock.app.library_commands import LibraryCommands
 from phaselock.app.output_correction import OutputCorrection
+from phaselock.app.party_words import HostPartyShell, PartyShell
 from phaselock.app.queue_files import save_queue
 from phaselock.app.shell_base import Shell, Terminal, Word
 from phaselock.app.typed import nothing_after, usage_error
@@ -40,7 +42,7 @@ from phaselock.storage.playlist import with_ending
 from phaselock.storage.settings import SettingsStore
 
 
-class HostShell(Shell):
+class HostShell(HostPartyShell):
     """The commands of a host."""
 
     def __init__(
@@ -53,11 +55,13 @@ class HostShell(Shell):
         terminal: Terminal,
         address: str = "",
         music: MusicFolder | None = None,
+        fallback: Fallback | None = None,
     ) -> None:
         super().__init__(runner, output, correction, store, terminal, address)
         self._host = runner
         self._intake = intake
         self._library = LibraryCommands(music, terminal.event, lambda path: intake.take([path]))
+        self._fallback = fallback
         self._removed: list[UUID] = []
         """What `undo` brings back, the newest last."""
         self._saving: set[asyncio.Task[None]] = set()
@@ -100,6 +104,14 @@ class HostShell(Shell):
 
     def _add_found(self, rest: str) -> None:
         self._answer(Notice(Code.ADDING, file_name=self._library.add(rest)))
+
+    def _fall_back(self, rest: str) -> None:
+        if self._fallback is None:
+            return
+        if rest.casefold() == "off":
+            self._fallback.end()
+        else:
+            self._with_paths(rest, Message("fallback PATH|off"), self._fallback.use)
 
     def _cancel(self, rest: str) -> None:
         nothing_after("cancel", rest)
@@ -262,18 +274,6 @@ class HostShell(Shell):
         name = _name(rest, Message("without NAME"))
         self._do(c.Without(name), Notice(Code.NOT_WAITING, peer=name))
 
-    def _named(self, file_id: UUID) -> dict[str, Any]:
-        """The fields of a notice about this track."""
-        item = next((item for item in self._runner.snapshot().queue if item.id == file_id), None)
-        return {"file_id": file_id, "file_name": item.file_name if item else None}
-
-    def _row(self, text: str, form: str) -> UUID:
-        """The id of the track with this number in the queue, from 1."""
-        number, queue = int(typed.number(text, 1, 1e6, form)), self._runner.snapshot().queue
-        if number > len(queue):
-            raise NoticeError(Notice(Code.NO_TRACK_NUMBER, number=number))
-        return queue[number - 1].id
-
     def _request(self, text: str, form: str) -> UUID:
         number = int(typed.number(text, 1, 1e9, form))
         for request in self._runner.snapshot().requests:
@@ -420,9 +420,17 @@ class HostShell(Shell):
         "requests": Shell.COMMON_WORDS["requests"],
         "accept": Word(_accept, N_("accept N"), N_("add a requested song")),
         "reject": Word(_reject, N_("reject N"), N_("decline a requested song")),
+        **{word: HostPartyShell.PARTY_WORDS[word] for word in ("rules", "vote", "unvote", "skip-vote")},
+        "fallback": Word(
+            _fall_back,
+            N_("fallback PATH|off"),
+            N_("play songs of a playlist or folder when nothing else waits"),
+            "path",
+        ),
         "peers": Word(_peers, "peers", N_("show the peers, and how well each of them keeps time")),
         "drop-peer": Word(_drop_peer, N_("drop-peer NAME"), N_("send a peer away"), "peer"),
         "allow": Word(_allow, N_("allow NAME"), N_("let a peer join again that was sent away")),
+        **{word: HostPartyShell.PARTY_WORDS[word] for word in ("guests", "remove-guest", "allow-guest")},
         "peer-volume": Word(
             _peer_volume, N_("peer-volume NAME 0..100|mute|unmute"), N_("set the volume of a peer, or mute it"), "peer"
         ),
@@ -477,7 +485,6 @@ class HostShell(Shell):
         "random": "shuffle",
         "mix": "shuffle",
         "loop": "repeat",
-        "guests": "peers",
         "who": "peers",
         "kick": "drop-peer",
         "unban": "allow",
@@ -489,7 +496,7 @@ class HostShell(Shell):
     }
 
 
-class PeerShell(Shell):
+class PeerShell(PartyShell):
     """The commands of a peer."""
 
     def __init__(
@@ -513,6 +520,9 @@ class PeerShell(Shell):
         if word in HostShell.WORDS or word in HostShell.SYNONYMS:
             return NoticeError(Notice(Code.HOST_DECIDES, Message.joined("", (typed_word,))))
         return super()._unknown(typed_word)
+
+    def _vote_by(self, command: c.VoteFor | c.WantSkip) -> None:
+        self._peer.command(command)
 
     def _leave(self, rest: str) -> None:
         nothing_after("leave", rest)
@@ -555,6 +565,7 @@ class PeerShell(Shell):
     WORDS: ClassVar[Mapping[str, Word]] = {
         "request": Word(_ask, N_("request PATH"), N_("ask the host to play a song of this machine"), "path"),
         **Shell.COMMON_WORDS,
+        **PartyShell.PARTY_WORDS,
         "levels": Word(
             _levels, N_("levels [reset]"), N_("show or forget by how much the host has made this machine quieter")
         ),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from typing import Annotated, TypeAlias
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeAlias
 
 from phaselock.model.bounds import Within
 
@@ -61,3 +62,50 @@ OPEN_HOUSE = PartyRules(
 )
 PRESETS = {"choose": I_CHOOSE, "small": SMALL_PARTY, "open": OPEN_HOUSE}
 """By the word that the command line takes."""
+
+WORDS = {
+    "accept": "accept",
+    "order": "order",
+    "waiting": "max_waiting",
+    "hour": "max_per_hour",
+    "repeat": "no_repeat_min",
+    "length": "max_length_min",
+    "skip": "skip_vote",
+    "chat": "chat",
+}
+"""The names of the rules by the words of the command line."""
+_LIMITS = {"max_waiting": 100, "max_per_hour": 100, "no_repeat_min": 1440, "max_length_min": 600}
+
+
+def rules_of(values: Mapping[str, Any]) -> PartyRules:
+    """The rules with these values; those that are missing have no limit. ValueError if one makes no sense."""
+    known = {field.name for field in dataclasses.fields(PartyRules)}
+    checked: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in known:
+            raise ValueError(name)
+        if name == "order":
+            checked[name] = Order(value)
+        elif name not in _LIMITS:
+            if not isinstance(value, bool):
+                raise ValueError(name)
+            checked[name] = value
+        else:
+            if value is not None and (type(value) is not int or not 1 <= value <= _LIMITS[name]):
+                raise ValueError(name)
+            checked[name] = value
+    return PartyRules(**checked)
+
+
+def with_typed(rules: PartyRules, word: str, value: str) -> PartyRules:
+    """The rules with one of them changed, as it was typed: a word of WORDS, and a number, "on", "off", "hand" or
+    "fair". ValueError if that makes no sense."""
+    name = WORDS.get(word.casefold(), "")
+    read: object = value.casefold()
+    if name in _LIMITS:
+        read = None if read == "off" else int(value)
+    elif name != "order":
+        if read not in ("on", "off"):
+            raise ValueError(value)
+        read = read == "on"
+    return rules_of({**dataclasses.asdict(rules), name: read})

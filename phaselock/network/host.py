@@ -188,14 +188,17 @@ class HostRunner(Runner[HostSession]):
         """Execute a command of the host's user."""
         self._do(self._session.command(command, now_ns=self._now_ns()))
 
-    def add(self, track: Track, path: pathlib.Path, origin: pathlib.Path | None = None) -> None:
-        """Append this file to the queue. `origin` is the user's file, if `path` was made of it."""
+    def add(
+        self, track: Track, path: pathlib.Path, origin: pathlib.Path | None = None, *, fallback: bool = False
+    ) -> None:
+        """Append this file to the queue. `origin` is the user's file, if `path` was made of it. `fallback`: it plays
+        when nothing else waits."""
         self._files[track.file_id] = track, path
         if origin is not None and origin != path:
             self._origins[track.file_id] = origin
             self._own |= {track.sha256}
             self._cache.keep(self._own)
-        self.command(Add(track))
+        self.command(Add(track, fallback))
 
     def guest(self, guest_id: bytes, action: GuestAction) -> None:
         """A guest does something; see HostSession.guest."""

@@ -18,6 +18,7 @@ from phaselock.model.role import Role
 from phaselock.model.snapshot import (
     CalibrationWait,
     FileState,
+    GuestView,
     LatencyClass,
     LevelView,
     RequestState,
@@ -303,6 +304,34 @@ class GuestLeft(Event):
     """Its display name."""
     removed: bool
     """The host's user has removed it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class GuestRow:
+    """A guest."""
+
+    guest_id: str
+    """16 bytes in hex digits."""
+    name: str
+    """Its display name."""
+    connected: bool
+    """Its page is open."""
+    listening: bool
+    """Its phone plays the music."""
+    uncertainty_ms: float | None
+    """How far the sound of its phone may be off, as far as its page knows; null: not known."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class GuestsListed(Event):
+    """Host: the answer to `guests`."""
+
+    event_name: ClassVar[str] = "guests"
+
+    guests: tuple[GuestRow, ...]
+    """The guests, those who have the page open first."""
+    removed: tuple[str, ...]
+    """The names of the guests that were removed and not let in again."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -1096,6 +1125,12 @@ def request_row(request: RequestView) -> RequestRow:
         request.artist,
         request.converted_percent,
     )
+
+
+def guest_row(guest: GuestView) -> GuestRow:
+    """A guest as it is told."""
+    uncertainty_ms = None if guest.uncertainty_ns is None else round(guest.uncertainty_ns / 1e6, 1)
+    return GuestRow(guest.guest_id.hex(), guest.name, guest.connected, guest.listening, uncertainty_ms)
 
 
 def confirmed_row(confirmed: Confirmation | None) -> ConfirmedRow | None:

@@ -11,6 +11,9 @@ LEFT = N_("{name} has left.")
 REMOVED = N_("{name} was removed.")
 PAGE_ON = N_("Guests open {address} or scan the code.")
 PAGE_OFF = N_("The page for guests is off.")
+HERE = N_("{name} has the page open.")
+AWAY = N_("{name} has closed the page.")
+LISTENS = N_("{name} has the page open and plays the music.")
 SKIP_VOTES = N_("{votes} of {needed} votes for leaving {file_name}.")
 
 
@@ -23,11 +26,27 @@ def party_text(event: e.Event, words: Words = ENGLISH) -> str:
             return words.gettext(REMOVED if removed else LEFT).format(name=name)
         case e.GuestPageSet(address=address):
             return words.gettext(PAGE_ON).format(address=address) if address else words.gettext(PAGE_OFF)
+        case e.GuestsListed(guests=guests, removed=removed_names):
+            return _guests_text(guests, removed_names, words)
         case e.RulesChanged(rules=rules):
             return rules_text(rules, words)
         case e.SkipVoted(file_name=file_name, votes=votes, needed=needed):
             return words.gettext(SKIP_VOTES).format(votes=votes, needed=needed, file_name=file_name)
     return ""
+
+
+def _guests_text(guests: tuple[e.GuestRow, ...], removed: tuple[str, ...], words: Words) -> str:
+    lines = []
+    for guest in guests:
+        state = HERE if guest.connected else AWAY
+        if guest.listening:
+            state = LISTENS
+        lines.append(words.gettext(state).format(name=guest.name))
+    if not guests:
+        lines.append(words.gettext(N_("No guest is here.")))
+    if removed:
+        lines.append(words.gettext(N_("Removed: {peers}.")).format(peers=", ".join(removed)))
+    return "\n".join(lines)
 
 
 def rules_text(rules: PartyRules, words: Words = ENGLISH) -> str:

@@ -18,6 +18,7 @@ from phaselock.model.calibration import NOT_CALIBRATED, PLACES, Calibration, Pla
 from phaselock.model.code import normal_code
 from phaselock.model.loudness import DEFAULT_LUFS, MAX_LUFS, MIN_LUFS, LoudnessChoice
 from phaselock.model.names import person_name
+from phaselock.model.party import I_CHOOSE, PartyRules, rules_of
 from phaselock.model.role import ROLES, Role
 from phaselock.model.transitions import MAX_CROSSFADE_S, PLAIN, Transitions
 from phaselock.model.volume import MAX_TRIM_DB, volume_of
@@ -68,6 +69,8 @@ class Settings:
     """Of a host's songs; 0: none."""
     skip_silence: bool = PLAIN.skip_silence
     """A host leaves out the silence at the ends of songs."""
+    rules: PartyRules = I_CHOOSE
+    """By which a host takes and orders the songs that people ask for."""
     port: int = DEFAULT_PORT
     clock_port: int = DEFAULT_CLOCK_PORT
     music_folder: str = ""
@@ -267,6 +270,7 @@ def _set_aside(path: pathlib.Path) -> Message:
 
 def _plain(settings: Settings) -> dict[str, object]:
     plain = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
+    plain["rules"] = dataclasses.asdict(settings.rules)
     plain["calibrations"] = {name: dataclasses.asdict(one) for name, one in settings.calibrations.items()}
     return {name: dict(value) if isinstance(value, Mapping) else value for name, value in plain.items()}
 
@@ -363,6 +367,14 @@ def _place(value: object) -> Place:
     raise ValueError(value)
 
 
+def _rules(value: object) -> PartyRules:
+    if isinstance(value, PartyRules):
+        return value
+    if not isinstance(value, Mapping):
+        raise ValueError(value)
+    return rules_of(value)
+
+
 def _port(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 65535:
         raise ValueError(value)
@@ -394,6 +406,7 @@ _CHECKS: dict[str, Callable[[object], Any]] = {
     "loudness_lufs": lambda value: _number(value, MIN_LUFS, MAX_LUFS),
     "crossfade_s": lambda value: _number(value, 0, MAX_CROSSFADE_S),
     "skip_silence": _flag,
+    "rules": _rules,
     "port": _port,
     "clock_port": _port,
     "music_folder": _folder,

@@ -229,6 +229,7 @@ def test_every_event_of_an_evening_has_its_words_or_none() -> None:
 SILENT = {
     e.GuestJoined,
     e.GuestLeft,
+    e.GuestsListed,
     e.RulesChanged,
     e.SkipVoted,
     e.VotesChanged,

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from phaselock.language.message import N_, Message
 from phaselock.model.names import skeleton
-from phaselock.model.party import I_CHOOSE, PartyRules
+from phaselock.model.party import PartyRules
 from phaselock.model.types import Track
 from phaselock.session.host.queue import HostQueue
 from phaselock.session.host.requesters import Requester
@@ -42,8 +42,8 @@ class Song(Protocol):
 class Caps:
     """The rules, and what they need to know of the past. `now_ns` is session time."""
 
-    def __init__(self, queue: HostQueue) -> None:
-        self.rules: PartyRules = I_CHOOSE
+    def __init__(self, queue: HostQueue, rules: PartyRules) -> None:
+        self.rules = rules
         self._queue = queue
         self._asked: dict[str, dict[UUID, int]] = {}
         """The requests of the last hour that were not refused, and when they were made, by the key of the person."""

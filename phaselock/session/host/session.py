@@ -19,7 +19,7 @@ from phaselock.model.measurement import Measurement
 from phaselock.model.microphone import HeardPass
 from phaselock.model.names import person_name, sentence
 from phaselock.model.notices import Code, Notice
-from phaselock.model.party import Order
+from phaselock.model.party import I_CHOOSE, Order, PartyRules
 from phaselock.model.snapshot import GuestPage, SessionSnapshot
 from phaselock.model.timing import DeviceState, Timing
 from phaselock.model.transitions import PLAIN, Transitions
@@ -81,6 +81,7 @@ class HostSession:
         clock_port: int = 17402,
         loudness_lufs: float | None = None,
         transitions: Transitions = PLAIN,
+        rules: PartyRules = I_CHOOSE,
         token_factory: Callable[[], bytes],
         host_key: bytes,
         code: str = "",
@@ -124,7 +125,7 @@ class HostSession:
         self._levels = HostLevels(self._members, self._outbox, self._host_name)
         self._calibration = HostCalibration(self._members, self._transport, self._levels, self._outbox, self._host_name)
         self._check = HostCheck(self._members, self._transport, self._outbox, self._host_name)
-        caps = Caps(self._queue)
+        caps = Caps(self._queue, rules)
         self._requests = IncomingRequests(self._outbox, self._queue.has_room, caps)
         self._party = Party(
             self._members, self._queue, self._transport, caps, self._requests, self._outbox, self._host_name

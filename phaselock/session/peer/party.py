@@ -33,12 +33,14 @@ class PeerParty:
         """The user of this machine votes. An `error` event reports that the host does not hear it."""
         if not connected:
             self._outbox.error(Notice(Code.NOT_CONNECTED), self._session_ns(now_ns))
-        elif isinstance(command, c.VoteFor):
-            self._outbox.do(Send(HOST_CONN, m.SongVote(command.file_id, command.wanted)))
-        elif not self.rules.skip_vote:
-            self._outbox.error(Notice(Code.NO_SKIP_VOTE), self._session_ns(now_ns))
-        else:
-            self._outbox.do(Send(HOST_CONN, m.SkipVote(command.file_id, command.wanted)))
+            return
+        match command:
+            case c.VoteFor(file_id=file_id, wanted=wanted):
+                self._outbox.do(Send(HOST_CONN, m.SongVote(file_id, wanted)))
+            case c.WantSkip(file_id=file_id, wanted=wanted) if self.rules.skip_vote:
+                self._outbox.do(Send(HOST_CONN, m.SkipVote(file_id, wanted)))
+            case c.WantSkip():
+                self._outbox.error(Notice(Code.NO_SKIP_VOTE), self._session_ns(now_ns))
 
     def take_rules(self, rules: PartyRules, *, now_ns: int) -> None:
         """The host tells the rules."""

@@ -1,0 +1,102 @@
+"""The fallback adds one song whenever the session wants one."""
+
+from __future__ import annotations
+
+import asyncio
+import pathlib
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+from phaselock.app.fallback import Fallback
+from phaselock.app.importer import Imported
+from phaselock.errors import PhaseLockError
+from phaselock.session.commands import UseFallback
+from phaselock.session.events import Event
+from phaselock.session.sentences import event_text
+from tests.support.simulation import a_track
+
+
+class Host:
+    """In place of a runner: what is added, and what is commanded."""
+
+    def __init__(self) -> None:
+        self.added: list[str] = []
+        self.commands: list[Any] = []
+        self.told: list[str] = []
+        self.want_fallback: Any = None
+        self.changed = asyncio.Event()
+
+    def session_ns(self) -> None:
+        return None
+
+    def command(self, command: Any) -> None:
+        self.commands.append(command)
+        self.changed.set()
+
+    def add(self, track: Any, path: pathlib.Path, origin: pathlib.Path, *, fallback: bool) -> None:
+        assert fallback and path == origin
+        self.added.append(path.name)
+        self.changed.set()
+
+    def tell(self, event: Event) -> None:
+        self.told.append(event_text(event))
+        self.changed.set()
+
+    async def until(self, condition: Any) -> None:
+        async with asyncio.timeout(30):
+            while not condition():
+                self.changed.clear()
+                await self.changed.wait()
+
+
+def describe(path: pathlib.Path, name: None, report: Any) -> Imported:
+    assert threading.current_thread() is not threading.main_thread()
+    if "bad" in path.name:
+        raise PhaseLockError("It is no music.")
+    return Imported(a_track(1), path, ends_early=False)
+
+
+def test_songs_are_added_in_turn_and_bad_ones_left_out(tmp_path: pathlib.Path) -> None:
+    for name in ("1.mp3", "2 bad.mp3", "3.mp3"):
+        (tmp_path / name).write_bytes(b"x")
+
+    async def play() -> Host:
+        host: Any = Host()
+        fallback = Fallback(host, describe, host.tell)
+        fallback.use([str(tmp_path)])
+        await host.until(lambda: host.commands == [UseFallback(True)])
+        for count in (1, 2, 3):
+            host.want_fallback()
+            await host.until(lambda count=count: len(host.added) == count)
+        fallback.end()
+        host.want_fallback()
+        fallback.close()
+        assert host.want_fallback is None
+        return host
+
+    host = asyncio.run(play())
+    assert host.added == ["1.mp3", "3.mp3", "1.mp3"]
+    assert host.commands == [UseFallback(True), UseFallback(False)]
+    assert host.told == ["When nothing waits, songs of the fallback play: 3.", "When nothing waits, nothing plays."]
+
+
+def test_a_fallback_without_music_is_told(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "bad.mp3").write_bytes(b"x")
+
+    async def play() -> SimpleNamespace:
+        host: Any = Host()
+        fallback = Fallback(host, describe, host.tell)
+        fallback.use([str(tmp_path / "nothing")])
+        await host.until(lambda: host.told)
+        fallback.use([str(tmp_path)])
+        await host.until(lambda: host.commands)
+        host.want_fallback()
+        await host.until(lambda: len(host.told) == 3)
+        fallback.close()
+        return host
+
+    host = asyncio.run(play())
+    assert "nothing" in host.told[0]
+    assert host.told[2] == "No song of the fallback can be played, so it is off."
+    assert host.commands == [UseFallback(True), UseFallback(False)] and host.added == []
