@@ -339,6 +339,7 @@ async def open_host_session(
                 on_event(Warned(runner.session_ns(), notice))
 
         guest_page = GuestPage(runner, cache, guest_secret_path(), on_event, bind_to=wish.bind, port=wish.guest_port)
+        guest_page.songs = lambda: music.library
         announcing = asyncio.create_task(announce())
         try:
             yield OpenHostSession(
