@@ -37,7 +37,7 @@ def page(tmp_path: pathlib.Path, host: PageHost) -> Iterator[browser.Page]:
         page = chromium.page(f"{host.url}#s3cret")
         page.type("#enter-name", "Ana")
         page.tap("#enter-go")
-        page.wait("document.querySelector('#listen').offsetParent")
+        page.wait_text("Heroes")
         yield page
 
 
@@ -93,7 +93,7 @@ def test_an_alignment_is_kept_for_each_output(host: PageHost, page: browser.Page
     page.run(choose.format("'own'", changed))
     assert page.run("document.querySelector('#align-value').textContent") == "+15 ms"
     page.reload()
-    page.wait("document.querySelector('#listen').offsetParent")
+    page.wait_text("Heroes")
     page.tap("#listen")
     assert page.run("document.querySelector('#align-value').textContent") == "+15 ms"
     assert page.errors() == []

@@ -10,14 +10,17 @@ import { fitAt, fitDeviation, fitRobust, median } from "/envelope.js";
 
 const WINDOW_MS = 60e3;
 const MIN_POINTS = 8;
-// While the sound starts, the accounts still move by tens of ms.
-const WARM_UP_S = 0.5;
+// While the sound starts, the accounts move by up to hundreds of ms. Firefox keeps the first latency that it is asked
+// for, so it is not asked before currentTime has kept pace with own time for a while, apart from its blocks.
+const CALM_MS = 1000;
+const CALM_SPAN_MS = 40;
+const MAX_WAIT_MS = 8000;
 // Sound cards run apart from the machine's clock by less than this.
 const CARDS = { slope: 0, slopeSd: 50e-6 };
 const CORRELATED_POINTS = 100;
-// An account that leaves the line (the sound stopped for a moment, other loudspeakers were chosen) starts a new one: after
-// a few points that are far away, or after two seconds of points that are nearer. A sound server's own account needs
-// seconds until it is exact.
+// An account that leaves the line (the sound stopped for a moment, other loudspeakers were chosen) starts a new one:
+// after a few points that are far away, or after two seconds of points that are nearer. A sound server's own account
+// needs seconds until it is exact.
 const STEP_POINTS = 6;
 const SMALL_STEP_POINTS = 20;
 // Of the accounts: the least step that counts as one, and by how much the account is wrong where it was measured.
@@ -39,15 +42,16 @@ export class OutputClock {
     this.samples = []; // {localMs, currentS, stampMs, stampS, latencyMs}, oldest first
     this.fit = null;
     this.kind = "unknown";
-    this.warmFromS = this.context.currentTime + WARM_UP_S;
+    this.paces = []; // [own time, currentTime minus own time] in ms, until they are calm
+    this.isCalm = false;
   }
 
   // Ask the browser; call it about ten times a second.
   sample() {
+    if (this.context.state !== "running" || !this.becomesCalm()) return;
     const currentS = this.context.currentTime;
     const stamp = this.context.getOutputTimestamp ? this.context.getOutputTimestamp() : {};
     const localMs = this.now() + this.halfStepMs;
-    if (this.context.state !== "running" || currentS < this.warmFromS) return;
     const stampAgeMs = localMs - stamp.performanceTime;
     const isStamp = stamp.performanceTime > 0 && stamp.contextTime > 0 && Math.abs(stampAgeMs) < 2e3;
     const latencyMs = this.context.outputLatency * 1e3;
@@ -61,6 +65,19 @@ export class OutputClock {
     while (this.samples[0].localMs < localMs - WINDOW_MS) this.samples.shift();
     this.choose();
     this.refit();
+  }
+
+  becomesCalm() {
+    if (this.isCalm) return true;
+    const nowMs = this.now();
+    if (!this.paces.length) this.firstMs = nowMs;
+    this.paces.push([nowMs, this.context.currentTime * 1e3 - nowMs]);
+    while (this.paces[1] && this.paces[1][0] <= nowMs - CALM_MS) this.paces.shift();
+    const leads = this.paces.map(([, leadMs]) => leadMs);
+    const isWhole = nowMs - this.paces[0][0] >= CALM_MS;
+    const isSteady = isWhole && Math.max(...leads) - Math.min(...leads) < CALM_SPAN_MS;
+    this.isCalm = isSteady || nowMs > this.firstMs + MAX_WAIT_MS;
+    return this.isCalm;
   }
 
   choose() {
