@@ -25,7 +25,8 @@ RESCAN_SHARE = 20
 MAX_CRASHES = 20
 """A scan that crashed is repeated at once, without the file that made it crash, at most this many times in a row."""
 TOLD_EVERY_PERCENT = 10
-_CODE = "from phaselock.app.library_scan import main; main()"
+SCAN_CODE = "from phaselock.app.library_scan import main; main()"
+"""What the process does that reads the folder."""
 
 _log = logging.getLogger("phaselock.app.library")
 
@@ -146,7 +147,7 @@ class _Watcher(threading.Thread):
     def _scan(self) -> bool:
         """Bring the index up to date. False if the process crashed."""
         try:
-            self._process = process = JsonProcess(_CODE, self._folder, str(self._index))
+            self._process = process = JsonProcess(SCAN_CODE, self._folder, str(self._index))
         except (OSError, PhaseLockError) as error:
             self._say(LibraryState.FAILED, reason=message_of(error))
             return True

@@ -16,10 +16,12 @@ from phaselock.errors import PhaseLockError
 from phaselock.model.choices import FILTERS
 
 NEEDS = ("numpy", "scipy", "matplotlib", "lameenc")
-BENCHMARKS = ("engine", "decode", "clock", "calibrate", "sync", "transfer", "resources")
+BENCHMARKS = ("engine", "library", "decode", "clock", "calibrate", "sync", "transfer", "resources")
 """In the order in which `all` runs them: the short ones first."""
 PLAY_S, TRACE_S, WATCH_S, OUTPUT_S, DECODE_S, ABUSE_S = 40, 120, 20, 15, 120, 15
 """Defaults of --seconds."""
+LIBRARY_SONGS = 10_000
+"""Default of --songs of `library`."""
 SOAK_HOURS, SOAK_SONGS = 8.0, 500
 """Defaults of --hours and --songs of `soak`."""
 ROOMS, CHECK_ROOMS, ROOMS_OF_ALL = 200, 30, 20
@@ -113,6 +115,19 @@ def _add_benchmarks(add: Any, lines: argparse.ArgumentParser) -> None:
         "to random places in them.",
     )
     _add_seconds(decode, "decode_s", number(2, 7200), DECODE_S, "length of each song")
+    library = add_benchmark(
+        "library",
+        "how fast a music folder is read and searched",
+        "Make a folder with songs, read it as a host does, read it again, and search in it.",
+    )
+    library.add_argument(
+        "--songs",
+        dest="library_songs",
+        type=number(100, 100_000),
+        default=LIBRARY_SONGS,
+        metavar="N",
+        help="how many songs (default %(default)s)",
+    )
     add_benchmark("engine", "how long the audio callback takes", "Time the native engine, callback by callback.")
     resources = add_benchmark(
         "resources",
@@ -171,6 +186,7 @@ def _add_benchmarks(add: Any, lines: argparse.ArgumentParser) -> None:
         trace_s=TRACE_S,
         watch_s=WATCH_S,
         decode_s=DECODE_S,
+        library_songs=LIBRARY_SONGS,
         song=MUSIC[0],
         minutes=None,
         rooms=ROOMS_OF_ALL,

@@ -80,7 +80,7 @@ def test_what_was_found_last_is_there_at_once(folder: pathlib.Path, monkeypatch:
             assert (await state(told, wanted)).songs == 2
 
     asyncio.run(run(LibraryState.READY))
-    monkeypatch.setattr(library, "_CODE", "import time; time.sleep(3600)")
+    monkeypatch.setattr(library, "SCAN_CODE", "import time; time.sleep(3600)")
     asyncio.run(run(LibraryState.READING))
 
 
@@ -95,7 +95,7 @@ def test_what_was_found_last_is_there_at_once(folder: pathlib.Path, monkeypatch:
 def test_trouble_is_told(
     folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch, code: str, wanted: LibraryState, text: str
 ) -> None:
-    monkeypatch.setattr(library, "_CODE", code)
+    monkeypatch.setattr(library, "SCAN_CODE", code)
 
     async def run() -> None:
         async with opened(folder) as (music, told):
@@ -111,7 +111,7 @@ def test_a_crash_is_followed_by_another_try(folder: pathlib.Path, monkeypatch: p
     crashing = "import os, sys; open({!r}, 'a').write('x'); len(open({!r}).read()) < 3 and os.abort(); ".format(
         *[str(tries)] * 2
     )
-    monkeypatch.setattr(library, "_CODE", crashing + library._CODE)
+    monkeypatch.setattr(library, "SCAN_CODE", crashing + library.SCAN_CODE)
 
     async def run() -> None:
         async with opened(folder) as (music, told):

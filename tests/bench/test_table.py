@@ -14,7 +14,7 @@ import pytest
 
 from phaselock import cli
 from phaselock.bench.analysis.delay import Loudspeaker
-from phaselock.bench.benchmarks import abuse, clock, decode, engine, guests, resources, soak, sync, transfer
+from phaselock.bench.benchmarks import abuse, clock, decode, engine, guests, library, resources, soak, sync, transfer
 from phaselock.bench.lab.process_sample import ProcessSample
 from phaselock.bench.report import table, text
 from phaselock.bench.results import Case, Metric, Run, new_run, write_run
@@ -120,6 +120,7 @@ CASES: Mapping[str, Callable[[], Case]] = {
     "decode": lambda: decode.case(
         decode.KINDS[0], pathlib.Path(__file__), 1.0, [decode.DecodeResult(1.0, 1.0, 1.0, 1.0, None, (1.0, 2.0), 0)]
     ),
+    "library": lambda: library.case(1, [library.LibraryResult(1.0, 1.0, 1.0, library.SearchResult((1.0,), None))]),
     "engine": lambda: engine.case(engine.LOADS[0], 64, [np.array([1, 2, 3])]),
     "resources": a_resources_case,
     "abuse": an_abuse_case,

@@ -24,6 +24,7 @@ TITLES: Mapping[str, tuple[str, str]] = {
         "Decoding",
         "How fast songs become samples, as multiples of the time they play, and how much memory that takes.",
     ),
+    "library": ("Music folder", "How fast a music folder is read and searched, and how much memory that takes."),
     "clock": ("Clock filters", "How far the estimate of the host's clock is from the truth."),
     "sync": ("Synchronisation", "How far apart any two loudspeakers are, when they start and as they play."),
     "transfer": ("Transfer", "How fast files reach the peers, against what the link can carry."),
@@ -49,6 +50,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "clock": ("error_p50_us", "error_p95_us", "error_p99_us"),
     "transfer": ("of_limit_percent", "seconds"),
     "decode": ("realtime_factor", "memory_mb", "seek_p50_ms", "seek_p95_ms", "seek_worst_ms", "inexact_seeks"),
+    "library": ("read_s", "rescan_s", "search_p50_ms", "search_p95_ms", "search_worst_ms", "host_mb", "reader_mb"),
     "engine": ("p50_us", "p99_us", "worst_us", "of_period_percent"),
     "resources": ("rss_mb", "pss_mb", "private_mb", "processor_percent"),
     "abuse": (
