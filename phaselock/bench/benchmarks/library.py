@@ -59,7 +59,7 @@ def run(options: argparse.Namespace, bench: Bench) -> None:
 
 
 def make_songs(music: pathlib.Path, count: int) -> None:
-    """Write so many MP3 files with tags of random words, each with the same sound."""
+    """Write `count` MP3 files with tags of random words, each with the same sound."""
     source = random.Random(1)
 
     def words(most: int) -> str:
