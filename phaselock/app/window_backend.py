@@ -36,6 +36,7 @@ from phaselock.app.session import (
     rivals_text,
 )
 from phaselock.app.show_file import show_file
+from phaselock.app.window_guests import GuestPageSwitch
 from phaselock.audio import device
 from phaselock.errors import InternalError, PhaseLockError, bug_net
 from phaselock.language.catalogue import current, tr
@@ -130,6 +131,7 @@ class WindowBackend:
         self._tried_address, self._tried_code = "", ""
         """Those of the attempt to join that was made last."""
         self._view_due: asyncio.TimerHandle | None = None
+        self._page = GuestPageSwitch()
         self._local_status: LocalStatus | None = None
         self._local_status_due_s = 0.0
         self._over = asyncio.Event()
@@ -239,10 +241,13 @@ class WindowBackend:
             self._show_soon()
 
     def show_guest_page(self, on: bool) -> None:
-        """Until the session can serve a page, its switch stays off."""
+        if isinstance(self._open, OpenHostSession):
+            page = self._open.guest_page
+            self._spawn(self._page.change(page.switch_on if on else page.switch_off))
 
     def renew_guest_page(self) -> None:
-        """Until the session can serve a page, there is no secret."""
+        if isinstance(self._open, OpenHostSession):
+            self._spawn(self._page.change(self._open.guest_page.new_secret))
 
     def set_fallback(self, path: str) -> None:
         """Until the session has a fallback, there is none."""
@@ -388,6 +393,7 @@ class WindowBackend:
             pass
         finally:
             self._open = self._local_status = self._keeper = self._controls = None
+            self._page = GuestPageSwitch()
             if self._view_due:
                 self._view_due.cancel()
                 self._view_due = None
@@ -439,15 +445,15 @@ class WindowBackend:
             self._view_due = None
         if self._open is not None:
             self._show_in(VIEW_INTERVAL_S)
-            hosting = isinstance(self._open, OpenHostSession)
             status = self._read_local_status(self._open)
             snapshot, clock = self._open.runner.snapshot(), _session_clock(self._open)
-            words = (
-                self._open.host_words
-                if isinstance(self._open, OpenHostSession)
-                else key_words(self._open.runner.host_key)
-            )
-            self._show(SessionView(hosting, self._open.address, snapshot, status, clock, words))
+            view = SessionView(False, self._open.address, snapshot, status, clock)
+            if isinstance(self._open, OpenHostSession):
+                page = self._page.view(self._open.guest_page)
+                view = dataclasses.replace(view, hosting=True, host_words=self._open.host_words, guest_page=page)
+            else:
+                view = dataclasses.replace(view, host_words=key_words(self._open.runner.host_key))
+            self._show(view)
 
     def _read_local_status(self, session: OpenHostSession | OpenPeerSession) -> LocalStatus:
         """A new one every LOCAL_STATUS_INTERVAL_S, and when the output or `playing` has changed."""

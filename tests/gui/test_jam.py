@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
 import contextlib
 import pathlib
 import socket
@@ -11,11 +13,14 @@ from typing import Any
 
 import pytest
 
+from phaselock.app import guests
+from phaselock.bench.lab.guest_client import GuestClient
+from phaselock.model.party import SMALL_PARTY
 from tests.support.machines import PREFIX, Machines, unavailable
 from tests.support.mp3 import packets
 from tests.support.programs import Program
 from tests.support.programs import playing as sounds
-from tests.support.window_driver import Remote, action, button, click, drag, forget, press, reads, row, until
+from tests.support.window_driver import Remote, action, button, click, drag, forget, go, press, reads, row, until
 
 pytestmark = [pytest.mark.gui, pytest.mark.slow]
 pytest.importorskip("tkinter", reason="Python was built without tkinter")
@@ -301,6 +306,52 @@ def test_the_form_says_why_a_session_cannot_be_opened(window: Any) -> None:
     window.screen.submit()
     until(window, lambda: reads(window, "Cannot reach 127.0.0.1"))
     assert window.screen.button.enabled
+
+
+def test_a_phone_comes_in_by_the_picture_and_is_removed(window: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setattr(guests, "DEFAULT_GUEST_PORT", port)
+        create(window, free_ports())
+        go(window, "share")
+        click(window.overlay.tabs.buttons[1])
+        page = window.overlay.page
+        click(page.switch)
+        until(window, lambda: reads(window, f"Port {port} is in use."))
+    click(page.switch)
+    until(window, lambda: reads(window, f"http://127.0.0.1:{port}"))
+    secret = window.program.state().guest_page.link.rpartition("#")[2]
+    click(page.rules)
+    click(window.overlay.presets.buttons[1])
+    until(window, lambda: snapshot(window).rules == SMALL_PARTY)
+    window.close_overlay()
+
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        phone = pool.submit(asyncio.run, is_removed(port, secret))
+        until(window, lambda: [row.title for row in window.screen.guests.rows] == ["Mia"])
+        assert not window.screen.peers.rows
+        window.screen._guests.list._on_action(window.screen.guests.rows[0].key, "remove")
+        window.update()
+        click(button(window, "Remove"))
+        until(window, phone.done)
+        assert phone.result() == ("removed", "removed")
+    until(window, lambda: reads(window, "Removed: Mia"))
+    click(window.screen.let_in)
+    until(window, lambda: not snapshot(window).removed_guests)
+    window.program.show_guest_page(False)
+    until(window, lambda: not window.program.state().guest_page.link)
+
+
+async def is_removed(port: int, secret: str) -> tuple[str, str]:
+    """A guest who stays until the host removes it, and then tries to come in again. What it is told."""
+    async with await GuestClient.open(port) as phone:
+        entered = await phone.enter(secret=secret)
+        welcome = await phone.hello(entered.json["token"], "Mia")
+        assert welcome["type"] == "welcome", welcome
+        told = (await phone.hear("refused"))["error"]
+    async with await GuestClient.open(port) as phone:
+        again = await phone.enter(secret=secret, guest=entered.json["token"])
+        return told, again.json["error"]
 
 
 def test_a_jam_is_found_and_joined_with_a_click(remote: Callable[..., Remote], tmp_path: pathlib.Path) -> None:

@@ -34,6 +34,9 @@ TIMEOUT_S = 10.0
 class SimulatedSession:
     """A session whose clock drifts against local time; its local time is set by the test."""
 
+    link = address = ""
+    """The page for guests is off."""
+
     def __init__(self) -> None:
         self.local_ns = 1_000_000_000
         self.clock_map = _native.ClockMap()
@@ -52,7 +55,7 @@ class SimulatedSession:
     def true_session_ns(self) -> float:
         return self.local_ns + OFFSET_NS + DRIFT * self.local_ns
 
-    # What WindowBackend uses of a runner, a player, its correction and an OpenHostSession.
+    # What WindowBackend uses of a runner, a player, its correction, a page for guests and an OpenHostSession.
 
     def session_ns(self) -> int | None:
         return self.clock_map.session_from_local(self.local_ns) if self.usable else None
@@ -103,6 +106,7 @@ def session(monkeypatch: pytest.MonkeyPatch) -> SimulatedSession:
             "here",
             ("here",),
             "babab babab babab babab",
+            simulated,
             simulated,
         )
 
