@@ -131,6 +131,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "phaselock.ui": (
         "phaselock.app.window",
         "phaselock.app.window_backend",
+        "phaselock.app.window_guests",
         "phaselock.tools.install_desktop",
     ),
     "_miniaudio": (

@@ -36,6 +36,8 @@ class Fallback:
         self._runner = runner
         self._describe = describe
         self._tell = tell
+        self.source = ""
+        """The file, folder or playlist whose songs play; empty: none."""
         self._files: tuple[pathlib.Path, ...] = ()
         self._next = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -49,7 +51,7 @@ class Fallback:
 
     def end(self) -> None:
         """Play nothing when nothing waits."""
-        self._files = ()
+        self.source, self._files = "", ()
         self._runner.command(UseFallback(False))
         self._tell(Answered(self._runner.session_ns(), Notice(Code.FALLBACK_OFF)))
 
@@ -65,7 +67,7 @@ class Fallback:
         if not found.files:
             self._fail(found.left_out[0].notice if found.left_out else Notice(Code.FALLBACK_UNPLAYABLE))
             return
-        self._files, self._next = found.files, 0
+        self.source, self._files, self._next = paths[0], found.files, 0
         notice = Notice(Code.FALLBACK_SET, number=len(found.files))
         self._tell(Answered(self._runner.session_ns(), notice))
         self._runner.command(UseFallback(True))
@@ -87,7 +89,7 @@ class Fallback:
                     self._runner.add(one.track, one.path, path, fallback=True)
                 return
         if files and self._files is files:
-            self._files = ()
+            self.source, self._files = "", ()
             self._runner.command(UseFallback(False))
             self._fail(Notice(Code.FALLBACK_UNPLAYABLE))
 

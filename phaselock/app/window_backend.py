@@ -36,7 +36,7 @@ from phaselock.app.session import (
     rivals_text,
 )
 from phaselock.app.show_file import show_file
-from phaselock.app.window_guests import GuestPageSwitch
+from phaselock.app.window_guests import GuestPageSwitch, host_view
 from phaselock.audio import device
 from phaselock.errors import InternalError, PhaseLockError, bug_net
 from phaselock.language.catalogue import current, tr
@@ -250,7 +250,12 @@ class WindowBackend:
             self._spawn(self._page.change(self._open.guest_page.new_secret))
 
     def set_fallback(self, path: str) -> None:
-        """Until the session has a fallback, there is none."""
+        if isinstance(self._open, OpenHostSession):
+            if path:
+                self._open.fallback.use([path])
+            else:
+                self._open.fallback.end()
+            self._show_soon()
 
     def add(self, paths: Sequence[str]) -> None:
         if isinstance(self._open, OpenHostSession):
@@ -449,8 +454,7 @@ class WindowBackend:
             snapshot, clock = self._open.runner.snapshot(), _session_clock(self._open)
             view = SessionView(False, self._open.address, snapshot, status, clock)
             if isinstance(self._open, OpenHostSession):
-                page = self._page.view(self._open.guest_page)
-                view = dataclasses.replace(view, hosting=True, host_words=self._open.host_words, guest_page=page)
+                view = host_view(view, self._open, self._page.problem)
             else:
                 view = dataclasses.replace(view, host_words=key_words(self._open.runner.host_key))
             self._show(view)

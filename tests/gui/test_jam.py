@@ -308,7 +308,9 @@ def test_the_form_says_why_a_session_cannot_be_opened(window: Any) -> None:
     assert window.screen.button.enabled
 
 
-def test_a_phone_comes_in_by_the_picture_and_is_removed(window: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_phone_comes_in_by_the_picture_and_is_removed(
+    window: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         monkeypatch.setattr(guests, "DEFAULT_GUEST_PORT", port)
@@ -324,6 +326,10 @@ def test_a_phone_comes_in_by_the_picture_and_is_removed(window: Any, monkeypatch
     click(page.rules)
     click(window.overlay.presets.buttons[1])
     until(window, lambda: snapshot(window).rules == SMALL_PARTY)
+    window.ask_folder = lambda: str(tmp_path / "calm")
+    songs(tmp_path / "calm", "calm")
+    window.overlay._choose_folder()
+    until(window, lambda: reads(window.overlay, "calm") and queued(window) == ["calm"])
     window.close_overlay()
 
     with concurrent.futures.ThreadPoolExecutor(1) as pool:

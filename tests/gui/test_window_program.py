@@ -34,8 +34,8 @@ TIMEOUT_S = 10.0
 class SimulatedSession:
     """A session whose clock drifts against local time; its local time is set by the test."""
 
-    link = address = ""
-    """The page for guests is off."""
+    link = address = source = ""
+    """The page for guests is off, and there is no fallback."""
 
     def __init__(self) -> None:
         self.local_ns = 1_000_000_000
@@ -55,7 +55,7 @@ class SimulatedSession:
     def true_session_ns(self) -> float:
         return self.local_ns + OFFSET_NS + DRIFT * self.local_ns
 
-    # What WindowBackend uses of a runner, a player, its correction, a page for guests and an OpenHostSession.
+    # What WindowBackend uses of an OpenHostSession and its parts.
 
     def session_ns(self) -> int | None:
         return self.clock_map.session_from_local(self.local_ns) if self.usable else None
@@ -96,6 +96,7 @@ def session(monkeypatch: pytest.MonkeyPatch) -> SimulatedSession:
             simulated,
             simulated,
             simulated.clock_map,
+            simulated,
             simulated,
             simulated,
             simulated,
