@@ -275,11 +275,11 @@ class Window(ctk.CTk):  # type: ignore[misc]
 
         self._open_overlay(lambda: MusicOverlay(self._session, self, self.close_overlay))
 
-    def open_share(self) -> None:
-        """Open the host's overlay with address and code."""
+    def open_share(self, tab: int | None = None) -> None:
+        """Open the host's overlay with address and code (tab 0) and the page for phones (1); None: the last tab."""
         from phaselock.ui.screens.share import ShareOverlay
 
-        self._open_overlay(lambda: ShareOverlay(self, self, self.close_overlay))
+        self._open_overlay(lambda: ShareOverlay(self, self, self.close_overlay, tab))
 
     def open_chat(self) -> None:
         """Open the chat in the place of the queue, or close it."""

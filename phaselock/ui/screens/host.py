@@ -120,7 +120,7 @@ class HostScreen(SessionScreen):
         """Give the session a new code, and show it."""
         self.close_banner()
         self._command(c.ChangeCode(new_code()))
-        self.api.open_share()
+        self.api.open_share(0)
 
     def key(self, name: str) -> bool:
         actions = {
@@ -320,9 +320,11 @@ class HostScreen(SessionScreen):
         self.address.pack(side="left")
         self.copy = IconButton(buttons, "copy", self._copy_address, tooltip=tr("Copy the address for others to join"))
         self.copy.pack(side="left", padx=(px(4), 0))
-        self.code = CodeButton(buttons, "", self.api.open_share)
+        self.code = CodeButton(buttons, "", lambda: self.api.open_share(0))
         attach(self.code, self._whole_code)
-        self.share = IconButton(buttons, "qr", self.api.open_share, tooltip=tr("Let others join: address and code"))
+        self.share = IconButton(
+            buttons, "qr", self.api.open_share, tooltip=tr("Let others join, with PhaseLock or with a phone")
+        )
         self.share.pack(side="left", padx=(px(4), 0))
         self.chat = ChatButton(buttons, self.api)
         self.chat.pack(side="left", padx=(px(12), 0))

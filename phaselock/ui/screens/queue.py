@@ -159,6 +159,9 @@ class QueueList(RowList):
             actions=tuple(actions),
             chip=(str(row.votes), theme.PRIMARY if row.voted else theme.TEXT) if row.votes else None,
             chip_sign="voted" if row.votes else "",
+            tooltip=tr_plural("{number} vote", "{number} votes", row.votes).format(number=row.votes)
+            if row.votes
+            else "",
             draggable=changeable and not self._wanted_text,
         )
 

@@ -37,11 +37,11 @@ MAX_LARGE = 9
 class ShareOverlay(Overlay):
     """A change of the code takes effect at once, and is not stored for the next jam."""
 
-    def __init__(self, master: Any, api: WindowApi, on_close: Callable[[], None]) -> None:
+    def __init__(self, master: Any, api: WindowApi, on_close: Callable[[], None], tab: int | None = None) -> None:
         super().__init__(master, tr("Let others join"), on_close)
         self._api = api
         self._shown: tuple[str, str, str] | None = None
-        self.tabs = Segments(self.panel.header, (tr("With PhaseLock"), tr("With a phone")), self.show_tab)
+        self.tabs = Segments(self.panel.header, (tr("With PhaseLock"), tr("With a phone")), self._choose_tab)
         self.tabs.pack(side="right", padx=px(16))
         self.body.grid_columnconfigure(0, minsize=px(QR_SIZE + GAP))
         self.body.grid_columnconfigure(1, minsize=px(WIDTH))
@@ -70,7 +70,7 @@ class ShareOverlay(Overlay):
         note.configure(height=px(20), text_color=theme.TEXT_SECONDARY)
         note.pack(anchor="w")
         self.page = GuestPagePart(*self._columns[1], api, picture=QR_SIZE, width=WIDTH)
-        self.show_tab(0)
+        self.show_tab(int(api.program.preferences().ui.get("phones") is True) if tab is None else tab)
         state = api.program.state()
         if state is not None:
             self.on_state(state)
@@ -85,6 +85,10 @@ class ShareOverlay(Overlay):
             else:
                 left.grid_forget()
                 right.grid_forget()
+
+    def _choose_tab(self, number: int) -> None:
+        self._api.program.remember(phones=bool(number))
+        self.show_tab(number)
 
     def on_state(self, state: SessionView) -> None:
         self.page.on_state(state)

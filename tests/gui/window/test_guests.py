@@ -58,7 +58,12 @@ def test_the_tabs_walk_with_the_arrows(window: Any) -> None:
     window.update()
     press(window, "<Key-Right>")
     assert window.overlay.page.address.winfo_viewable() and window.focus_get() is tabs.buttons[1]
-    press(window, "<Key-Right>")
+    window.close_overlay()
+    go(window, "share")
+    assert window.overlay.page.address.winfo_viewable(), "the last tab opens again"
+    window.close_overlay()
+    window.screen.change_code()
+    window.update()
     assert window.overlay.words.winfo_viewable() and not window.overlay.page.address.winfo_viewable()
 
 
