@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from phaselock.bench.lab.signals import encode, noise
+from phaselock.model.party import SMALL_PARTY
 
 ROOT = pathlib.Path(__file__).parents[3]
 
@@ -179,6 +180,13 @@ def shoot(target: pathlib.Path, home: pathlib.Path, geometry: str) -> None:
     program.command(c.ChangeCode("482913"))
     window.open_share()
     take("host-share")
+    program.show_guest_page(True)
+    wait_until(lambda: bool(window.program.state().guest_page.link))
+    window.open_share(1)
+    take("host-phones")
+    program.command(c.SetRules(SMALL_PARTY))
+    window.open_rules()
+    take("host-rules")
     window.open_shortcuts()
     take("shortcuts")
     window.close_overlay()
