@@ -12,6 +12,7 @@ import h11
 from wsproto.connection import Connection as Frames
 from wsproto.connection import ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
+from wsproto.utilities import LocalProtocolError as ClosedError
 from wsproto.utilities import RemoteProtocolError, generate_accept_token
 
 MAX_HEAD_BYTES = 8192
@@ -140,7 +141,7 @@ class HttpConnection:
                     raise BrokenError(400, "requests do not wait for their answers")
             else:
                 self._frames.receive_data(data or None)
-        except (h11.RemoteProtocolError, RemoteProtocolError, RuntimeError) as error:
+        except (h11.RemoteProtocolError, RemoteProtocolError, ClosedError, RuntimeError) as error:
             raise BrokenError(400, str(error)) from None
 
     def events(self) -> Iterator[Event]:

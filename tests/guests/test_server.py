@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import pathlib
 from collections.abc import Awaitable, Callable
@@ -12,7 +13,7 @@ import pytest
 
 from phaselock.bench.lab.guest_client import GuestClient
 from phaselock.guests import connection as connections
-from phaselock.guests import page_session
+from phaselock.guests import limits, page_session, uploads
 from phaselock.model.snapshot import ChatLine, VotesView
 from phaselock.model.timeline import Timeline
 from phaselock.model.types import Track
@@ -414,5 +415,114 @@ def test_pipelined_requests_are_answered_in_order(page: Callable[[Scene], None])
             assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 404")
             await reader.readexactly(len(b'{"error":"not found"}'))
         writer.close()
+
+    page(scene)
+
+
+def check(page: OpenPage, later_s: float) -> None:
+    """Let the server look at its connections as if this time had passed."""
+    now_s = asyncio.get_running_loop().time() + later_s
+    for one in list(page.server._connections.values()):
+        one.check(now_s)
+    for live in [*page.server._live.values(), *page.server._unknown]:
+        live.check(now_s)
+
+
+@pytest.mark.parametrize(
+    ("data", "limit_s"),
+    [
+        (b"", connections.HEAD_S),
+        (b"GET / HT", connections.HEAD_S),
+        (b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", connections.IDLE_S),
+        (b"POST /api/enter HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\nabc", connections.STALL_S),
+    ],
+)
+def test_slow_connections_are_closed(page: Callable[[Scene], None], data: bytes, limit_s: float) -> None:
+    async def scene(page: OpenPage) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", page.port)
+        writer.write(data)
+        await asyncio.sleep(0.02)
+        check(page, limit_s - 1)
+        await asyncio.sleep(0)
+        assert not any(one.is_closing for one in page.server._connections.values())
+        check(page, limit_s + 1)
+        with contextlib.suppress(ConnectionError):
+            while await reader.read(1000):
+                pass
+        writer.close()
+        assert not page.server._connections
+
+    page(scene)
+
+
+def test_a_phone_that_is_gone_is_noticed(page: Callable[[Scene], None]) -> None:
+    async def scene(page: OpenPage) -> None:
+        client, _, _ = await entered(page)
+        async with client:
+            check(page, connections.LIVE_PING_S + 1)
+            await client.tell("ping", t0=1)
+            await client.hear("pong")
+            check(page, connections.LIVE_PING_S + 1)
+            check(page, connections.LIVE_S + 1)
+            while page.server.open_pages:
+                await asyncio.sleep(0)
+        assert page.jam.done(a.GuestGone)
+
+    page(scene)
+
+
+def test_a_websocket_without_hello_is_closed(page: Callable[[Scene], None]) -> None:
+    async def scene(page: OpenPage) -> None:
+        async with await GuestClient.open(page.port) as client:
+            assert await client.open_live() == 101
+            check(page, page_session.HELLO_S + 1)
+            with pytest.raises(ConnectionError):
+                await client.hear()
+
+    page(scene)
+
+
+def test_a_new_connection_takes_the_place_of_one_that_waits(
+    page: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MAX_OF_ADDRESS", 3)
+
+    async def scene(page: OpenPage) -> None:
+        client, _, _ = await entered(page)
+        others = [await GuestClient.open(page.port) for _ in range(6)]
+        assert (await others[-1].request("GET", "/")).status == 200
+        assert len(page.server._connections) == 3 and page.server.open_pages == 1
+        with pytest.raises(ConnectionError):
+            await others[0].request("GET", "/")
+        for one in [client, *others]:
+            one.close()
+
+    page(scene)
+
+
+def test_a_slow_upload_loses_its_place(page: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "MAX_UPLOADS", 1)
+
+    async def scene(page: OpenPage) -> None:
+        answers, opened = [], []
+        for number, late_s in ((1, 0.0), (2, 0.0), (3, uploads.SLOW_AFTER_S + 1)):
+            monkeypatch.setattr(page.server.uploads, "now_s", lambda late_s=late_s: late_s)
+            client, token, _ = await entered(page, f"Guest {number}")
+            request = str(UUID(int=number))
+            await client.tell("ask", request=request, file_name="a.mp3", size=1000)
+            while len(page.jam.done(a.GuestAsks)) < number:
+                await asyncio.sleep(0)
+            http = await GuestClient.open(page.port)
+            headers = {"Authorization": f"Bearer {token}", "Upload-Offset": "0"}
+            await http.send(http.head("POST", f"/upload/{request}", headers, 1000) + bytes(10 if number == 1 else 1000))
+            if number > 1:
+                answers.append((await http.answer()).status)
+            else:
+                while not page.server.uploads.done(UUID(int=1)):
+                    await asyncio.sleep(0)
+            opened += [client, http]
+        assert answers == [503, 200]
+        for one in opened:
+            one.close()
 
     page(scene)

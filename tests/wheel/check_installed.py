@@ -40,6 +40,8 @@ def test_the_wheel_is_for_the_stable_abi() -> None:
 def test_what_is_in_it() -> None:
     files = {str(path).replace("\\", "/") for path in DIST.files or ()}
     assert {"phaselock/py.typed", "phaselock/_native.pyi", "phaselock/data/tune.mp3"} <= files
+    page = {"icon.svg", "index.html", "main.js", "manifest.webmanifest", "page.css"}
+    assert {f"phaselock/guests/page/{name}" for name in page} <= files
     assert not [path for path in files if path.endswith((".pyx", ".pxd", ".c", ".h", ".a"))]
     beside = {path.partition("/")[0] for path in files if not path.startswith("..")}
     name = DIST.name.replace("-", "_")
