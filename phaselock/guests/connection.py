@@ -29,6 +29,7 @@ from phaselock.guests.http import (
 )
 from phaselock.guests.messages import MAX_MESSAGE_BYTES, PageError
 from phaselock.guests.states import dumps
+from phaselock.model.address import address_group
 
 HEAD_S = 10.0
 """A new connection must have sent its first request after this time."""
@@ -110,7 +111,8 @@ class Connection(asyncio.Protocol):
         self._handler = handler
         self.number = number
         """From 1, in the order of their arrival."""
-        self.ip = ""
+        self.ip = self.group = ""
+        """The address of the other side, and its group: see `address_group`."""
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._http = HttpConnection(MAX_MESSAGE_BYTES)
@@ -139,6 +141,7 @@ class Connection(asyncio.Protocol):
         self._transport = transport
         peer = transport.get_extra_info("peername")
         self.ip = peer[0].removeprefix("::ffff:").partition("%")[0] if peer else ""
+        self.group = address_group(self.ip) if self.ip else ""
         transport.set_write_buffer_limits(HIGH_BYTES, LOW_BYTES)
         if not self.ip or not self._handler.admit(self):
             transport.abort()

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterable, Mapping
-
-from phaselock.model.address import address_group
+from collections.abc import Iterable
+from typing import NamedTuple
 
 MAX_CONNECTIONS = 256
 """Most connections."""
@@ -73,25 +72,37 @@ class Pace:
         return max(bucket.spend(amount, now_s), self._all.spend(amount, now_s))
 
 
-def to_close(connections: Iterable[tuple[int, str, bool]], ip: str) -> int | None:
-    """What a new connection from `ip` costs, if each of the connections is its number, its address, and whether it
-    waits for a request. 0: nothing. Another number: this connection must be closed for it. None: it gets no place.
+class Place(NamedTuple):
+    """A connection."""
 
-    Numbers grow from 1, so the oldest of those that wait is closed, and of the group of addresses that has the most.
+    number: int
+    """From 1, in the order of their arrival."""
+    ip: str
+    group: str
+    """See `address_group`."""
+    is_idle: bool
+    """It waits for a request."""
+
+
+def to_close(places: Iterable[Place], ip: str) -> int | None:
+    """What a new connection from `ip` costs. 0: nothing. Another number: this connection must be closed for it. None:
+    it gets no place.
+
+    Of those that wait for a request the oldest is closed: of the same address if that has too many, else of the group
+    of addresses that has the most.
     """
-    there: Mapping[str, list[tuple[int, bool]]] = collections.defaultdict(list)
-    total, of_address, oldest_here = 0, 0, 0
-    for number, other_ip, is_idle in connections:
-        there[address_group(other_ip)].append((number, is_idle))
-        total += 1
-        of_address += other_ip == ip
-        if other_ip == ip and is_idle and (not oldest_here or number < oldest_here):
-            oldest_here = number
-    if of_address >= MAX_OF_ADDRESS:
-        return oldest_here or None
-    if total < MAX_CONNECTIONS:
+    there = list(places)
+    here = [place for place in there if place.ip == ip]
+    if len(here) >= MAX_OF_ADDRESS:
+        return _oldest_idle(here)
+    if len(there) < MAX_CONNECTIONS:
         return 0
-    for group in sorted(there.values(), key=len, reverse=True):
-        if idle := [number for number, is_idle in group if is_idle]:
-            return min(idle)
+    crowd = collections.Counter(place.group for place in there)
+    for group, _ in crowd.most_common():
+        if number := _oldest_idle(place for place in there if place.group == group):
+            return number
     return None
+
+
+def _oldest_idle(places: Iterable[Place]) -> int | None:
+    return min((place.number for place in places if place.is_idle), default=None)

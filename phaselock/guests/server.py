@@ -8,6 +8,7 @@ sent to those guests for which it has changed. PACE_BYTES limits what that costs
 from __future__ import annotations
 
 import asyncio
+import collections
 import concurrent.futures
 import contextlib
 import dataclasses
@@ -26,7 +27,7 @@ from phaselock.guests.art import Pictures
 from phaselock.guests.connection import Connection, Live, Sink
 from phaselock.guests.http import Head
 from phaselock.guests.jam import Jam, Songs
-from phaselock.guests.limits import FILE_BURST_BYTES, FILE_BYTES_S, Bucket, Pace, to_close
+from phaselock.guests.limits import FILE_BURST_BYTES, FILE_BYTES_S, Bucket, Pace, Place, to_close
 from phaselock.guests.messages import PageError, read_object, text_of
 from phaselock.guests.page_session import PageSession
 from phaselock.guests.states import Shared, States, timeline_text
@@ -49,6 +50,8 @@ MAX_LIVE = 200
 """Most open pages."""
 MAX_OF_GUEST = 4
 """Most open pages of one guest; the oldest is closed for a new one."""
+MAX_PLACES = 500
+"""Guests whose addresses are remembered."""
 MAX_BODY_BYTES = 4096
 WORKERS = 4
 """Worker threads for files and searches."""
@@ -101,6 +104,8 @@ class GuestServer:
         """Open pages, the oldest first."""
         self._unknown: set[PageSession] = set()
         """WebSockets that have not said which guest they belong to."""
+        self._places: collections.OrderedDict[bytes, Removed] = collections.OrderedDict()
+        """The name and the addresses of each guest, the one that has entered last behind the others."""
         self._states = States()
         self._shared: Shared | None = None
         self._timeline = ""
@@ -159,8 +164,8 @@ class GuestServer:
 
     def _removed(self, guest_id: bytes) -> None:
         pages = self.pages_of(guest_id)
-        ips = frozenset(page.connection.ip for page in pages)
-        self.access.remove(Removed(pages[0].name if pages else "", ips))
+        if known := self._places.pop(guest_id, None):
+            self.access.remove(dataclasses.replace(known, name=pages[-1].name if pages else known.name))
         self.had_removed = True
         self.uploads.cancel_guest(guest_id)
         for page in pages:
@@ -186,8 +191,8 @@ class GuestServer:
     def admit(self, connection: Connection) -> bool:
         if self._is_closed:
             return False
-        there = ((number, one.ip, one.is_idle) for number, one in self._connections.items())
-        evicted = to_close(there, connection.ip)
+        places = (Place(one.number, one.ip, one.group, one.is_idle) for one in self._connections.values())
+        evicted = to_close(places, connection.ip)
         if evicted is None:
             return False
         if evicted:
@@ -266,6 +271,10 @@ class GuestServer:
         for old in self.pages_of(page.guest_id)[: 1 - MAX_OF_GUEST]:
             old.leave("the guest has opened the page again")
         self._unknown.discard(page)
+        before = self._places.pop(page.guest_id, Removed("", frozenset()))
+        self._places[page.guest_id] = Removed(page.name, before.ips | {page.connection.ip})
+        while len(self._places) > MAX_PLACES:
+            self._places.popitem(last=False)
         self._live[page.connection] = page
         self._look_soon()
 

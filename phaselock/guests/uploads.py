@@ -63,7 +63,7 @@ class Uploads:
         self._running: dict[bytes, Upload] = {}
         """By guest."""
         self._done: collections.OrderedDict[UUID, int] = collections.OrderedDict()
-        """How much of each unfinished song has arrived, the newest last."""
+        """How much of each song has arrived, the newest last. A page that has not received the last answer asks."""
 
     def done(self, request_id: UUID) -> int:
         """How many bytes of this song have arrived."""
@@ -121,7 +121,7 @@ class Uploads:
 
     def finished(self, request_id: UUID, path: pathlib.Path, file_name: str) -> None:
         """The song is in the cache."""
-        if self._done.pop(request_id, None) is not None:
+        if request_id in self._done:
             self.arrived(request_id, path, file_name)
 
     # -- in worker threads -------------------------------------------------------------------------------------------

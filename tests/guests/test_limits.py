@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phaselock.guests import limits
-from phaselock.guests.limits import Bucket, Pace, to_close
+from phaselock.guests.limits import Bucket, Pace, Place, to_close
+from phaselock.model.address import address_group
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 5)), max_size=50))
@@ -40,23 +41,24 @@ def test_addresses_are_forgotten() -> None:
     assert len(pace._of) <= 1024
 
 
+def places(count: int, ip: str, idle: tuple[int, ...] | None = None) -> list[Place]:
+    """`ip` has {} where the number is. `idle` None: all wait for a request."""
+    made = [(n, ip.format(n)) for n in range(1, count + 1)]
+    return [Place(n, one, address_group(one), idle is None or n in idle) for n, one in made]
+
+
 @pytest.mark.parametrize(
     ("there", "ip", "costs"),
     [
         ([], "10.0.0.1", 0),
-        ([(n, "10.0.0.1", False) for n in range(1, limits.MAX_OF_ADDRESS + 1)], "10.0.0.1", None),
-        ([(n, "10.0.0.1", n == 5) for n in range(1, limits.MAX_OF_ADDRESS + 1)], "10.0.0.1", 5),
-        ([(n, "10.0.0.1", False) for n in range(1, limits.MAX_OF_ADDRESS + 1)], "10.0.0.2", 0),
-        ([(n, f"10.{n // 200}.{n % 200}.1", False) for n in range(1, limits.MAX_CONNECTIONS + 1)], "10.0.0.2", None),
-        ([(n, f"10.0.{n % 9}.1", True) for n in range(1, limits.MAX_CONNECTIONS + 1)], "10.1.0.2", 1),
-        # One machine has all addresses of a /64: its oldest waiting connection is closed.
-        (
-            [(n, f"10.0.{n}.1", True) for n in range(1, 60)]
-            + [(n, f"fd00::{n:x}", True) for n in range(60, limits.MAX_CONNECTIONS + 1)],
-            "10.1.0.2",
-            60,
-        ),
+        (places(limits.MAX_OF_ADDRESS, "10.0.0.1", ()), "10.0.0.1", None),
+        (places(limits.MAX_OF_ADDRESS, "10.0.0.1", (5, 7)), "10.0.0.1", 5),
+        (places(limits.MAX_OF_ADDRESS, "10.0.0.1", ()), "10.0.0.2", 0),
+        (places(limits.MAX_CONNECTIONS, "fd00:{}::1", ()), "10.0.0.2", None),
+        (places(limits.MAX_CONNECTIONS, "fd00:{}::1", (9, 200)), "10.0.0.2", 9),
+        # One machine has all addresses of a /64: its oldest connection is closed, and not an older one of others.
+        ([*places(3, "10.0.0.{}"), *places(limits.MAX_CONNECTIONS, "fd00::{}")[3:]], "10.0.0.9", 4),
     ],
 )
-def test_places(there: list[tuple[int, str, bool]], ip: str, costs: int | None) -> None:
+def test_places(there: list[Place], ip: str, costs: int | None) -> None:
     assert to_close(there, ip) == costs

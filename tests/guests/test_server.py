@@ -237,6 +237,19 @@ def test_a_removed_guest_stays_out(page: Callable[[Scene], None]) -> None:
     page(scene)
 
 
+def test_the_address_of_a_guest_that_is_away_is_barred_too(page: Callable[[Scene], None]) -> None:
+    async def scene(page: OpenPage) -> None:
+        client, _, guest_id = await entered(page)
+        client.close()
+        while page.server.open_pages:
+            await asyncio.sleep(0)
+        page.jam.now = dataclasses.replace(EMPTY, removed_guests=("Ana",))
+        page.server.tell(GuestRemoved(guest_id))
+        assert [one.ips for one in page.access._removed] == [{"127.0.0.1"}]
+
+    page(scene)
+
+
 def test_a_new_secret_ends_all_tokens(page: Callable[[Scene], None]) -> None:
     async def scene(page: OpenPage) -> None:
         client, token, _ = await entered(page)
@@ -269,6 +282,7 @@ def test_an_upload_resumes(page: Callable[[Scene], None], tmp_path: pathlib.Path
         async with await GuestClient.open(page.port) as http:
             state = await http.request("GET", path, headers)
             last = await http.request("POST", path, {**headers, "Upload-Offset": "100000"}, song[100_000:])
+            assert (await http.request("GET", path, headers)).json == {"done": len(song)}, "the answer was lost"
         assert [(one.status, one.json) for one in (first, wrong, state, last)] == [
             (200, {"done": 100_000}),
             (409, {"done": 100_000}),
