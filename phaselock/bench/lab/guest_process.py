@@ -101,7 +101,7 @@ class Crowd:
         async with await self._client(ip) as page, await self._client(ip) as client:
             await page.hello(token, f"Sender {number}")
             request = str(uuid.uuid4())
-            await page.tell("ask", request=request, file_name="slow.mp3", size=UPLOAD_BYTES)
+            await page.tell("ask", request=request, file_name=f"slow {request}.mp3", size=UPLOAD_BYTES)
             while True:
                 state = await page.hear("state")
                 if any(one["id"] == request and one["state"] == "accepted" for one in state["requests"]):
