@@ -1,0 +1,36 @@
+"""`phaselock bench guests`: the crowd."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import time
+
+import pytest
+
+from phaselock.bench.benchmarks import abuse
+from phaselock.bench.lab.json_process import JsonProcess
+from phaselock.bench.lab.process_sample import is_measurable
+from phaselock.tools.processes import open_process_group
+
+
+@pytest.mark.skipif(not is_measurable(), reason="needs Linux")
+@pytest.mark.slow
+def test_the_crowd_uses_the_page(tmp_path: pathlib.Path) -> None:
+    with open_process_group(str(tmp_path)) as programs:
+        local = ["--session", "bench", "--bind", "127.0.0.1", "--port", "0", "--clock-port", "0", "--unlisted"]
+        song = tmp_path / "song.wav"
+        abuse.noise_song(song, 2)
+        host = programs.start("host", "host", str(song), *local, "--backend", "null", "--guests", "--guest-port", "0")
+        address, _, secret = programs.wait_for(host, "guest_page")["link"].partition("/#")
+        host.say("rules open")
+        crowd = JsonProcess("phaselock.bench.lab.guest_process")
+        crowd.tell(json.dumps({"port": int(address.rpartition(":")[2]), "secret": secret}))
+        assert crowd.answer()
+        crowd.tell("begin")
+        time.sleep(8)
+        crowd.tell("end")
+        counts = crowd.answer()
+        crowd.end()
+        assert all(counts.get(name) for name in ("connections", "messages", "fetches", "uploads")), counts
+        host.say("quit")
