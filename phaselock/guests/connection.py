@@ -126,6 +126,8 @@ class Connection(asyncio.Protocol):
         self._closing = False
         self._deadline_s = self._loop.time() + HEAD_S
         self._heard_s = self._loop.time()
+        self._arrived_ns = 0
+        """When the last bytes have arrived, by the clock of the session: the clock exchange of the page needs it."""
         self._asked = False
         """A ping is on its way."""
         self._pauses = 0
@@ -147,6 +149,7 @@ class Connection(asyncio.Protocol):
             transport.abort()
 
     def data_received(self, data: bytes) -> None:
+        self._arrived_ns = self._handler.now_ns()
         self._heard_s, self._asked = self._loop.time(), False
         self._take(data)
 
@@ -355,7 +358,7 @@ class Connection(asyncio.Protocol):
     def _message(self, text: str) -> None:
         assert self._live is not None
         try:
-            self._live.message(text, self._handler.now_ns())
+            self._live.message(text, self._arrived_ns)
         except PageError as error:
             self.close_live(str(error), broken=True)
         else:
