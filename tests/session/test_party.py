@@ -418,8 +418,20 @@ def test_the_fallback_plays_when_nothing_waits(rules: PartyRules) -> None:
 
 def test_a_queue_that_repeats_needs_no_fallback() -> None:
     harness = PartyHarness()
-    harness.command(Repeat(True), UseFallback(True), UseFallback(False))
-    assert wanted(harness) == 0
+    harness.wish(1, 1, 5)
+    harness.command(Repeat(True), UseFallback(True), Play())
+    harness.run(20)
+    assert harness.now() == 1 and wanted(harness) == 0
+    harness.command(Repeat(False))
+    assert wanted(harness) == 1
+
+
+def test_the_fallback_goes_on_behind_what_the_host_has_moved_away() -> None:
+    harness = PartyHarness()
+    harness.command(UseFallback(True), Add(a_track(50), fallback=True), Play())
+    harness.run(1)
+    harness.command(Add(a_track(51), fallback=True), Move(UUID(int=51), 0))
+    assert harness.songs == [51, 50] and wanted(harness) == 3
 
 
 # -- presets -----------------------------------------------------------------------------------------------------------

@@ -227,11 +227,11 @@ class Party:
         if now_ns >= self._count_at_ns:
             self._count(now_ns)
         self._sort()
-        if self._wants_fallback and self._queue.waiting():
-            self._wants_fallback = False
-        if self._fallback and not self._wants_fallback and not self._transport.repeat and not self._queue.waiting():
-            self._wants_fallback = True
-            self._outbox.do(WantFallback())
+        if self._fallback:
+            is_dry = self._transport.is_dry()
+            if is_dry and not self._wants_fallback:
+                self._outbox.do(WantFallback())
+            self._wants_fallback = is_dry
 
     # -- inside ------------------------------------------------------------------------------------------------------
 

@@ -115,6 +115,13 @@ class TransportControl:
         ids = (current.file_id if current else self._cursor, armed.file_id if armed else None, self._pending)
         return frozenset(file_id for file_id in ids if file_id is not None)
 
+    def is_dry(self) -> bool:
+        """No track follows the current one; or there is none, and all have played."""
+        if self.playback.current is not None:
+            return self._following(self.playback.current) is None
+        ids = self._queue.rows.ids()
+        return self._pending is None and all(one in self._queue.played for one in ids) and not (self.repeat and ids)
+
     def leave_song(self, *, now_ns: int) -> None:
         """Leave the current track for the next one. If there is none, stop."""
         if self._following(self._current()) is None:
