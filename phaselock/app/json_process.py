@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from phaselock.python_process import environment, python_command
@@ -36,15 +36,16 @@ class JsonProcess:
         """End it. Any thread may call this."""
         self._process.kill()
 
-    def lines(self) -> Iterator[dict[str, Any]]:
-        """What it writes, until it ends; an empty one for a line that is none of ours."""
+    def lines(self, on_silence: Callable[[], object] = lambda: None) -> Iterator[dict[str, Any]]:
+        """What it writes, until it ends; an empty one for a line that is none of ours. `on_silence` is called on
+        another thread before the process is ended because it says nothing."""
         with self._process as process:
             assert process.stdout
-            watch = self._watch()
+            watch = self._watch(on_silence)
             try:
                 for line in process.stdout:
                     watch.cancel()
-                    watch = self._watch()
+                    watch = self._watch(on_silence)
                     yield _parsed(line)
             finally:
                 watch.cancel()
@@ -54,9 +55,14 @@ class JsonProcess:
         """After the end; None before."""
         return self._process.returncode
 
-    def _watch(self) -> threading.Timer:
+    def _watch(self, on_silence: Callable[[], object]) -> threading.Timer:
         """Ends the process after SILENCE_S, unless it is cancelled."""
-        timer = threading.Timer(SILENCE_S, self.kill)
+
+        def end() -> None:
+            on_silence()
+            self.kill()
+
+        timer = threading.Timer(SILENCE_S, end)
         timer.daemon = True
         timer.start()
         return timer

@@ -12,11 +12,15 @@ import pathlib
 import threading
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from phaselock.app.json_process import JsonProcess
 from phaselock.errors import InternalError, PhaseLockError, bug_net, message_of
+from phaselock.model.names import sentence
 from phaselock.session.events import Event, LibraryChanged, LibraryState
-from phaselock.storage.library import Library, LibrarySong, index_path, remove_old_indexes
+
+if TYPE_CHECKING:
+    from phaselock.storage.library import Library, LibrarySong
 
 RESCAN_EVERY_S = 60.0
 """Time between two scans. One of 10,000 songs without a change takes about 0.2 s of a processor."""
@@ -61,6 +65,8 @@ class MusicFolder:
 
     def use(self, folder: pathlib.Path | None) -> None:
         """Search in this folder from now on; None: in none. The folder is read in the background."""
+        from phaselock.storage.library import Library, index_path  # late: SQLite takes a megabyte
+
         self._stop()
         if folder is None:
             self._note(LibraryChanged(None, "", LibraryState.OFF, 0))
@@ -122,6 +128,7 @@ class _Watcher(threading.Thread):
         self._library, self._index = library, index
         self._note = note
         self._folder = str(library.folder)
+        self._shown_folder = sentence(self._folder)
         self._over = threading.Event()
         self._process: JsonProcess | None = None
         self._left_out = 0
@@ -134,6 +141,8 @@ class _Watcher(threading.Thread):
             process.kill()
 
     def run(self) -> None:
+        from phaselock.storage.library import remove_old_indexes
+
         with contextlib.suppress(InternalError), bug_net("reading the music folder"):
             remove_old_indexes(self._index.parent, self._index)
             self._say(LibraryState.READING, done_percent=0)
@@ -155,10 +164,16 @@ class _Watcher(threading.Thread):
             process.kill()
         result: dict[str, object] = {}
         self._told_percent = 0
-        for result in process.lines():
+        silent = threading.Event()
+
+        def away() -> None:  # the system may not even end a process that waits for a network drive
+            silent.set()
+            self._say(LibraryState.AWAY)
+
+        for result in process.lines(away):
             self._progressed(result)
         self._process = None
-        if self._over.is_set():
+        if self._over.is_set() or silent.is_set():
             return True
         match result:
             case {"songs": int(songs), "left_out": int(left_out)}:
@@ -186,5 +201,5 @@ class _Watcher(threading.Thread):
         self, state: LibraryState, songs: int | None = None, done_percent: int | None = None, reason: str | None = None
     ) -> None:
         count = self._library.count() if songs is None else songs
-        status = LibraryChanged(None, self._folder, state, count, self._left_out, done_percent, reason)
+        status = LibraryChanged(None, self._shown_folder, state, count, self._left_out, done_percent, reason)
         self._note(self, status)

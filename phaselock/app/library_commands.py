@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from phaselock.app import typed
 from phaselock.app.library import MusicFolder
@@ -12,7 +13,9 @@ from phaselock.language.message import Message
 from phaselock.model.notices import Code, Notice
 from phaselock.session.events import FoundSongRow, SongsFound
 from phaselock.session.sentences import NoticeError, song_text
-from phaselock.storage.library import LibrarySong
+
+if TYPE_CHECKING:
+    from phaselock.storage.library import LibrarySong
 
 
 class LibraryCommands:

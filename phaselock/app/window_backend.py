@@ -3,6 +3,7 @@
 network   runs the asyncio loop and every method here, except `run` before the loop
 look      decodes whole tracks, one after the other (app/analyser.py)
 covers    one worker; reads artwork, which another process decodes (app/cover_decoder.py)
+library   one worker; searches in the music folder (app/library.py). "music folder" waits for the process that reads it
 default   the loop's workers; list the sound outputs and inputs
 """
 
