@@ -52,6 +52,10 @@ export class ListenView {
     $("align-earlier").addEventListener("click", () => this.setLater(this.laterMs() - STEP_MS));
     $("align-later").addEventListener("click", () => this.setLater(this.laterMs() + STEP_MS));
     $("metronome").addEventListener("click", () => this.setMetronome(!this.metronome.on));
+    // Some phones stop the sound of a page that is not seen, and let it go on afterwards.
+    document.addEventListener("visibilitychange", () => {
+      if (this.speaker && document.visibilityState === "visible") this.audio.resume().catch(() => {});
+    });
     this.showButton("off");
   }
 

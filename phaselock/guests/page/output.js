@@ -10,6 +10,9 @@ import { fitAt, fitDeviation, fitRobust, median } from "/envelope.js";
 
 const WINDOW_MS = 60e3;
 const MIN_POINTS = 8;
+// A fit of many points costs a phone milliseconds, and a new point changes it little.
+const MANY_POINTS = 50;
+const REFIT_EVERY = 5;
 // While the sound starts, the accounts move by up to hundreds of ms. Firefox keeps the first latency that it is asked
 // for, so it is not asked before currentTime has kept pace with own time for a while, apart from its blocks.
 const CALM_MS = 1000;
@@ -44,6 +47,7 @@ export class OutputClock {
     this.kind = "unknown";
     this.paces = []; // [own time, currentTime minus own time] in ms, until they are calm
     this.isCalm = false;
+    this.asked = 0;
   }
 
   // Ask the browser; call it about ten times a second.
@@ -63,6 +67,8 @@ export class OutputClock {
       latencyMs: latencyMs > 0 ? latencyMs : null,
     });
     while (this.samples[0].localMs < localMs - WINDOW_MS) this.samples.shift();
+    this.asked++;
+    if (this.samples.length > MANY_POINTS && this.asked % REFIT_EVERY) return;
     this.choose();
     this.refit();
   }

@@ -25,6 +25,8 @@ const LASTING_CONTROLS = 4;
 // A song whose beginning nearly meets the end of the one before follows it without a gap.
 const GAPLESS_S = 0.005;
 const FADE_STEPS = 24;
+// The playing song and the next one: a phone has little memory.
+const KEPT_SONGS = 2;
 
 function clamp(value, limit) {
   return Math.max(-limit, Math.min(limit, value));
@@ -154,7 +156,7 @@ export class Speaker {
   tick() {
     this.ticks++;
     const plans = [this.timeline.current, this.timeline.then].filter((plan) => plan && this.songOf(plan));
-    this.songs.want(this.timeline.songs);
+    this.songs.want(this.timeline.songs.slice(0, KEPT_SONGS));
     const isRunning = this.context.state === "running";
     if (isRunning !== this.wasRunning) {
       this.wasRunning = isRunning;
