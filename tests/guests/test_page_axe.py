@@ -64,6 +64,9 @@ def test_axe_finds_nothing(width: int, chromium: Browser, axe: str) -> None:
         page.tap("#enter-go")
         page.wait("document.querySelector('#now-title').textContent")
         seen["music"] = findings(page, axe)
+        page.tap("#listen")
+        page.tap("#listening summary")
+        seen["listen"] = findings(page, axe)
         page.tap("[data-view=ask]")
         page.type("#search-text", "love")
         song = {"id": 7, "title": "Crazy in Love", "artist": "Beyoncé", "album": "", "duration_s": 236}

@@ -24,7 +24,7 @@ const CORRELATED_POINTS = 100;
 // An account that leaves the line (the sound stopped for a moment, other loudspeakers were chosen) starts a new one:
 // after a few points that are far away, or after two seconds of points that are nearer. A sound server's own account
 // needs seconds until it is exact.
-const STEP_POINTS = 6;
+const STEP_POINTS = 5;
 const SMALL_STEP_POINTS = 20;
 // Of the accounts: the least step that counts as one, and by how much the account is wrong where it was measured.
 const STEP_MS = { stamp: 4, "stamp+latency": 15, latency: 40, unknown: 40 };
@@ -68,6 +68,7 @@ export class OutputClock {
     });
     while (this.samples[0].localMs < localMs - WINDOW_MS) this.samples.shift();
     this.asked++;
+    if (this.fit && this.hasStepped()) return;
     if (this.samples.length > MANY_POINTS && this.asked % REFIT_EVERY) return;
     this.choose();
     this.refit();
@@ -110,18 +111,26 @@ export class OutputClock {
   }
 
   refit() {
-    if (this.samples.length < MIN_POINTS) return;
-    const points = this.samples.map((one) => this.point(one));
-    this.fit = fitRobust(points, CARDS, CORRELATED_POINTS);
+    if (this.samples.length >= MIN_POINTS) this.fit = fitRobust(this.points(), CARDS, CORRELATED_POINTS);
+  }
+
+  points() {
+    return this.samples.map((one) => this.point(one));
+  }
+
+  // True if the newest points lie apart from the line: then it is replaced by theirs.
+  hasStepped() {
     const limit = STEP_MS[this.kind];
     for (const [count, limitMs] of [[STEP_POINTS, limit], [SMALL_STEP_POINTS, limit / 5]]) {
-      if (points.length <= count) return;
-      const away = points.slice(-count).map(([x, y]) => (y - fitAt(this.fit, x)) / 1e6);
+      if (this.samples.length <= count) return false;
+      const newest = this.samples.slice(-count).map((one) => this.point(one));
+      const away = newest.map(([x, y]) => (y - fitAt(this.fit, x)) / 1e6);
       if (!away.every((one) => one > limitMs) && !away.every((one) => one < -limitMs)) continue;
       this.samples = this.samples.slice(-count);
-      this.fit = count < MIN_POINTS ? null : fitRobust(points.slice(-count), CARDS, CORRELATED_POINTS);
-      return;
+      this.fit = fitRobust(newest, CARDS, CORRELATED_POINTS);
+      return true;
     }
+    return false;
   }
 
   get usable() {
