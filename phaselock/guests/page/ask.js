@@ -4,6 +4,7 @@ import { $, announce, icon, make, setText, showRows, tell, uuid } from "/dom.js"
 import { keepTyped } from "/store.js";
 import { duration, say, title } from "/texts.js";
 
+const USUAL_KINDS = ["MP3", "M4A", "FLAC", "OGG", "OPUS", "WAV"];
 const TYPING_MS = 120; // The search waits until no key was pressed for this long.
 
 export class AskView {
@@ -38,8 +39,7 @@ export class AskView {
     $("search").hidden = !state.library;
     $("results").hidden = $("search-told").hidden = !state.library;
     $("upload").hidden = !state.can_upload;
-    const kinds = state.upload_kinds.map((kind) => kind.slice(1).toUpperCase()).join(", ");
-    setText($("upload-kinds"), say("upload_kinds", { kinds }));
+    setText($("upload-kinds"), usualKinds(state.upload_kinds));
     $("upload-files").accept = state.upload_kinds.concat("audio/*").join(",");
     setText($("ask-rules"), limit(state));
     showRows($("rules-rows"), rules(state.rules), (rule) => rule, (rule) => make("li", {}, rule), () => {});
@@ -135,7 +135,7 @@ export class AskView {
     for (const file of files) {
       const fits = kinds.some((kind) => file.name.toLowerCase().endsWith(kind));
       if (!fits) {
-        tell(say("not_music", { file: file.name, kinds: kinds.map((kind) => kind.slice(1).toUpperCase()).join(", ") }), say("close"));
+        tell(say("not_music", { file: file.name, kinds: usualKinds(kinds) }), say("close"));
       } else if (!file.size) {
         tell(say("empty_file", { file: file.name }), say("close"));
       } else {
@@ -215,6 +215,13 @@ export class AskView {
     this.showResults();
     if (!$("mine").hidden) $("mine-title").focus();
   }
+}
+
+// The endings that guests know, of those that the host takes.
+function usualKinds(endings) {
+  const kinds = endings.map((ending) => ending.slice(1).toUpperCase());
+  const usual = USUAL_KINDS.filter((kind) => kinds.includes(kind));
+  return say(usual.length < kinds.length ? "kinds_and_more" : "kinds", { kinds: usual.join(", ") });
 }
 
 // The rules of the session, a sentence each.

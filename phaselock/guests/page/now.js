@@ -29,7 +29,7 @@ export class NowView {
     $("now").classList.toggle("playing-not", !song || !song.playing);
     setText($("now-state"), say(!song ? "nothing" : song.playing ? "now_playing" : "paused"));
     setText($("now-title"), song ? title(song) : "");
-    setText($("now-artist"), song ? song.artist : say("nothing_hint"));
+    setText($("now-artist"), song ? song.artist : state.queue.some((row) => row.status !== "played") ? "" : say("nothing_hint"));
     setText($("now-by"), song ? whoAsked(song, song.added_by === state.me.name) : "");
     $("now-progress").hidden = !song;
     this.showArt(song);
