@@ -273,6 +273,7 @@ def test_uploads_go_on_after_a_break_and_can_be_cancelled(host: PageHost, visit:
     deadline = time.monotonic() + 30
     while sum(map(len, host.uploads.values())) < 600_000 and time.monotonic() < deadline:
         page.run("new Promise(done => setTimeout(done, 50))")
+    assert [len(host.uploads[ask["request"]]) for ask in asks[:2]] == [300_000, 300_000]
     assert [bytes(host.uploads[ask["request"]]) for ask in asks[:2]] == [file.read_bytes() for file in files[:2]]
     assert asks[2]["request"] not in host.uploads
     host.show(requests=rows("added")[:2])

@@ -14,6 +14,7 @@ export class Uploads {
     this.files = new Map(); // File by request, while the host needs it.
     this.accepted = []; // Requests that the host waits for, in its order.
     this.current = null; // {request, done, xhr}
+    this.sent = new Map(); // Bytes by request, as far as this page knows more than the host's state.
     this.wait_ms = FIRST_WAIT_MS;
     link.on("state", (state) => this.follow(state));
     link.on("up", () => this.next());
@@ -34,9 +35,10 @@ export class Uploads {
     return this.files.has(request);
   }
 
-  // Bytes that this page has sent of the running upload; null: it is not this one.
+  // Bytes of a request that have been sent; null: its upload has not begun.
   done(request) {
-    return this.current && this.current.request === request ? this.current.done : null;
+    if (this.current && this.current.request === request) return this.current.done;
+    return this.sent.has(request) ? this.sent.get(request) : null;
   }
 
   cancel(request) {
@@ -76,6 +78,7 @@ export class Uploads {
     } catch (error) {
       // No connection: the next attempt asks again how far it came.
     }
+    this.sent.set(request, current.done);
     this.wait_ms = went_on ? FIRST_WAIT_MS : Math.min(2 * this.wait_ms, MAX_WAIT_MS);
     setTimeout(() => {
       this.current = null;
