@@ -1,6 +1,7 @@
 // The messages of all.
 
 import { $, announce, make, setText, uuid } from "/dom.js";
+import { LINES_MS } from "/outbox.js";
 import { keepTyped } from "/store.js";
 import { say } from "/texts.js";
 
@@ -14,7 +15,7 @@ export class ChatView {
     this.number = 0;
     this.last = null; // The name of the newest line.
     this.unread = 0;
-    this.first = true;
+    this.first = true; // The lines that come are those from before the guest came.
     const typed = keepTyped($("say-text"), "say");
     $("say").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -25,6 +26,7 @@ export class ChatView {
       $("say-text").focus();
       this.toEnd();
     });
+    link.on("up", () => setTimeout(() => (this.first = false), LINES_MS));
     link.on("chat", (message) => this.add(message.lines));
   }
 

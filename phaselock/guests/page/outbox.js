@@ -5,7 +5,7 @@ import { load, save } from "/store.js";
 import { say } from "/texts.js";
 
 const SETTLE_MS = 10000; // What an open connection has carried for this long has arrived.
-const LINES_MS = 1500; // A host that has messages sends them within this time after its first state.
+export const LINES_MS = 1500; // A host that has messages sends them within this time after its first state.
 
 export class Outbox {
   // `changed` is called when the list changes, `late` with a sentence for what came too late.

@@ -73,18 +73,19 @@ export class Uploads {
       if (answer.ok && this.files.has(request)) {
         current.done = (await answer.json()).done;
         this.changed();
-        went_on = await this.send(xhr, file, current);
+        went_on = current.done === file.size || (await this.send(xhr, file, current));
       }
     } catch (error) {
       // No connection: the next attempt asks again how far it came.
     }
-    this.sent.set(request, current.done);
+    // Progress counts what has left the phone: without the host's answer, it may not have arrived.
+    if (went_on) this.sent.set(request, current.done);
     this.wait_ms = went_on ? FIRST_WAIT_MS : Math.min(2 * this.wait_ms, MAX_WAIT_MS);
     setTimeout(() => {
       this.current = null;
       this.next();
     }, went_on ? 0 : this.wait_ms);
-    if (current.done === file.size) this.accepted = this.accepted.filter((one) => one !== request);
+    if (went_on && current.done === file.size) this.accepted = this.accepted.filter((one) => one !== request);
     this.changed();
   }
 
