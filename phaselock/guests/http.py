@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import http
+import re
 import urllib.parse
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
@@ -19,11 +20,21 @@ MAX_HEAD_BYTES = 8192
 """Limit of the line and the headers of a request."""
 NORMAL_CLOSE, BROKEN_CLOSE = 1000, 1008
 """Close codes of a WebSocket (RFC 6455): normal, and against the rules."""
+
+
+def policy(host: str = "") -> str:
+    """What a document may load and do (Content-Security-Policy). With the Host header of the request, also browsers
+    whose 'self' leaves out WebSockets (Safari before 15.4) may connect to this server."""
+    socket = f" ws://{host}" if re.fullmatch(r"[\w.:\[\]-]+", host, re.ASCII) else ""
+    return (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+        f"connect-src 'self'{socket}; media-src 'self' blob:; manifest-src 'self'; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'"
+    )
+
+
 HEADERS: Mapping[str, str] = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
-        "media-src 'self' blob:; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
+    "Content-Security-Policy": policy(),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",

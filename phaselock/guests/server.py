@@ -25,7 +25,7 @@ from phaselock.errors import InternalError, bug_net
 from phaselock.guests.access import Access, Removed
 from phaselock.guests.art import Pictures
 from phaselock.guests.connection import Connection, Live, Sink
-from phaselock.guests.http import Head
+from phaselock.guests.http import Head, policy
 from phaselock.guests.jam import Jam, Songs
 from phaselock.guests.limits import FILE_BURST_BYTES, FILE_BYTES_S, Bucket, Pace, Place, to_close
 from phaselock.guests.messages import PageError, read_object, text_of
@@ -371,12 +371,13 @@ class GuestServer:
 
     def _file(self, connection: Connection, head: Head) -> None:
         file = self._files.get(head.path)
+        headers = {"ETag": file.tag if file else "", "Content-Security-Policy": policy(head.headers.get("host", ""))}
         if file is None:
             connection.reply_json(404, {"error": "not found"})
         elif head.headers.get("if-none-match") == file.tag:
-            connection.reply(304, {"ETag": file.tag}, b"")
+            connection.reply(304, headers, b"")
         else:
-            connection.reply(200, {"Content-Type": file.content_type, "ETag": file.tag}, file.content)
+            connection.reply(200, {"Content-Type": file.content_type, **headers}, file.content)
 
     def _small_body(self, connection: Connection, head: Head, then: Callable[[bytes], None]) -> Sink | None:
         if head.length > MAX_BODY_BYTES:

@@ -14,6 +14,7 @@ import pytest
 from phaselock.bench.lab.guest_client import GuestClient
 from phaselock.guests import connection as connections
 from phaselock.guests import limits, page_session, uploads
+from phaselock.guests.http import policy
 from phaselock.model.snapshot import ChatLine, VotesView
 from phaselock.model.timeline import Timeline
 from phaselock.model.types import Track
@@ -56,6 +57,12 @@ async def entered(page: OpenPage, name: str = "Ana", language: str = "en") -> tu
     return client, token, bytes.fromhex(welcome["you"])
 
 
+def test_a_host_header_cannot_change_the_policy() -> None:
+    assert "ws://[fe80::1]:17403;" in policy("[fe80::1]:17403")
+    for bad in ("a; script-src *", "[fe80::1%25;x]", "a b", ""):
+        assert policy(bad) == policy()
+
+
 def test_files_have_strict_headers_and_are_fetched_once(page: Callable[[Scene], None]) -> None:
     async def scene(page: OpenPage) -> None:
         async with await GuestClient.open(page.port) as client:
@@ -66,6 +73,7 @@ def test_files_have_strict_headers_and_are_fetched_once(page: Callable[[Scene], 
         assert (first.status, first.body) == (200, b"<!doctype html>")
         assert "default-src 'none'" in first.headers["content-security-policy"]
         assert "unsafe" not in first.headers["content-security-policy"]
+        assert f"connect-src 'self' ws://127.0.0.1:{page.port};" in first.headers["content-security-policy"]
         assert first.headers["x-content-type-options"] == "nosniff"
         assert first.headers["referrer-policy"] == "no-referrer"
         assert first.headers["cache-control"] == "no-cache"

@@ -21,14 +21,11 @@ import h11
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, CloseConnection, Ping, Request, TextMessage
 
+from phaselock.guests.http import policy
 from tests.support.programs import ROOT
 
 PAGE = ROOT / "phaselock" / "guests" / "page"
 TIMEOUT_S = 30.0
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
-    "media-src 'self' blob:; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
 
 Message = dict[str, Any]
 
@@ -325,7 +322,7 @@ def _reply(
     headers = [
         ("Content-Type", kind),
         ("Content-Length", str(len(data))),
-        ("Content-Security-Policy", POLICY),
+        ("Content-Security-Policy", policy()),
         ("X-Content-Type-Options", "nosniff"),
         ("Referrer-Policy", "no-referrer"),
         ("Cache-Control", "no-cache"),
