@@ -56,7 +56,7 @@ export class QueueView {
 }
 
 function words() {
-  const by = make("p", { class: "by" }, make("span"), make("span"));
+  const by = make("p", { class: "by" }, make("span"), " ", make("span"));
   return make("div", { class: "words" }, make("p", { class: "title" }), make("p", { class: "detail" }), by);
 }
 
