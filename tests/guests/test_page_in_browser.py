@@ -403,14 +403,17 @@ def test_sizes(width: int, height: int, host: PageHost, visit: Visit) -> None:
     )
     host.lines = [{"number": 1, "name": word, "text": word * 3, "mine": False}]
     page = visit(width=width, height=height)
+    page.tap("#listen")
+    page.run("document.querySelectorAll('details').forEach(one => (one.open = true))")
     page.tap("#me")
     for view in ("music", "ask", "chat"):
         page.run(f"document.querySelector('[data-view={view}]').click()")
         found = page.run(
-            "Array.from(document.querySelectorAll('button, label.button, input:not(.unseen), form input, .row *, p'))"
+            "Array.from(document.querySelectorAll("
+            "'button, label.button, input:not(.unseen), select, summary, .row *, p'))"
             ".filter(one => one.offsetParent && !one.matches('.unseen'))"
             ".map(one => [one.outerHTML.slice(0, 120), one.getBoundingClientRect(),"
-            " one.matches('button, .button, input')])"
+            " one.matches('button, .button, input, select, summary')])"
             ".filter(([, box, touched]) => box.left < 0 || box.right > innerWidth + 0.5"
             " || touched && (box.width < 43.9 || box.height < 43.9)).map(([html]) => html)"
         )
