@@ -1,7 +1,8 @@
 """The host's session: connections, members and the messages to them.
 
 admission.py decides who joins, and report_watch.py takes the reports of peers. queue.py has the queue, transport.py the
-playback, distribution.py the file transfers, and requests.py the song requests. A peer that breaks the protocol or is
+playback, distribution.py the file transfers, requests.py the song requests, party.py the rules, guests and votes, and
+hearing.py what microphones hear. A peer that breaks the protocol or is
 silent for too long is removed with a reason. The other peers are not affected.
 """
 
@@ -32,16 +33,15 @@ from phaselock.session import events as e
 from phaselock.session.effects import AllowClock, AskCode, Close, Effect, Ended, Follow, ForbidClock, Send
 from phaselock.session.guest_actions import GuestAction, GuestSays
 from phaselock.session.host.admission import Admission, Admitted, Refused
-from phaselock.session.host.calibration import HostCalibration
 from phaselock.session.host.caps import Caps
 from phaselock.session.host.chat import HostChat
-from phaselock.session.host.check import HostCheck
 from phaselock.session.host.distribution import Distribution
 from phaselock.session.host.door import WRONG_CODE, Door
 from phaselock.session.host.fair_order import moved
 from phaselock.session.host.gains import HostGains
-from phaselock.session.host.levels import HostLevels
+from phaselock.session.host.hearing import HostHearing
 from phaselock.session.host.members import SEAT_NS, Attendance, Member, Members, Reports
+from phaselock.session.host.own_report import own_report
 from phaselock.session.host.party import Party
 from phaselock.session.host.queue import HostQueue
 from phaselock.session.host.report_watch import ReportWatch
@@ -122,9 +122,7 @@ class HostSession:
         self._transport = TransportControl(self._members, playback, self._queue, self._transitions, self._outbox)
         self._gains = HostGains(self._members, self._queue, self._facts, self._outbox, loudness_lufs)
         self._distribution = Distribution(self._members, self._queue, self._transport, self._outbox)
-        self._levels = HostLevels(self._members, self._outbox, self._host_name)
-        self._calibration = HostCalibration(self._members, self._transport, self._levels, self._outbox, self._host_name)
-        self._check = HostCheck(self._members, self._transport, self._outbox, self._host_name)
+        self._hearing = HostHearing(self._members, self._transport, self._outbox, self._host_name, self._named)
         caps = Caps(self._queue, rules)
         self._requests = IncomingRequests(self._outbox, self._queue.has_room, caps)
         self._party = Party(
@@ -224,7 +222,7 @@ class HostSession:
         """Execute a command of the host's user. An `error` event reports a command that cannot be done."""
         if self._over:
             return []
-        self._calibration.precede(command, now_ns=now_ns)
+        self._hearing.calibration.precede(command, now_ns=now_ns)
         match command:
             case c.Add(track=track, fallback=fallback):
                 key = FALLBACK_KEY if fallback else HOST_KEY
@@ -254,20 +252,8 @@ class HostSession:
             case c.SetTransitions(transitions=transitions):
                 self._transitions.chosen = transitions
                 self._outbox.note(e.TransitionsSet(now_ns, transitions.crossfade_s, transitions.skip_silence))
-            case c.Play(file_id=file_id):
-                self._transport.play(file_id, now_ns=now_ns)
-            case c.Pause():
-                self._transport.pause(now_ns=now_ns)
-            case c.Resume():
-                self._transport.resume(now_ns=now_ns)
-            case c.Stop():
-                self._transport.stop(now_ns=now_ns)
-            case c.Seek(seconds=seconds):
-                self._transport.seek(seconds, now_ns=now_ns)
-            case c.Next():
-                self._transport.next(now_ns=now_ns)
-            case c.Previous():
-                self._transport.previous(now_ns=now_ns)
+            case c.Play() | c.Pause() | c.Resume() | c.Stop() | c.Seek() | c.Next() | c.Previous():
+                self._transport.command(command, now_ns=now_ns)
             case c.Autoplay(wait_peers=wait_peers):
                 self._transport.autoplay(wait_peers)
             case c.DropPeer(name=name):
@@ -282,24 +268,6 @@ class HostSession:
                 percent = None if percent is None else min(max(0, percent), 100)
                 for member in self._named(name, now_ns):
                     self._outbox.do(Send(member.conn, m.VolumeCommand(percent, muted)))
-            case c.Calibrate():
-                self._calibrate(command, now_ns)
-            case c.CalibrateNext():
-                self._calibration.go_on(now_ns=now_ns)
-            case c.StopCalibration():
-                self._calibration.stop(now_ns=now_ns)
-            case c.EvenLevels() | c.UndoLevels() | c.ResetLevels() if self._calibration.active:
-                self._outbox.error(Notice(Code.CALIBRATION_RUNS), now_ns)
-            case c.EvenLevels():
-                self._levels.even(now_ns=now_ns)
-            case c.UndoLevels():
-                self._levels.undo(now_ns=now_ns)
-            case c.ResetLevels():
-                self._levels.reset(now_ns=now_ns)
-            case c.Check(listener=listener):
-                self._start_check(listener, now_ns)
-            case c.StopCheck():
-                self._check.stop(now_ns=now_ns)
             case c.SetPeerRole(name=name, role=role):
                 for member in self._named(name, now_ns):
                     self._outbox.do(Send(member.conn, m.RoleCommand(role)))
@@ -307,6 +275,10 @@ class HostSession:
                 self._requests.accept(request_id, now_ns=now_ns)
             case c.Reject(request_id=request_id):
                 self._requests.reject(request_id, now_ns=now_ns)
+            case c.Calibrate() | c.CalibrateNext() | c.StopCalibration() | c.Check() | c.StopCheck():
+                self._hearing.command(command, now_ns=now_ns)
+            case c.EvenLevels() | c.UndoLevels() | c.ResetLevels():
+                self._hearing.command(command, now_ns=now_ns)
             case c.SetRules() | c.RemoveGuest() | c.AllowGuest() | c.UseFallback() | c.VoteFor() | c.WantSkip():
                 self._party.command(command, now_ns=now_ns)
             case c.Say(text=text):
@@ -362,25 +334,7 @@ class HostSession:
         """
         if self._members.own is None:
             self._members.own = Reports(now_ns)
-        report = m.PeerStatus(
-            phase_error_ns=status.phase_error_ns,
-            offset_uncertainty_ns=0,
-            dac_deviation_ns=status.dac_deviation_ns,
-            dac_uncertainty_ns=status.dac_uncertainty_ns,
-            timing=status.timing,
-            drift_ppb=0,
-            rtt_ns=0,
-            output_latency_ns=max(0, status.output_latency_ns),
-            device_name=status.device_name,
-            underruns=status.underruns,
-            clock_usable=True,
-            clock_stale=False,
-            room_bytes=0,
-            role=status.role,
-            trim_db=status.trim_db,
-            correction_ns=status.correction_ns,
-        )
-        self._members.own.take(report, now_ns=now_ns)
+        self._members.own.take(own_report(status), now_ns=now_ns)
         return self._settle(now_ns)
 
     def decode_failed(self, file_id: UUID, reason: str, *, now_ns: int) -> list[Effect]:
@@ -399,8 +353,7 @@ class HostSession:
 
     def heard(self, number: int, heard: HeardPass, *, now_ns: int) -> list[Effect]:
         """The host's microphone has heard what `Listen` or `ListenToSong` with this number asks for, or could not."""
-        self._calibration.heard(number, heard, now_ns=now_ns)
-        self._check.heard(number, heard, now_ns=now_ns)
+        self._hearing.heard(number, heard, now_ns=now_ns)
         return self._settle(now_ns)
 
     # -- time --------------------------------------------------------------------------------------------------------
@@ -427,8 +380,7 @@ class HostSession:
         self._distribution.timer(now_ns=now_ns)
         self._requests.timer(now_ns=now_ns)
         self._party.timer(now_ns=now_ns)
-        self._calibration.timer(now_ns=now_ns)
-        self._check.timer(now_ns=now_ns)
+        self._hearing.timer(now_ns=now_ns)
         self._transport.leave_behind(now_ns=now_ns)
         self._transport.end_tracks(now_ns=now_ns)
         return self._settle(now_ns)
@@ -442,8 +394,7 @@ class HostSession:
             *self._distribution.deadlines_ns(),
             *self._requests.deadlines_ns(),
             *self._party.deadlines_ns(),
-            *self._calibration.deadlines_ns(),
-            *self._check.deadlines_ns(),
+            *self._hearing.deadlines_ns(),
         ]
         deadlines += [member.heard_at_ns + DEAD_NS for member in self._members]
         deadlines += [self._transport.wait_ends_ns(), self._transport.overdue_at_ns()]
@@ -528,10 +479,10 @@ class HostSession:
             requests=self._requests.views(),
             repeat=self._transport.repeat,
             shuffle=self._queue.is_shuffled,
-            calibration=self._calibration.view(),
-            levels=self._levels.view(),
+            calibration=self._hearing.calibration.view(),
+            levels=self._hearing.levels.view(),
             confirmed=self._members.own.proof.confirmation if self._members.own is not None else None,
-            check=self._check.view(),
+            check=self._hearing.check.view(),
             loudness_lufs=self._gains.target_lufs,
             now_loudness=self._gains.view(self._queue.known(now.id)) if now is not None else None,
             transitions=self._transitions.chosen,
@@ -634,23 +585,6 @@ class HostSession:
             member.skip()
             self._queue.mark_stale()
 
-    def _calibrate(self, command: c.Calibrate, now_ns: int) -> None:
-        if self._check.active:
-            self._outbox.error(Notice(Code.CHECK_RUNS), now_ns)
-            return
-        name = command.listener
-        listeners: list[Member | None] = [None] if name is None else [*self._named(name, now_ns)]
-        for member in listeners:
-            self._calibration.start(member, command, now_ns=now_ns)
-
-    def _start_check(self, listener: str | None, now_ns: int) -> None:
-        if self._calibration.active:
-            self._outbox.error(Notice(Code.CALIBRATION_RUNS), now_ns)
-            return
-        listeners: list[Member | None] = [None] if listener is None else [*self._named(listener, now_ns)]
-        for member in listeners:
-            self._check.start(member, now_ns=now_ns)
-
     def _named(self, name: str, now_ns: int) -> list[Member]:
         """The peer with this name, in any letter case. If there is none: an empty list and an `error` event."""
         found = [member for member in self._members if member.name.casefold() == name.casefold()]
@@ -678,11 +612,9 @@ class HostSession:
                 self._outbox.do(Close(member.conn, "left"))
                 self._remove(member, Notice(Code.PEER_LEFT), now_ns)
             case m.HeardReport():
-                self._calibration.heard_by(member, message, now_ns=now_ns)
-                self._check.heard_by(member, message, now_ns=now_ns)
+                self._hearing.heard_by(member, message, now_ns=now_ns)
             case m.MicrophoneAnswer():
-                self._calibration.answered(member, message, now_ns=now_ns)
-                self._check.answered(member, message, now_ns=now_ns)
+                self._hearing.answered(member, message, now_ns=now_ns)
             case m.PeerStatus():
                 self._report_watch.take(member, message, now_ns=now_ns)
             case m.FileReceived(file_id=file_id, hash_ok=hash_ok):
@@ -714,15 +646,15 @@ class HostSession:
         self._wake(now_ns)
         playback = self._transport.playback
         if not self._over:
-            self._calibration.settle(now_ns=now_ns)
-            self._levels.settle()
+            self._hearing.calibration.settle(now_ns=now_ns)
+            self._hearing.levels.settle()
             self._gains.settle()
             self._party.settle(now_ns=now_ns)
             self._transport.settle(now_ns=now_ns)
-            self._check.settle(now_ns=now_ns)
+            self._hearing.check.settle(now_ns=now_ns)
             self._queue.settle(now_ns=now_ns)
             self._distribution.settle(now_ns=now_ns)
-        sweeps = None if self._over else self._calibration.timeline()
+        sweeps = None if self._over else self._hearing.calibration.timeline()
         wanted = Follow(sweeps) if sweeps is not None else self._gains.follow(*playback.lines())
         follow = [wanted] if self._followed != wanted else []
         self._followed = wanted

@@ -18,7 +18,9 @@ from phaselock.model.timeline import Timeline
 from phaselock.model.transitions import SHORTEST_NS, Transition
 from phaselock.model.types import Track
 from phaselock.protocol import messages as m
+from phaselock.session import commands as c
 from phaselock.session import events as e
+from phaselock.session.commands import PlaybackCommand
 from phaselock.session.host.members import Member, Members
 from phaselock.session.host.play_states import TABLE, Action, Current, Event, PlayState
 from phaselock.session.host.queue import NO_SUCH_TRACK, HostQueue
@@ -130,6 +132,24 @@ class TransportControl:
             self.next(now_ns=now_ns)
 
     # -- commands of the user ----------------------------------------------------------------------------------------
+
+    def command(self, command: PlaybackCommand, *, now_ns: int) -> None:
+        """Execute a command of the host's user."""
+        match command:
+            case c.Play(file_id=file_id):
+                self.play(file_id, now_ns=now_ns)
+            case c.Pause():
+                self.pause(now_ns=now_ns)
+            case c.Resume():
+                self.resume(now_ns=now_ns)
+            case c.Stop():
+                self.stop(now_ns=now_ns)
+            case c.Seek(seconds=seconds):
+                self.seek(seconds, now_ns=now_ns)
+            case c.Next():
+                self.next(now_ns=now_ns)
+            case c.Previous():
+                self.previous(now_ns=now_ns)
 
     def play(self, file_id: UUID | None, *, now_ns: int) -> None:
         """Start this track. None: resume the paused track, or start the track at the cursor."""

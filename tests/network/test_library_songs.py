@@ -1,0 +1,46 @@
+"""Requested songs of the host's library: imported in a worker thread, and played from where they are."""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+import uuid
+
+from phaselock.model.party import PartyRules
+from phaselock.session.commands import SetRules
+from phaselock.session.effects import GuestRemoved, TellGuest
+from phaselock.session.guest_actions import GuestAsks, GuestHere
+from tests.support.network_session import DATA, NetworkFixture, played
+
+ANA = bytes([1]) * 16
+
+
+class Page:
+    """In place of the page's server."""
+
+    def __init__(self) -> None:
+        self.told: list[TellGuest | GuestRemoved] = []
+
+    def tell(self, effect: TellGuest | GuestRemoved) -> None:
+        self.told.append(effect)
+
+
+@played
+async def test_a_song_of_the_library_is_added(network: NetworkFixture, stack: contextlib.AsyncExitStack) -> None:
+    host, page, path = network.host, Page(), network.folder / "mine.mp3"
+    path.write_bytes(DATA)
+    songs: dict[int, pathlib.Path] = {7: path}
+    host.runner.guest_server, host.runner.library = page, songs.get
+    host.runner.command(SetRules(PartyRules(accept=True)))
+    host.runner.guest(ANA, GuestHere("Ana"))
+    host.runner.guest(ANA, GuestAsks(uuid.uuid4(), "mine.mp3", len(DATA), song_id=7))
+    await host.news.wait_for("request", state="added")
+    (row,) = host.runner.snapshot().queue
+    assert (row.file_name, row.added_by, host.runner.path(row.id)) == ("mine.mp3", "Ana", path)
+    missing = uuid.uuid4()
+    host.runner.guest(ANA, GuestAsks(missing, "other.mp3", len(DATA), song_id=8))
+    await host.news.wait_for("request", state="failed")
+    sentence = "This song is not in the host's music folder any more."
+    assert page.told == [TellGuest(ANA, sentence, missing)]
+    found = host.runner.guest_page(ANA)
+    assert found is not None and [one.state for one in found.requests] == ["added", "failed"]
