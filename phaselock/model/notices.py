@@ -81,6 +81,8 @@ class Code(enum.StrEnum):
     """The answer to `vote`: the user wants `file_name`."""
     VOTE_TAKEN_BACK = "vote_taken_back"
     """The answer to `unvote`: about `file_name`."""
+    VOTE_TOO_LATE = "vote_too_late"
+    """A vote for a song that does not wait."""
     SKIP_WANTED = "skip_wanted"
     """The answer to `skip-vote`: the user wants to leave `file_name`."""
     GUEST_ALLOWED = "guest_allowed"

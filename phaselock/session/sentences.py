@@ -68,6 +68,7 @@ NOTICES: dict[Code, str] = {
     Code.REQUESTS_LEFT_OUT: N_("{peer} has asked for {number} more songs and withdrawn that."),
     Code.VOTED: N_("You have voted for {file_name}."),
     Code.VOTE_TAKEN_BACK: N_("You no longer vote for {file_name}."),
+    Code.VOTE_TOO_LATE: N_("This song does not wait any more."),
     Code.SKIP_WANTED: N_("You have voted for leaving {file_name}."),
     Code.GUEST_ALLOWED: N_("{peer} may come in again."),
     Code.NO_GUESTS: N_("No guest is here."),

@@ -293,7 +293,7 @@ def test_a_vote_counts_once_and_ends_when_the_song_begins() -> None:
         harness.vote(1, 3)
     harness.vote(1, 1)
     harness.command(VoteFor(UUID(int=1), True))
-    assert error(harness.host) == "There is no such track in the queue."
+    assert error(harness.host) == "This song does not wait any more."
     harness.run(1)
     assert harness.host.snapshot().votes == (VotesView(UUID(int=3), 1, False),)
     harness.run(401)

@@ -24,7 +24,7 @@ from phaselock.session.host.caps import Caps
 from phaselock.session.host.fair_order import Rounds, in_order
 from phaselock.session.host.guests import Guest, Guests
 from phaselock.session.host.members import Member, Members
-from phaselock.session.host.queue import NO_SUCH_TRACK, HostQueue
+from phaselock.session.host.queue import HostQueue
 from phaselock.session.host.requesters import FALLBACK_KEY, HOST_KEY
 from phaselock.session.host.requests import IncomingRequests
 from phaselock.session.host.transport import TransportControl
@@ -115,7 +115,7 @@ class Party:
                 self._fallback, self._wants_fallback = on, False
             case c.VoteFor(file_id=file_id, wanted=wanted):
                 if not self.vote(HOST_KEY, file_id, wanted, now_ns=now_ns):
-                    self._outbox.error(NO_SUCH_TRACK, now_ns)
+                    self._outbox.error(Notice(Code.VOTE_TOO_LATE), now_ns)
             case c.WantSkip(file_id=file_id, wanted=wanted):
                 if not self.rules.skip_vote:
                     self._outbox.error(Notice(Code.NO_SKIP_VOTE), now_ns)

@@ -2,8 +2,8 @@
 
 admission.py decides who joins, and report_watch.py takes the reports of peers. queue.py has the queue, transport.py the
 playback, distribution.py the file transfers, requests.py the song requests, party.py the rules, guests and votes, and
-hearing.py what microphones hear. A peer that breaks the protocol or is
-silent for too long is removed with a reason. The other peers are not affected.
+hearing.py what microphones hear. A peer that breaks the protocol or is silent for too long is removed with a reason.
+The other peers are not affected.
 """
 
 from __future__ import annotations

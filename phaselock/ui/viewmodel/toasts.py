@@ -43,6 +43,7 @@ _CALM = frozenset(
         Code.NOTHING_TO_PLAY,
         Code.NOTHING_TO_RETRY,
         Code.NO_SUCH_TRACK,
+        Code.VOTE_TOO_LATE,
     }
 )
 """Errors that need no action: what the user wants was done before, or the click came too late."""
