@@ -310,6 +310,16 @@ def test_a_peer_that_returns_keeps_its_vote_and_knows_the_rules() -> None:
     assert ana.snapshot().votes == (VotesView(UUID(int=3), 1, True),)
 
 
+def test_a_peer_hears_at_once_that_a_song_does_not_wait() -> None:
+    harness, (ana,) = party_of_three_songs(peers=("Ana",))
+    ana.call(ana.core.command, VoteFor(UUID(int=1), True))
+    assert error(ana) == "This song does not wait any more."
+    harness.command(SetRules(FAIR))
+    harness.run(1)
+    ana.call(ana.core.command, WantSkip(UUID(int=1), True))
+    assert error(ana) == "Leaving a song by votes is off."
+
+
 def test_a_peer_without_its_host_cannot_vote() -> None:
     harness, (ana,) = party_of_three_songs(peers=("Ana",))
     ana.cut(30)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from phaselock.model.notices import Code, Notice
 from phaselock.model.party import PartyRules
-from phaselock.model.queue import QueueItem
+from phaselock.model.queue import ItemStatus, QueueItem
 from phaselock.model.snapshot import SkipView, VotesView
 from phaselock.protocol import messages as m
 from phaselock.session import commands as c
@@ -29,14 +29,19 @@ class PeerParty:
         """The host has let this machine in, and tells the rest."""
         self.rules, self.votes, self.skip = PartyRules(), (), None
 
-    def command(self, command: c.VoteFor | c.WantSkip, *, connected: bool, now_ns: int) -> None:
-        """The user of this machine votes. An `error` event reports that the host does not hear it."""
+    def command(
+        self, command: c.VoteFor | c.WantSkip, queue: Sequence[QueueItem], *, connected: bool, now_ns: int
+    ) -> None:
+        """The user of this machine votes. An `error` event reports a vote that the host does not hear or does not
+        count."""
         if not connected:
             self._outbox.error(Notice(Code.NOT_CONNECTED), self._session_ns(now_ns))
             return
         match command:
-            case c.VoteFor(file_id=file_id, wanted=wanted):
+            case c.VoteFor(file_id=file_id, wanted=wanted) if any(one.id == file_id and waits(one) for one in queue):
                 self._outbox.do(Send(HOST_CONN, m.SongVote(file_id, wanted)))
+            case c.VoteFor():
+                self._outbox.error(Notice(Code.VOTE_TOO_LATE), self._session_ns(now_ns))
             case c.WantSkip(file_id=file_id, wanted=wanted) if self.rules.skip_vote:
                 self._outbox.do(Send(HOST_CONN, m.SkipVote(file_id, wanted)))
             case c.WantSkip():
@@ -62,3 +67,8 @@ class PeerParty:
                 self._outbox.note(
                     e.SkipVoted(self._session_ns(now_ns), playing.id, playing.file_name, told.votes, told.needed)
                 )
+
+
+def waits(item: QueueItem) -> bool:
+    """The song has not begun to play."""
+    return item.status not in (ItemStatus.PLAYING, ItemStatus.PLAYED)

@@ -211,7 +211,7 @@ class PeerSession:
                     else:
                         self._requests.ask(command, connected=joined, now_ns=now_ns)
                 case c.VoteFor() | c.WantSkip():
-                    self._party.command(command, connected=joined, now_ns=now_ns)
+                    self._party.command(command, self._queue, connected=joined, now_ns=now_ns)
                 case c.PermitMicrophone(permitted=permitted):
                     self._microphone.permit(permitted, now_ns=now_ns)
                     self._reports.microphone = permitted
