@@ -76,7 +76,7 @@ from phaselock.model.transitions import CrossfadeNs
 from phaselock.model.turns import Span
 from phaselock.model.volume import TrimDb
 
-PROTOCOL_VERSION = 5
+PROTOCOL_VERSION = 6
 CHUNK_BYTES = 64 * 1024
 """Most bytes of a file in one message."""
 MAX_PEERS = 5
