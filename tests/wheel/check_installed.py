@@ -19,7 +19,7 @@ DIST = importlib.metadata.distribution(importlib.metadata.packages_distributions
 SCRIPT = pathlib.Path(sysconfig.get_path("scripts"), "phaselock.exe" if sys.platform == "win32" else "phaselock")
 NEEDS_A_WINDOW = ("phaselock.ui.screens", "phaselock.ui.widgets", "phaselock.ui.theme", "phaselock.ui.window")
 # numpy; PyAV; the sound system of one platform
-NEEDS_MORE = ("phaselock.bench", "phaselock.audio.conversion", "phaselock.audio.latency")
+NEEDS_MORE = ("phaselock.bench", "phaselock.audio.conversion", "phaselock.audio.other_tags", "phaselock.audio.latency")
 
 
 def test_the_installed_package_is_what_is_tested() -> None:
