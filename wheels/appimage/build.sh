@@ -55,7 +55,7 @@ apt=(
 # versions in one process would not fit together.
 packages=(
     python3.11-minimal libpython3.11-minimal libpython3.11-stdlib python3-tk
-    libtcl8.6 libtk8.6 tk8.6-blt2.5 libffi8 libfribidi0 libssl3 libxext6 libxft2 libxrender1 libxss1
+    libtcl8.6 libtk8.6 tk8.6-blt2.5 libffi8 libfribidi0 libsqlite3-0 libssl3 libxext6 libxft2 libxrender1 libxss1
 )
 root=$work/PhaseLock
 mkdir "$root"
