@@ -16,12 +16,12 @@ from phaselock.errors import InternalError, bug_net
 from phaselock.guests.http import (
     BROKEN_CLOSE,
     NORMAL_CLOSE,
-    Answer,
     Body,
     BrokenError,
     Closed,
     End,
     Event,
+    Frame,
     Head,
     HttpConnection,
     LocalProtocolError,
@@ -36,7 +36,8 @@ HEAD_S = 10.0
 IDLE_S = 60.0
 """A connection that waits for another request is closed after this time."""
 STALL_S = 20.0
-"""A request or an answer that makes no progress for this time ends."""
+"""A request or an answer that makes no progress for this time ends. Only what its sink has used is progress: a body of
+one byte every few seconds is none."""
 LIVE_PING_S = 20.0
 """A WebSocket that has sent nothing for this time is asked whether it is there."""
 LIVE_S = 50.0
@@ -44,8 +45,8 @@ LIVE_S = 50.0
 LINGER_S = 2.0
 """After an early answer the rest of the request is read and dropped for this time: else the browser would see the end
 of the connection, and not the answer."""
-HIGH_BYTES, LOW_BYTES = 256 << 10, 64 << 10
-"""Unsent bytes above and below which an answer pauses and goes on."""
+HIGH_BYTES, LOW_BYTES = 128 << 10, 32 << 10
+"""Unsent bytes above and below which an answer pauses and goes on. The next request waits as well."""
 MAX_UNSENT_BYTES = 1 << 20
 """A connection that has more unsent bytes is closed: it reads too slowly."""
 _TOS_BACKGROUND = 8 << 2
@@ -172,6 +173,7 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._room.set()
+        self._loop.call_soon(self._take, None)  # the next request has waited for this
 
     # -- for the server ----------------------------------------------------------------------------------------------
 
@@ -295,7 +297,8 @@ class Connection(asyncio.Protocol):
             with bug_net("a connection of a guest", BrokenError):
                 if data is not None:
                     self._http.receive(data)
-                self._go_on()
+                if not self._pauses:
+                    self._go_on()
         except InternalError:
             self.abort("an internal error")
         except BrokenError as error:
@@ -308,7 +311,7 @@ class Connection(asyncio.Protocol):
                 self._handle(event)
                 if self._closing or self._lingers or self._pauses:
                     return
-            if not self._http.may_begin or not self._answered:
+            if not self._http.may_begin or not self._answered or not self._room.is_set():
                 return
             self._http.next_request()
             self._deadline_s = self._loop.time() + IDLE_S
@@ -320,7 +323,6 @@ class Connection(asyncio.Protocol):
             case Body(data):
                 if self._sink is None:
                     raise BrokenError(400, "a body was not expected")
-                self.touch()
                 self._sink.data(data)
             case End():
                 self._unread = False
@@ -329,8 +331,8 @@ class Connection(asyncio.Protocol):
                     sink.end()
             case Text(text):
                 self._message(text)
-            case Answer(data):
-                self._write(data)
+            case Frame(answer):
+                self._write(answer)
                 self.pause_for(self._handler.pause_s(self.ip))
             case Closed(reply):
                 self._write(reply)

@@ -101,13 +101,13 @@ class Closed:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Answer:
-    """Bytes that this side must send."""
+class Frame:
+    """A frame of the WebSocket that is no whole message. `answer`: what this side sends to it, perhaps nothing."""
 
-    data: bytes
+    answer: bytes = b""
 
 
-Event: TypeAlias = Head | Body | End | Text | Closed | Answer
+Event: TypeAlias = Head | Body | End | Text | Closed | Frame
 
 
 class HttpConnection:
@@ -265,14 +265,18 @@ class HttpConnection:
                 if event.message_finished:
                     text, self._text, self._text_bytes = "".join(self._text), [], 0
                     yield Text(text)
+                else:
+                    yield Frame()
             elif isinstance(event, Ping):
-                yield Answer(frames.send(event.response()))
+                yield Frame(frames.send(event.response()))
+            elif isinstance(event, Pong):
+                yield Frame()
             elif isinstance(event, CloseConnection):
                 yield Closed(self._close_reply(frames, event))
                 return
             elif isinstance(event, BytesMessage):
                 raise BrokenError(400, "bytes instead of text")
-            elif not isinstance(event, Pong):
+            else:
                 raise BrokenError(400, "a frame of no known kind")
 
     @staticmethod

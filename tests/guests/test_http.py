@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wsproto.connection import Connection as Frames
 from wsproto.connection import ConnectionType
-from wsproto.events import CloseConnection, Ping, TextMessage
+from wsproto.events import CloseConnection, Ping, Pong, TextMessage
 
-from phaselock.guests.http import Answer, Body, BrokenError, Closed, End, Head, HttpConnection, Text
+from phaselock.guests.http import Body, BrokenError, Closed, End, Frame, Head, HttpConnection, Text
 
 HANDSHAKE = (
     b"GET /live HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: k\r\n\r\n"
@@ -52,15 +52,16 @@ def test_any_bytes_are_messages_or_broken(pieces: list[bytes]) -> None:
         for piece in pieces:
             connection.receive(piece)
             for event in connection.events():
-                assert isinstance(event, Text | Answer | Closed)
+                assert isinstance(event, Text | Frame | Closed)
 
 
 def test_messages_pings_and_the_end() -> None:
     connection, browser = live(), Frames(ConnectionType.CLIENT)
     connection.receive(browser.send(TextMessage("par", message_finished=False)) + browser.send(TextMessage("t")))
     connection.receive(browser.send(Ping()))
-    text, pong = connection.events()
-    assert text == Text("part") and isinstance(pong, Answer)
+    connection.receive(browser.send(Pong()))
+    part, text, pong, nothing = connection.events()
+    assert (part, text, nothing) == (Frame(), Text("part"), Frame()) and isinstance(pong, Frame) and pong.answer
     connection.receive(browser.send(CloseConnection(1000)))
     (closed,) = connection.events()
     assert isinstance(closed, Closed) and closed.reply
