@@ -160,19 +160,22 @@ class PageSession:
             return
         self.guest_id = guest_id
         self._asked_name = person_name(hello.name)
-        self._do(a.GuestHere(self._asked_name))
+        self._do(self._here())
         own = self._server.jam.guest_page(guest_id)
         self.name = own.name if own is not None else self._asked_name
         self.send({"type": "welcome", "version": p.VERSION, "you": guest_id.hex(), "name": self.name})
         self._server.entered(self)
 
+    def _here(self) -> a.GuestHere:
+        return a.GuestHere(self._asked_name, "" if self.connection.is_own else self.connection.ip)
+
     def _action(self, message: p.PageMessage) -> a.GuestAction:
         match message:
             case p.Name(name):
                 self._asked_name = person_name(name)
-                return a.GuestHere(self._asked_name)
+                return self._here()
             case p.Here():
-                return a.GuestHere(self._asked_name)
+                return self._here()
             case p.AskUpload(request, file_name, size):
                 return a.GuestAsks(request, file_label(file_name), size)
             case p.Vote(song, wanted):

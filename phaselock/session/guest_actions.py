@@ -15,6 +15,9 @@ class GuestHere:
     least once a minute while the page is visible."""
 
     name: str
+    address: str = ""
+    """Where it is in the network; empty: on the host's machine. The guests at one address are one person for the rules,
+    because a phone can be any number of guests. The first address of a guest counts."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

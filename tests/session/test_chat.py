@@ -39,7 +39,7 @@ class Chat:
 
     def said(self, text: str, key: int = 1, now_ns: int = 0) -> str | None:
         """What the guest is told of its message; None: nothing."""
-        self.chat.guest_says(Guest(key.to_bytes(16, "big"), "Ana", "Ana", 0), text, now_ns=now_ns)
+        self.chat.guest_says(Guest(key.to_bytes(16, "big"), f"guest:{key}", "Ana", "Ana", 0), text, now_ns=now_ns)
         return next((one.text for one in self.outbox.drain() if isinstance(one, TellGuest)), None)
 
     def texts(self) -> list[str]:

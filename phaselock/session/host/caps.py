@@ -80,7 +80,8 @@ class Caps:
 
     def asked(self, key: str, request_id: UUID, *, now_ns: int) -> None:
         """A request was taken."""
-        self._recent(key, now_ns)[request_id] = now_ns
+        self._asked = {one: recent for one in self._asked if (recent := self._recent(one, now_ns))}
+        self._asked.setdefault(key, {})[request_id] = now_ns
 
     def undone(self, key: str, request_id: UUID) -> None:
         """The request was refused or withdrawn, or has failed."""
@@ -117,9 +118,7 @@ class Caps:
 
     def _recent(self, key: str, now_ns: int) -> dict[UUID, int]:
         """The requests of this person in the last hour."""
-        recent = {one: at_ns for one, at_ns in self._asked.get(key, {}).items() if now_ns < at_ns + HOUR_NS}
-        self._asked[key] = recent
-        return recent
+        return {one: at_ns for one, at_ns in self._asked.get(key, {}).items() if now_ns < at_ns + HOUR_NS}
 
 
 def _words(song: Song | Track) -> Words:

@@ -5,6 +5,7 @@ The page's server checks which guest a message comes from. A guest keeps its son
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from uuid import UUID
@@ -17,11 +18,13 @@ from phaselock.protocol import messages as m
 from phaselock.session import events as e
 from phaselock.session.effects import Effect, GuestRemoved, TellGuest
 from phaselock.session.guest_actions import GuestHere, GuestListens
+from phaselock.session.host.budgets import SECOND, Bucket
 from phaselock.session.host.requesters import Answer, guest_key
 from phaselock.session.outbox import Outbox
 
 MAX_GUESTS = 500
-"""Largest number of guests that are remembered; of those whose page is closed the oldest are forgotten."""
+"""Largest number of guests that are remembered. Of those whose page is closed one is forgotten: the oldest one at the
+address that has the most."""
 MAX_REMOVED = 256
 """Largest number of removed guests that are remembered; the oldest ones are forgotten."""
 MAX_FINISHED = 10
@@ -32,6 +35,10 @@ GONE_NS = 60_000_000_000
 """A guest whose page is closed for this time has left. A phone closes the page whenever its screen goes dark."""
 PATIENCE_NS = 300_000_000_000
 """An upload of a guest without progress for this time is given up: the phone may sleep when the host accepts it."""
+OWN_ARRIVALS, OWN_ARRIVAL_EVERY_NS = 6, 20 * SECOND
+"""How many guests of one address the host's user is told of at once, and the smallest mean interval between two."""
+ALL_ARRIVALS, ALL_ARRIVAL_EVERY_NS = 60, 2 * SECOND
+"""The same for all addresses."""
 DECLINED = N_("The host has declined it.")
 NAMELESS = N_("Guest")
 
@@ -42,6 +49,8 @@ class Guest:
 
     guest_id: bytes
     """16 bytes."""
+    key: str
+    """Of the person: see requesters.py. Several guests at one address have the same one."""
     name: str
     asked_name: str
     """The name that the guest chose; `name` may have a number in addition."""
@@ -54,10 +63,6 @@ class Guest:
     """The host's user was told that it is here."""
     _finished: dict[UUID, tuple[RequestView, int]] = dataclasses.field(default_factory=dict)
     """Its finished requests, and until when they are shown; the oldest first."""
-
-    @property
-    def key(self) -> str:
-        return guest_key(self.guest_id)
 
     # Guests ask for songs as peers do: see requesters.py.
 
@@ -95,6 +100,9 @@ class Guests:
         self._guests: dict[bytes, Guest] = {}
         self._removed: dict[bytes, str] = {}
         """The names of the removed guests."""
+        self._arrivals = Bucket(ALL_ARRIVALS, ALL_ARRIVAL_EVERY_NS)
+        self._arrivals_of: dict[str, Bucket] = {}
+        """By the key of the person."""
 
     def __iter__(self) -> Iterator[Guest]:
         return iter(list(self._guests.values()))
@@ -118,20 +126,29 @@ class Guests:
 
     # -- from the guests ---------------------------------------------------------------------------------------------
 
-    def here(self, guest_id: bytes, action: GuestHere, *, now_ns: int) -> None:
-        """The guest's page is open, and the guest calls itself by this name."""
+    def here(self, guest_id: bytes, action: GuestHere, *, now_ns: int) -> Guest | None:
+        """The guest's page is open, and the guest calls itself by this name. Return the guest that is forgotten for a
+        new one, or None."""
+        forgotten = None
         asked_name = person_name(action.name) or NAMELESS
         guest = self._guests.get(guest_id)
         if guest is None:
-            self._make_room()
-            guest = self._guests[guest_id] = Guest(guest_id, "", "", now_ns)
+            forgotten = self._make_room(now_ns)
+            guest = self._guests[guest_id] = Guest(guest_id, guest_key(guest_id, action.address), "", "", now_ns)
         if guest.asked_name != asked_name:
             others = (one.name for one in self if one is not guest)
             guest.name, guest.asked_name = distinct(asked_name, [*self._taken(), *others]), asked_name
         guest.heard_at_ns, guest.connected = now_ns, True
-        if not guest.told:
+        if not guest.told and self._may_tell(guest.key, now_ns):
             guest.told = True
             self._outbox.note(e.GuestJoined(now_ns, guest_id.hex(), guest.name))
+        return forgotten
+
+    def give_way(self) -> None:
+        """A peer has joined: the guests whose names look like one of the members get others."""
+        for guest in self:
+            others = (one.name for one in self if one is not guest)
+            guest.name = distinct(guest.name, [*self._taken(), *others])
 
     def gone(self, guest: Guest, *, now_ns: int) -> None:
         """The guest's page was closed."""
@@ -180,7 +197,21 @@ class Guests:
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
-    def _make_room(self) -> None:
-        if len(self._guests) >= MAX_GUESTS:
-            oldest = min(self, key=lambda one: (one.connected, one.heard_at_ns))
-            del self._guests[oldest.guest_id]
+    def _make_room(self, now_ns: int) -> Guest | None:
+        if len(self._guests) < MAX_GUESTS:
+            return None
+        crowd = collections.Counter(guest.key for guest in self)
+        oldest = min(self, key=lambda one: (one.connected, -crowd[one.key], one.heard_at_ns))
+        del self._guests[oldest.guest_id]
+        if oldest.told:
+            self._outbox.note(e.GuestLeft(now_ns, oldest.guest_id.hex(), oldest.name, removed=False))
+        return oldest
+
+    def _may_tell(self, key: str, now_ns: int) -> bool:
+        """Whether the host's user is told of one more guest of this person."""
+        if key not in self._arrivals_of:
+            if len(self._arrivals_of) >= MAX_GUESTS:
+                del self._arrivals_of[min(self._arrivals_of, key=lambda one: self._arrivals_of[one].level_ns(now_ns))]
+            self._arrivals_of[key] = Bucket(OWN_ARRIVALS, OWN_ARRIVAL_EVERY_NS)
+        own = self._arrivals_of[key]
+        return own.fits(now_ns) and self._arrivals.take(now_ns) and own.take(now_ns)

@@ -154,7 +154,7 @@ class Party:
             self._outbox.do(GuestRemoved(guest_id))
             return
         if isinstance(action, g.GuestHere):
-            self.guests.here(guest_id, action, now_ns=now_ns)
+            self._forgotten(self.guests.here(guest_id, action, now_ns=now_ns), now_ns)
         guest = self.guests.known(guest_id)
         if guest is None:
             return
@@ -206,6 +206,7 @@ class Party:
 
     def joined(self, member: Member) -> None:
         """A peer has joined: tell it the rules, if they are not those that it supposes."""
+        self.guests.give_way()
         if self.rules != PartyRules():
             self._outbox.do(Send(member.conn, m.RulesUpdate(self.rules)))
 
@@ -254,6 +255,12 @@ class Party:
         request = m.SongRequest(ask.request_id, ask.file_name, ask.size, ask.title, ask.artist, max(0.0, duration_s))
         self._requests.asked(guest, request, song_id=ask.song_id, now_ns=now_ns)
 
+    def _forgotten(self, guest: Guest | None, now_ns: int) -> None:
+        if guest is not None:
+            self._requests.left(guest, now_ns=now_ns)
+            if all(one.key != guest.key for one in self.guests):
+                self._forget(guest.key)
+
     def _forget(self, key: str) -> None:
         self._votes.left(key)
         self._skip_votes.left(key)
@@ -289,14 +296,15 @@ class Party:
     def _count(self, now_ns: int) -> None:
         """Count the votes, leave the song that plays if enough people want that, and tell the members."""
         self._uncounted, self._count_at_ns = False, now_ns + COUNT_EVERY_NS
-        tally = self._votes.tally([entry.track.file_id for entry in self._queue.waiting()])
+        members = {member.key for member in self._members}
+        waiting = [entry.track.file_id for entry in self._queue.waiting()]
+        tally = self._votes.tally(waiting, lambda key: self._counts(key, members))
         if tally != self._tally:
             self._tally = tally
             self._outbox.note(e.VotesChanged(now_ns, tuple(e.VotesRow(*one) for one in tally.items())))
         file_id, before = self._skippable(), self._skip
         self._skip = None
         if file_id is not None:
-            members = {member.key for member in self._members}
             present = {key for key in self.people.present(now_ns=now_ns) if self._counts(key, members)}
             self._skip = _Skip(file_id, *self._skip_votes.count(file_id, present))
             if self._skip != before and (self._skip.votes or (before is not None and before.votes)):

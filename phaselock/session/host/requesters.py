@@ -47,6 +47,6 @@ def peer_key(peer_id: int) -> str:
     return f"peer:{peer_id}"
 
 
-def guest_key(guest_id: bytes) -> str:
-    """The key of a guest."""
-    return f"guest:{guest_id.hex()}"
+def guest_key(guest_id: bytes, address: str) -> str:
+    """The key of a guest: that of all guests at its address. Those on the host's machine (empty) have one each."""
+    return f"guest:{address or guest_id.hex()}"

@@ -326,7 +326,7 @@ class IncomingRequests:
     def _refusal(self, request: Request, now_ns: int) -> str:
         """Why a new request is not taken; empty: it is."""
         of_all = list(self._requests.values())
-        if len(self.of(request.who)) >= MAX_OPEN or len(of_all) >= MAX_ALL:
+        if sum(one.who.key == request.who.key for one in of_all) >= MAX_OPEN or len(of_all) >= MAX_ALL:
             return TOO_MANY
         return self._caps.refusal(request, of_all, now_ns=now_ns)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from uuid import UUID
 
 HEARD_NS = 600_000_000_000
@@ -24,8 +24,9 @@ class People:
         self._heard_at_ns.pop(key, None)
 
     def present(self, *, now_ns: int) -> frozenset[str]:
-        """The people who were heard from in the last HEARD_NS."""
-        return frozenset(key for key, at_ns in self._heard_at_ns.items() if now_ns < at_ns + HEARD_NS)
+        """The people who were heard from in the last HEARD_NS. The others are forgotten."""
+        self._heard_at_ns = {key: at_ns for key, at_ns in self._heard_at_ns.items() if now_ns < at_ns + HEARD_NS}
+        return frozenset(self._heard_at_ns)
 
 
 class SongVotes:
@@ -51,10 +52,12 @@ class SongVotes:
         """The songs for which this person has voted."""
         return frozenset(file_id for file_id, voters in self._voters.items() if key in voters)
 
-    def tally(self, waiting: Collection[UUID]) -> dict[UUID, int]:
-        """The number of votes of each of these songs that has any. The votes for others are forgotten."""
+    def tally(self, waiting: Collection[UUID], counts: Callable[[str], bool]) -> dict[UUID, int]:
+        """The number of votes of each of these songs that has any. `counts`: whether the vote of this person counts.
+        The votes for other songs are forgotten."""
         self._voters = {one: voters for one, voters in self._voters.items() if voters and one in waiting}
-        return {file_id: len(self._voters[file_id]) for file_id in waiting if file_id in self._voters}
+        voters = {file_id: self._voters[file_id] for file_id in waiting if file_id in self._voters}
+        return {file_id: votes for file_id, keys in voters.items() if (votes := sum(map(counts, keys)))}
 
 
 class SkipVotes:
