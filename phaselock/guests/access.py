@@ -35,9 +35,9 @@ MAX_REMOVED = 256
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Removed:
-    """A guest that the host's user has removed. The session remembers its id."""
+    """A guest that the host's user has removed."""
 
-    name: str
+    guest_id: bytes
     ips: frozenset[str]
     """The addresses from which it used the page."""
 
@@ -84,9 +84,9 @@ class Access:
         """The host's user has removed this guest."""
         self._removed.append(guest)
 
-    def keep_removed(self, names: Collection[str]) -> None:
-        """Forget the removed guests that have none of these names: the host's user has let them in again."""
-        kept = [one for one in self._removed if one.name in names]
+    def keep_removed(self, is_removed: Callable[[bytes], bool]) -> None:
+        """Forget the guests that are not removed any more: the host's user has let them in again."""
+        kept = [one for one in self._removed if is_removed(one.guest_id)]
         if len(kept) < len(self._removed):
             self._removed = collections.deque(kept, maxlen=MAX_REMOVED)
 

@@ -14,6 +14,8 @@ REQUESTS_S, REQUESTS_BURST = 300.0, 150.0
 """Requests and messages of all guests: a rate, and how many more may come at once."""
 ADDRESS_REQUESTS_S, ADDRESS_REQUESTS_BURST = 60.0, 90.0
 """Those of one address."""
+OPENINGS_S, OPENINGS_BURST = 10.0, 80.0
+"""New connections of one address. A page opens six at most, and goes on with them."""
 FILE_BYTES_S, FILE_BURST_BYTES = 6e6, 2e6
 """Bytes of the files of all guests, both ways. The files of peers go at their own rate."""
 _MAX_ADDRESSES = 1024
@@ -63,13 +65,20 @@ class Pace:
 
     def spend(self, ip: str, now_s: float, amount: float = 1.0) -> float:
         """A request has come from this address. Return for how many seconds its connection is not read; 0: go on."""
-        bucket = self._of.get(ip)
-        if bucket is None:
-            bucket = self._of[ip] = Bucket(ADDRESS_REQUESTS_S, ADDRESS_REQUESTS_BURST)
-            while len(self._of) > _MAX_ADDRESSES:
-                self._of.popitem(last=False)
-        self._of.move_to_end(ip)
+        bucket = _of_address(self._of, ip, ADDRESS_REQUESTS_S, ADDRESS_REQUESTS_BURST)
         return max(bucket.spend(amount, now_s), self._all.spend(amount, now_s))
+
+
+class Openings:
+    """Limits how often an address may connect."""
+
+    def __init__(self) -> None:
+        self._of: collections.OrderedDict[str, Bucket] = collections.OrderedDict()
+        """By address, the one that was used last behind the others."""
+
+    def take(self, ip: str, now_s: float) -> bool:
+        """Whether one more connection of this address is taken."""
+        return _of_address(self._of, ip, OPENINGS_S, OPENINGS_BURST).take(1.0, now_s)
 
 
 class Place(NamedTuple):
@@ -102,6 +111,15 @@ def to_close(places: Iterable[Place], ip: str) -> int | None:
         if number := _oldest_idle(place for place in there if place.group == group):
             return number
     return None
+
+
+def _of_address(buckets: collections.OrderedDict[str, Bucket], ip: str, rate: float, burst: float) -> Bucket:
+    """The bucket of this address, perhaps a new one; the one that was not used for the longest time is forgotten."""
+    bucket = buckets.setdefault(ip, Bucket(rate, burst))
+    buckets.move_to_end(ip)
+    while len(buckets) > _MAX_ADDRESSES:
+        buckets.popitem(last=False)
+    return bucket
 
 
 def _oldest_idle(places: Iterable[Place]) -> int | None:

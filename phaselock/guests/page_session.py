@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any
 
 from phaselock.guests import messages as p
 from phaselock.guests.connection import Connection
-from phaselock.guests.jam import FoundSong
 from phaselock.guests.limits import Bucket
 from phaselock.guests.messages import PageError
 from phaselock.guests.states import Shared, chat_text, dumps, state_text
@@ -197,11 +195,7 @@ class PageSession:
         try:
             while (search := self._next_search) is not None:
                 self._next_search = None
-                found: list[FoundSong] = []
-                if (songs := self._server.songs()) is not None and search.text.strip():
-                    found = list(
-                        await self._server.in_worker(functools.partial(songs.search, search.text, limit=MAX_FOUND))
-                    )
+                found = await self._server.search(search.text, MAX_FOUND) if search.text.strip() else []
                 rows = [
                     {
                         "id": song.song_id,

@@ -26,8 +26,8 @@ from phaselock.guests.access import Access, Removed
 from phaselock.guests.art import Pictures
 from phaselock.guests.connection import Connection, Live, Sink
 from phaselock.guests.http import Head, policy
-from phaselock.guests.jam import Jam, Songs
-from phaselock.guests.limits import FILE_BURST_BYTES, FILE_BYTES_S, Bucket, Pace, Place, to_close
+from phaselock.guests.jam import FoundSong, Jam, Songs
+from phaselock.guests.limits import FILE_BURST_BYTES, FILE_BYTES_S, Bucket, Openings, Pace, Place, to_close
 from phaselock.guests.messages import PageError, read_object, text_of
 from phaselock.guests.page_session import PageSession
 from phaselock.guests.states import Shared, States, timeline_text
@@ -56,8 +56,8 @@ MAX_BODY_BYTES = 4096
 WORKERS = 4
 """Worker threads for files and searches."""
 CHUNK_BYTES = 64 << 10
-MAX_SENT_FILES, MAX_SENT_FILES_OF_GUEST = 24, 2
-"""Most songs that are sent at once, in all and to one guest."""
+MAX_SENT_FILES, MAX_SENT_FILES_OF_ADDRESS, MAX_SENT_FILES_OF_GUEST = 24, 6, 2
+"""Most songs that are sent at once, in all, to one address and to one guest."""
 LOCAL_NAMES = ("localhost",)
 
 REMOVED = N_("The host has removed you.")
@@ -97,15 +97,17 @@ class GuestServer:
         self._connections: dict[int, Connection] = {}
         self._last_number = 0
         self._pace = Pace()
+        self._openings = Openings()
+        self._searching = asyncio.Lock()
         self._file_bytes = Bucket(FILE_BYTES_S, FILE_BURST_BYTES)
-        self._sending: list[bytes] = []
-        """The guest of each song that is being sent."""
+        self._sending: list[tuple[bytes, str]] = []
+        """The guest of each song that is being sent, and its address."""
         self._live: dict[Connection, PageSession] = {}
         """Open pages, the oldest first."""
-        self._unknown: set[PageSession] = set()
-        """WebSockets that have not said which guest they belong to."""
+        self._unknown: dict[PageSession, None] = {}
+        """WebSockets that have not said which guest they belong to, the oldest first."""
         self._places: collections.OrderedDict[bytes, Removed] = collections.OrderedDict()
-        """The name and the addresses of each guest, the one that has entered last behind the others."""
+        """The addresses of each guest, the one that has entered last behind the others."""
         self._states = States()
         self._shared: Shared | None = None
         self._timeline = ""
@@ -165,7 +167,7 @@ class GuestServer:
     def _removed(self, guest_id: bytes) -> None:
         pages = self.pages_of(guest_id)
         if known := self._places.pop(guest_id, None):
-            self.access.remove(dataclasses.replace(known, name=pages[-1].name if pages else known.name))
+            self.access.remove(known)
         self.had_removed = True
         self.uploads.cancel_guest(guest_id)
         for page in pages:
@@ -189,7 +191,7 @@ class GuestServer:
         return Connection(self, self._last_number)
 
     def admit(self, connection: Connection) -> bool:
-        if self._is_closed:
+        if self._is_closed or not self._openings.take(connection.ip, self._loop.time()):
             return False
         places = (Place(one.number, one.ip, one.group, one.is_idle) for one in self._connections.values())
         evicted = to_close(places, connection.ip)
@@ -235,11 +237,15 @@ class GuestServer:
             connection.reply_json(403, {"error": "host"})
         elif head.method != "GET" or head.path != "/live" or not key or version != "13":
             connection.reply_json(400, {"error": "websocket"})
-        elif len(self._live) + len(self._unknown) >= MAX_LIVE:
+        elif len(self._live) >= MAX_LIVE:
             connection.reply_json(503, {"error": "busy"}, {"Retry-After": "30"})
         else:
+            if len(self._live) + len(self._unknown) >= MAX_LIVE:
+                oldest = next(iter(self._unknown))
+                del self._unknown[oldest]
+                oldest.connection.abort("others are waiting")
             page = PageSession(self, connection)
-            self._unknown.add(page)
+            self._unknown[page] = None
             return page
         return None
 
@@ -266,13 +272,20 @@ class GuestServer:
         """Call a function in a worker thread."""
         return await self._loop.run_in_executor(self._pool, function, *arguments)
 
+    async def search(self, text: str, limit: int) -> list[FoundSong]:
+        """The songs of the library that match. Searches run one after the other: all together use one processor at
+        most, and the workers are free for files."""
+        async with self._searching:
+            songs = self.songs()
+            return list(await self.in_worker(functools.partial(songs.search, text, limit=limit))) if songs else []
+
     def entered(self, page: PageSession) -> None:
         """A page has said which guest it belongs to."""
         for old in self.pages_of(page.guest_id)[: 1 - MAX_OF_GUEST]:
             old.leave("the guest has opened the page again")
-        self._unknown.discard(page)
-        before = self._places.pop(page.guest_id, Removed("", frozenset()))
-        self._places[page.guest_id] = Removed(page.name, before.ips | {page.connection.ip})
+        self._unknown.pop(page, None)
+        before = self._places.pop(page.guest_id, Removed(page.guest_id, frozenset()))
+        self._places[page.guest_id] = dataclasses.replace(before, ips=before.ips | {page.connection.ip})
         while len(self._places) > MAX_PLACES:
             self._places.popitem(last=False)
         self._live[page.connection] = page
@@ -280,7 +293,7 @@ class GuestServer:
 
     def gone(self, page: PageSession) -> None:
         """An open page is closed."""
-        self._unknown.discard(page)
+        self._unknown.pop(page, None)
         if self._live.pop(page.connection, None) is not None and not self.pages_of(page.guest_id):
             if not self.jam.is_removed_guest(page.guest_id):
                 self.jam.guest(page.guest_id, GuestGone())
@@ -291,7 +304,7 @@ class GuestServer:
 
     def refusal(self, guest_id: bytes | None) -> tuple[str, str] | None:
         """Why the guest of a token is not let in: error and sentence; None: it is."""
-        self.access.keep_removed(self.jam.snapshot().removed_guests)
+        self.access.keep_removed(self.jam.is_removed_guest)
         if guest_id is None:
             return "token", WRONG_SECRET
         if self.jam.is_removed_guest(guest_id):
@@ -404,7 +417,7 @@ class GuestServer:
     def _entry_refusal(self, ip: str, secret: str, code: str, token: str) -> tuple[str, str] | None:
         """Why a person may not come in: error and sentence; None: it may."""
         snapshot = self.jam.snapshot()
-        self.access.keep_removed(snapshot.removed_guests)
+        self.access.keep_removed(self.jam.is_removed_guest)
         known = self.access.guest_id(token)
         if known is not None and self.jam.is_removed_guest(known):
             return "removed", REMOVED
@@ -491,15 +504,25 @@ class GuestServer:
         path, track = self._path(file_id), self.jam.track(file_id)
         if path is None or track is None:
             connection.reply_json(404, {"error": "not found"})
-        elif len(self._sending) >= MAX_SENT_FILES or self._sending.count(guest_id) >= MAX_SENT_FILES_OF_GUEST:
+        elif self._is_busy_sending(guest_id, connection.ip):
             connection.reply_json(503, {"error": "busy"}, {"Retry-After": "2"})
         elif head.method == "HEAD":
             connection.reply(200, {"Content-Type": "application/octet-stream"}, b"")
         else:
             self.spawn(self._send_song(connection, guest_id, path, track.size))
 
+    def _is_busy_sending(self, guest_id: bytes, ip: str) -> bool:
+        of_guest = sum(one == guest_id for one, _ in self._sending)
+        of_address = sum(one == ip for _, one in self._sending)
+        return (
+            len(self._sending) >= MAX_SENT_FILES
+            or of_address >= MAX_SENT_FILES_OF_ADDRESS
+            or of_guest >= MAX_SENT_FILES_OF_GUEST
+        )
+
     async def _send_song(self, connection: Connection, guest_id: bytes, path: pathlib.Path, size: int) -> None:
-        self._sending.append(guest_id)
+        place = guest_id, connection.ip
+        self._sending.append(place)
         try:
             try:
                 file = await self.in_worker(functools.partial(open, path, "rb", buffering=0))
@@ -522,7 +545,7 @@ class GuestServer:
             finally:
                 await self.in_worker(file.close)
         finally:
-            self._sending.remove(guest_id)
+            self._sending.remove(place)
 
 
 @dataclasses.dataclass(slots=True)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import dataclasses
 import pathlib
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 from wsproto.connection import Connection as Frames
@@ -13,9 +16,12 @@ from wsproto.events import Pong, TextMessage
 
 from phaselock.bench.lab.guest_client import GuestClient
 from phaselock.guests import connection as connections
+from phaselock.guests import limits, server
 from phaselock.guests.static import PageFile
+from phaselock.session.effects import GuestRemoved
 from tests.support import guest_jam
-from tests.support.guest_jam import OpenPage, open_page
+from tests.support.guest_jam import EMPTY, OpenPage, open_page, row
+from tests.support.simulation import a_track
 
 Scene = Callable[[OpenPage], Awaitable[None]]
 
@@ -126,5 +132,102 @@ def test_a_body_of_a_byte_now_and_then_is_no_progress(page: Callable[[Scene], No
         connection.check(due_s + 0.1)
         assert not await reader.read()
         writer.close()
+
+    page(scene)
+
+
+def test_a_guest_that_changes_its_name_all_the_time_is_barred_too(page: Callable[[Scene], None]) -> None:
+    async def scene(page: OpenPage) -> None:
+        client, _, guest_id = await guest(page, "Eve")
+        async with client:
+            page.jam.now = dataclasses.replace(EMPTY, removed_guests=("Eva",))  # as the session calls it by now
+            page.jam.removed.add(guest_id)
+            page.server.tell(GuestRemoved(guest_id))
+        async with await GuestClient.open(page.port) as again:
+            await again.enter(secret=page.access.secret)
+        assert [one.ips for one in page.access._removed] == [{"127.0.0.1"}]
+
+    page(scene)
+
+
+def test_pages_that_do_not_say_who_they_are_take_no_places(
+    page: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "MAX_LIVE", 3)
+
+    async def scene(page: OpenPage) -> None:
+        silent = [await GuestClient.open(page.port) for _ in range(6)]
+        for one in silent:
+            assert await one.open_live() == 101
+        client, _, _ = await guest(page, "Ana")
+        await client.hear("state")
+        for one in (*silent, client):
+            one.close()
+
+    page(scene)
+
+
+def test_an_address_that_connects_too_often_is_turned_away(page: Callable[[Scene], None]) -> None:
+    async def scene(page: OpenPage) -> None:
+        answers = []
+        for _ in range(int(limits.OPENINGS_BURST) + 20):
+            reader, writer = await asyncio.open_connection("127.0.0.1", page.port)
+            writer.write(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+            with contextlib.suppress(ConnectionError):
+                answers.append(await reader.read(12))
+            writer.close()
+        assert b"HTTP/1.1 200" in answers and answers[-1] in (b"", b"HTTP/1.1 200")
+        assert answers.count(b"HTTP/1.1 200") < limits.OPENINGS_BURST + 20
+        async with await GuestClient.open(page.port, from_ip="127.0.0.9") as other:
+            assert (await other.request("GET", "/")).status == 200
+
+    page(scene)
+
+
+def test_one_search_runs_at_a_time(page: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    running, most = 0, 0
+
+    class Slow(guest_jam.Library):
+        def search(self, text: str, limit: int = 50) -> Sequence[guest_jam.Found]:
+            nonlocal running, most
+            running += 1
+            most = max(most, running)
+            time.sleep(0.01)
+            running -= 1
+            return super().search(text, limit)
+
+    async def scene(page: OpenPage) -> None:
+        monkeypatch.setattr(page.server, "songs", Slow)
+        guests = [(await guest(page, str(number)))[0] for number in range(6)]
+        for one in guests:
+            await one.tell("search", search=1, text="water")
+        for one in guests:
+            await one.hear("results")
+            one.close()
+        assert most == 1
+
+    page(scene)
+
+
+def test_an_address_fetches_a_few_songs_at_once(page: Callable[[Scene], None], tmp_path: pathlib.Path) -> None:
+    song = row(1)
+    path = tmp_path / "1.mp3"
+    path.write_bytes(bytes(30 << 20))
+
+    async def scene(page: OpenPage) -> None:
+        track = a_track(1)
+        track = dataclasses.replace(track, file_id=song.id, size=path.stat().st_size)
+        page.jam.now = dataclasses.replace(EMPTY, queue=(song,))
+        page.jam.files[song.id] = track, path
+        waiting = []
+        for _ in range(server.MAX_SENT_FILES_OF_ADDRESS + 1):
+            client, token, _ = await guest(page)
+            client.close()
+            reader, writer = await asyncio.open_connection("127.0.0.1", page.port, limit=1000)
+            writer.write(f"GET /song/{song.id}?token={token} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+            waiting.append(((await reader.read(12))[-3:], writer))
+        for _, writer in waiting:
+            writer.transport.abort()
+        assert [status for status, _ in waiting] == [b"200"] * server.MAX_SENT_FILES_OF_ADDRESS + [b"503"]
 
     page(scene)
