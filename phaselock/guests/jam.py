@@ -63,6 +63,10 @@ class Jam(Protocol):
         """These bytes of a guest's song have arrived. False: the song is no longer wanted."""
         ...
 
+    def wants_guest_upload(self, request_id: UUID) -> bool:
+        """Whether the song of this request may still arrive, or has arrived and is not in the queue yet."""
+        ...
+
     def guest_upload(self, request_id: UUID, path: pathlib.Path, file_name: str) -> None:
         """All bytes of a guest's song are in this file of the cache."""
         ...

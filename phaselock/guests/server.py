@@ -356,6 +356,7 @@ class GuestServer:
         while not self._is_closed:
             await asyncio.sleep(CHECK_EVERY_S)
             now_s = self._loop.time()
+            self.uploads.sweep(self.jam.wants_guest_upload)
             for connection in list(self._connections.values()):
                 connection.check(now_s)
             for page in [*self._live.values(), *self._unknown]:

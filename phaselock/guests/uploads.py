@@ -25,8 +25,8 @@ from phaselock.protocol.messages import MAX_FILE_BYTES
 from phaselock.storage.cache import FileCache
 from phaselock.storage.files import lock, open_part
 
-MAX_UPLOADS = 8
-"""Most uploads at once."""
+MAX_UPLOADS, MAX_UPLOADS_OF_ADDRESS = 8, 4
+"""Most uploads at once, in all and of one address."""
 MIN_BYTES_S, SLOW_AFTER_S = 16_000, 5.0
 """An upload that is slower, measured over at least this time, may lose its place."""
 MAX_PARTS = 64
@@ -64,6 +64,8 @@ class Uploads:
         """By guest."""
         self._done: collections.OrderedDict[UUID, int] = collections.OrderedDict()
         """How much of each song has arrived, the newest last. A page that has not received the last answer asks."""
+        self._size: dict[UUID, int] = {}
+        """How large each of these songs will be."""
 
     def done(self, request_id: UUID) -> int:
         """How many bytes of this song have arrived."""
@@ -79,10 +81,12 @@ class Uploads:
         if offset != done or not 0 < length <= wanted.size - done:
             connection.reply_json(409, {"done": done})
             return None
-        if len(self._running) >= MAX_UPLOADS and not self._make_place():
+        of_address = sum(one.ip == connection.ip for one in self._running.values())
+        if of_address >= MAX_UPLOADS_OF_ADDRESS or (len(self._running) >= MAX_UPLOADS and not self._make_place()):
             connection.reply_json(503, {"error": "busy"}, {"Retry-After": "5"})
             return None
-        upload = Upload(self, connection, guest_id, request_id, wanted, done)
+        self._size[request_id] = wanted.size
+        upload = Upload(self, connection, guest_id, request_id, wanted, done, before)
         self._running[guest_id] = upload
         self._note(request_id, done)
         return upload
@@ -95,6 +99,12 @@ class Uploads:
         if self._done.pop(request_id, None) is not None:
             self._remove(request_id)
 
+    def sweep(self, is_wanted: Callable[[UUID], bool]) -> None:
+        """Remove the bytes of the songs that are not wanted any more: their requests have ended."""
+        for request_id in list(self._done):
+            if not is_wanted(request_id):
+                self.cancel(request_id)
+
     def cancel_guest(self, guest_id: bytes) -> None:
         """The guest was removed."""
         if upload := self._running.get(guest_id):
@@ -106,6 +116,10 @@ class Uploads:
             upload.end_early("the page is off")
         for request_id in list(self._done):
             self.cancel(request_id)
+
+    def expected_bytes(self) -> int:
+        """How much is missing of all songs that have begun to arrive."""
+        return sum(size - self.done(request_id) for request_id, size in self._size.items())
 
     def ended(self, upload: Upload) -> None:
         """The upload does not use its place any more."""
@@ -130,11 +144,11 @@ class Uploads:
         """Where the bytes of this song are until it is whole."""
         return self._cache.folder / f"guest-{request_id.hex}.part"
 
-    def open(self, request_id: UUID, offset: int, length: int) -> io.FileIO:
-        """Open the part at this place. PhaseLockError or OSError."""
+    def open(self, request_id: UUID, offset: int, room_bytes: int) -> io.FileIO:
+        """Open the part at this place. PhaseLockError or OSError; also if there is not so much room."""
         path = self.part(request_id)
         path.parent.mkdir(parents=True, exist_ok=True)
-        if self._cache.room_bytes() < length:
+        if self._cache.room_bytes() < room_bytes:
             raise PhaseLockError("The disk is full.")
         with contextlib.ExitStack() as undo:
             file = open_part(path, new=not offset and not path.exists())
@@ -175,6 +189,8 @@ class Uploads:
                 self._remove(old)
 
     def _remove(self, request_id: UUID) -> None:
+        self._size.pop(request_id, None)
+
         async def remove() -> None:
             with contextlib.suppress(OSError):
                 await self.in_worker(self.part(request_id).unlink)
@@ -193,7 +209,9 @@ class Upload:
         request_id: UUID,
         wanted: Wanted,
         offset: int,
+        before: Upload | None,
     ) -> None:
+        """`before`: the last upload of the guest, which may still write."""
         self._uploads = uploads
         self._connection = connection
         self.guest_id = guest_id
@@ -208,11 +226,20 @@ class Upload:
         self._ended = False
         """No more bytes come."""
         self._wake = asyncio.Event()
+        self._given_up = False
+        """What has arrived and is not written yet is not wanted."""
+        self._before = before
+        self.over = asyncio.Event()
+        """Set: it does not write any more."""
         uploads.spawn(self._write())
 
     @property
     def age_s(self) -> float:
         return self._uploads.now_s() - self._began_s
+
+    @property
+    def ip(self) -> str:
+        return self._connection.ip
 
     @property
     def bytes_s(self) -> float:
@@ -243,15 +270,19 @@ class Upload:
         _log.debug("an upload ends: %s", reason)
         self._connection.abort(reason)
         self._uploads.ended(self)
+        self._given_up = True
         self.end()
 
     # -- its task ----------------------------------------------------------------------------------------------------
 
     async def _write(self) -> None:
-        done, file, uploads = self._offset, None, self._uploads
+        done, file, uploads, failed = self._offset, None, self._uploads, False
         try:
-            file = await uploads.in_worker(uploads.open, self.request_id, done, self._wanted.size - done)
-            while self._chunks or not self._ended:
+            if (before := self._before) is not None:
+                self._before = None
+                await before.over.wait()  # one at a time writes into the file
+            file = await uploads.in_worker(uploads.open, self.request_id, done, uploads.expected_bytes())
+            while not self._given_up and (self._chunks or not self._ended):
                 if not self._chunks:
                     self._wake.clear()
                     await self._wake.wait()
@@ -267,17 +298,23 @@ class Upload:
                     self._paused = False
                     self._connection.resume()
             await uploads.in_worker(file.close)
+            if self._given_up:
+                return
             if done == self._wanted.size:
                 path = await uploads.in_worker(uploads.adopt, self.request_id)
                 uploads.finished(self.request_id, path, self._wanted.file_name)
             self._connection.reply_json(200, {"done": done})
         except (OSError, PhaseLockError, ValueError) as error:
+            failed = True
             _log.warning("an upload of a guest failed: %s", error)
             self._connection.reply_json(507, {"error": "disk"})
         finally:
             if file is not None:
                 file.close()
             uploads.ended(self)
+            self.over.set()
+            if failed:  # its bytes make room for others
+                uploads.cancel(self.request_id)
 
 
 def _write_all(file: io.FileIO, data: bytes) -> None:

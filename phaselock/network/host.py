@@ -226,6 +226,10 @@ class HostRunner(Runner[HostSession]):
         """`done_bytes` of a guest's song have arrived. False: the song is no longer wanted."""
         if not self._ended.done():
             self._do(self._session.upload_progress(request_id, done_bytes, now_ns=self._now_ns()))
+        return self.wants_guest_upload(request_id)
+
+    def wants_guest_upload(self, request_id: UUID) -> bool:
+        """See HostSession.wants_upload."""
         return not self._ended.done() and self._session.wants_upload(request_id)
 
     def guest_upload(self, request_id: UUID, path: pathlib.Path, file_name: str) -> None:
@@ -496,14 +500,16 @@ class HostRunner(Runner[HostSession]):
 
         def converting(share: float) -> bool:
             self._loop.call_soon_threadsafe(self._file_conversion_progress, request_id, share)
-            return not self._ended.done() and self._session.wants_upload(request_id)
+            return self.wants_guest_upload(request_id)
+
+        def describe() -> tuple[Track, pathlib.Path] | None:
+            return self._describe(path, file_name, converting) if self.wants_guest_upload(request_id) else None
 
         try:
             with bug_net("describing a song", PhaseLockError, OSError):
-                found = await self._loop.run_in_executor(
-                    self._request_pool, self._describe, path, file_name, converting
-                )
-            self._uploaded(request_id, *found, origin=path)
+                found = await self._loop.run_in_executor(self._request_pool, describe)
+            if found is not None:
+                self._uploaded(request_id, *found, origin=path)
         except PhaseLockError as error:
             self._refuse(request_id, error.message)
         except OSError as error:

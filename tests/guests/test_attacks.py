@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import io
 import pathlib
+import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from uuid import UUID
 
 import pytest
 from wsproto.connection import Connection as Frames
@@ -16,8 +19,9 @@ from wsproto.events import Pong, TextMessage
 
 from phaselock.bench.lab.guest_client import GuestClient
 from phaselock.guests import connection as connections
-from phaselock.guests import limits, server
+from phaselock.guests import limits, server, uploads
 from phaselock.guests.static import PageFile
+from phaselock.session import guest_actions as a
 from phaselock.session.effects import GuestRemoved
 from tests.support import guest_jam
 from tests.support.guest_jam import EMPTY, OpenPage, open_page, row
@@ -229,5 +233,92 @@ def test_an_address_fetches_a_few_songs_at_once(page: Callable[[Scene], None], t
         for _, writer in waiting:
             writer.transport.abort()
         assert [status for status, _ in waiting] == [b"200"] * server.MAX_SENT_FILES_OF_ADDRESS + [b"503"]
+
+    page(scene)
+
+
+async def upload(page: OpenPage, number: int, size: int, sent: int, token: str = "") -> tuple[GuestClient, str]:
+    """Begin to upload a song, as a new guest unless there is a token. Its bytes are all `number`."""
+    request = str(UUID(int=number))
+    client, token, _ = await guest(page, str(number)) if not token else (None, token, b"")
+    if client is not None:
+        await client.tell("ask", request=request, file_name="a.mp3", size=size)
+        while all(one.request_id.int != number for one in page.jam.done(a.GuestAsks)):
+            await asyncio.sleep(0)
+        client.close()
+    http = await GuestClient.open(page.port)
+    headers = {"Authorization": f"Bearer {token}", "Upload-Offset": str(page.server.uploads.done(UUID(int=number)))}
+    await http.send(http.head("POST", f"/upload/{request}", headers, size) + bytes([number]) * sent)
+    return http, token
+
+
+def test_the_bytes_of_a_request_that_is_over_are_removed(page: Callable[[Scene], None], tmp_path: pathlib.Path) -> None:
+    async def scene(page: OpenPage) -> None:
+        http, _ = await upload(page, 1, 50_000, 20_000)
+        while page.server.uploads.done(UUID(int=1)) < 20_000:
+            await asyncio.sleep(0.001)
+        http.close()
+        page.jam.unwanted.add(UUID(int=1))  # its time is over, or the host has rejected it
+        while list(tmp_path.glob("guest-*")):
+            await asyncio.sleep(0.01)
+        assert not page.server.uploads._done and not page.server.uploads._size
+
+    page(scene)
+
+
+def test_uploads_together_do_not_fill_the_disk(page: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene(page: OpenPage) -> None:
+        monkeypatch.setattr(page.server.uploads._cache, "room_bytes", lambda: 100_000)
+        first, _ = await upload(page, 1, 60_000, 10_000)
+        while not page.server.uploads.done(UUID(int=1)):
+            await asyncio.sleep(0.001)
+        second, _ = await upload(page, 2, 60_000, 60_000)
+        assert (await second.answer()).status == 507
+        third, _ = await upload(page, 3, 40_000, 40_000)
+        assert (await third.answer()).status == 200
+        for one in (first, second, third):
+            one.close()
+
+    page(scene)
+
+
+def test_an_address_has_half_of_the_places_for_uploads(page: Callable[[Scene], None]) -> None:
+    async def scene(page: OpenPage) -> None:
+        opened = [(await upload(page, number, 1000, 10))[0] for number in range(1, 5)]
+        while len(page.server.uploads._running) < uploads.MAX_UPLOADS_OF_ADDRESS:
+            await asyncio.sleep(0.001)
+        opened.append((await upload(page, 9, 1000, 10))[0])
+        assert (await opened[-1].answer()).status == 503
+        for one in opened:
+            one.close()
+
+    page(scene)
+
+
+def test_one_connection_at_a_time_writes_a_song(page: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    writes: list[int] = []
+    may_go_on = threading.Event()
+    write_all = uploads._write_all
+
+    def slow(file: io.FileIO, data: bytes) -> None:
+        writes.append(len(data))
+        may_go_on.wait(10)
+        write_all(file, data)
+
+    async def scene(page: OpenPage) -> None:
+        monkeypatch.setattr(uploads, "_write_all", slow)
+        first, token = await upload(page, 1, 1000, 900)
+        while not writes:
+            await asyncio.sleep(0.001)
+        second, _ = await upload(page, 1, 1000, 1000, token)
+        async with first:
+            with pytest.raises(ConnectionError):
+                await first.answer()
+        await asyncio.sleep(0.02)
+        assert writes == [900]
+        may_go_on.set()
+        assert (await second.answer()).json == {"done": 1000}
+        second.close()
+        assert page.jam.uploaded == [(UUID(int=1), bytes([1]) * 1000)]
 
     page(scene)

@@ -9,7 +9,7 @@ import uuid
 from phaselock.model.party import PartyRules
 from phaselock.session.commands import SetRules
 from phaselock.session.effects import GuestRemoved, TellGuest
-from phaselock.session.guest_actions import GuestAsks, GuestHere
+from phaselock.session.guest_actions import GuestAsks, GuestHere, GuestWithdraws
 from tests.support.network_session import DATA, NetworkFixture, played
 
 ANA = bytes([1]) * 16
@@ -44,3 +44,24 @@ async def test_a_song_of_the_library_is_added(network: NetworkFixture, stack: co
     assert page.told == [TellGuest(ANA, sentence, missing)]
     found = host.runner.guest_page(ANA)
     assert found is not None and [one.state for one in found.requests] == ["added", "failed"]
+
+
+@played
+async def test_a_song_that_is_withdrawn_at_once_is_not_read(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    host, read = network.host, []
+    song = network.folder / "mine.mp3"
+    song.write_bytes(DATA)
+    describe = host.runner._describe
+    host.runner._describe = lambda *given: read.append(given) or describe(*given)
+    host.runner.library = {7: song}.get
+    host.runner.command(SetRules(PartyRules(accept=True)))
+    host.runner.guest(ANA, GuestHere("Ana"))
+    for _ in range(50):
+        request_id = uuid.uuid4()
+        host.runner.guest(ANA, GuestAsks(request_id, "mine.mp3", len(DATA), song_id=7))
+        host.runner.guest(ANA, GuestWithdraws(request_id))
+    host.runner.guest(ANA, GuestAsks(uuid.uuid4(), "mine.mp3", len(DATA), song_id=7))
+    await host.news.wait_for("request", state="added")
+    assert len(read) == 1

@@ -65,6 +65,8 @@ class FakeJam:
         self.progress: list[int] = []
         self.removed: set[bytes] = set()
         """The ids of the guests that were removed."""
+        self.unwanted: set[UUID] = set()
+        """Requests that have ended."""
         self.plays = Follow(None)
 
     def snapshot(self) -> SessionSnapshot:
@@ -112,6 +114,9 @@ class FakeJam:
     def guest_upload_progress(self, request_id: UUID, done_bytes: int) -> bool:
         self.progress.append(done_bytes)
         return True
+
+    def wants_guest_upload(self, request_id: UUID) -> bool:
+        return request_id not in self.unwanted
 
     def guest_upload(self, request_id: UUID, path: pathlib.Path, file_name: str) -> None:
         self.uploaded.append((request_id, path.read_bytes()))
