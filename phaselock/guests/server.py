@@ -30,12 +30,14 @@ from phaselock.guests.jam import FoundSong, Jam, Songs
 from phaselock.guests.limits import FILE_BURST_BYTES, FILE_BYTES_S, Bucket, Openings, Pace, Place, to_close
 from phaselock.guests.messages import PageError, read_object, text_of
 from phaselock.guests.page_session import PageSession
-from phaselock.guests.states import Shared, States, timeline_text
+from phaselock.guests.states import Shared, States, sweep_message, timeline_text
 from phaselock.guests.static import PageFile
 from phaselock.guests.uploads import Uploads
 from phaselock.language.catalogue import words_of
 from phaselock.language.message import N_, translated
-from phaselock.session.effects import GuestRemoved, TellGuest
+from phaselock.model.snapshot import SessionSnapshot
+from phaselock.model.sweeps import SWEEP_ID
+from phaselock.session.effects import Follow, ForGuest, GuestRemoved, TellGuest
 from phaselock.session.guest_actions import GuestGone
 from phaselock.storage.cache import FileCache
 
@@ -151,12 +153,17 @@ class GuestServer:
 
     # -- from the session --------------------------------------------------------------------------------------------
 
-    def tell(self, effect: TellGuest | GuestRemoved) -> None:
-        """Show a sentence to a guest, in the language of its page, or close the pages of one that was removed."""
+    def tell(self, effect: ForGuest) -> None:
+        """Show a sentence to a guest, in the language of its page, let its phone play the sounds of a calibration, or
+        close the pages of one that was removed."""
         if isinstance(effect, TellGuest):
             self.show(effect.guest_id, effect.text, effect.request_id)
-        else:
+        elif isinstance(effect, GuestRemoved):
             self._removed(effect.guest_id)
+        else:
+            for page in self.pages_of(effect.guest_id):
+                if page.is_listening:
+                    page.send(sweep_message(effect))
 
     def show(self, guest_id: bytes, text: str, request_id: UUID | None = None) -> None:
         """Show a sentence to a guest, in the language of its page."""
@@ -315,6 +322,12 @@ class GuestServer:
 
     # -- states ------------------------------------------------------------------------------------------------------
 
+    def _music(self, snapshot: SessionSnapshot) -> Follow:
+        """The music that the audio output plays. During a calibration it is paused, and phones keep its songs."""
+        followed = self.jam.followed
+        is_sweep = followed.timeline is not None and followed.timeline.file_id == SWEEP_ID
+        return Follow(snapshot.timeline, snapshot.then) if is_sweep else followed
+
     def _look_soon(self) -> None:
         if self._due is None and not self._is_closed:
             self._due = self._loop.call_soon(self._look)
@@ -341,7 +354,10 @@ class GuestServer:
             self._shared = shared
             timeline = self._timeline
             if any(page.is_listening for page in self._live.values()):
-                timeline = self._timeline = timeline_text(self.jam.followed, snapshot.queue, self.jam.track)
+                is_check = snapshot.check is not None and bool(snapshot.check.turns)
+                timeline = self._timeline = timeline_text(
+                    self._music(snapshot), snapshot.queue, self.jam.track, silent=is_check
+                )
             for number, page in enumerate(list(self._live.values()), 1):
                 sent_bytes += page.update(shared, snapshot.chat, timeline, self._loop.time())
                 if number % SLICE == 0:

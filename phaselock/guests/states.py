@@ -16,9 +16,10 @@ from phaselock.language.message import Words, translated
 from phaselock.model.file_kinds import MUSIC_ENDINGS
 from phaselock.model.queue import QueueItem
 from phaselock.model.snapshot import ChatLine, GuestPage, RequestView, SessionSnapshot
+from phaselock.model.sweeps import FADE_NS, HIGH_HZ, LEVEL, LOW_HZ, RATE_HZ, SWEEP_NS
 from phaselock.model.timeline import Timeline
 from phaselock.model.types import Track
-from phaselock.session.effects import Follow
+from phaselock.session.effects import Follow, GuestCalibrated, GuestSweep, GuestSweepEnd
 
 MAX_ROWS = 300
 """Rows of the queue that the page receives."""
@@ -118,8 +119,33 @@ def chat_text(lines: Sequence[ChatLine], after: int, name: str) -> str | None:
     return dumps({"type": "chat", "lines": shown, "from": new[0].number})
 
 
-def timeline_text(follow: Follow, queue: Sequence[QueueItem], track: Callable[[UUID], Track | None]) -> str:
-    """What a phone with a loudspeaker plays, and which songs it fetches."""
+def sweep_message(effect: GuestSweep | GuestSweepEnd | GuestCalibrated) -> dict[str, Any]:
+    """What a phone with a loudspeaker plays in a calibration (model/sweeps.py), that this is over, or the result."""
+    match effect:
+        case GuestSweep(begin_session_ns=begin_session_ns, sounds=sounds, late_ns=late_ns):
+            return {
+                "type": "sweep",
+                "begin_session_ns": str(begin_session_ns),
+                "starts_ns": sounds.starts_ns,
+                "upward": sounds.upward,
+                "low_hz": LOW_HZ,
+                "high_hz": HIGH_HZ,
+                "rate_hz": RATE_HZ,
+                "length_ns": SWEEP_NS,
+                "fade_ns": FADE_NS,
+                "level": LEVEL,
+                "late_ns": late_ns,
+            }
+        case GuestSweepEnd():
+            return {"type": "sweep_end"}
+        case GuestCalibrated(late_ns=late_ns):
+            return {"type": "calibrated", "late_ns": late_ns}
+
+
+def timeline_text(
+    follow: Follow, queue: Sequence[QueueItem], track: Callable[[UUID], Track | None], *, silent: bool = False
+) -> str:
+    """What a phone with a loudspeaker plays, and which songs it fetches. `silent`: it only keeps the songs."""
     lines = [line for line in (follow.timeline, follow.then) if line is not None and track(line.file_id) is not None]
     ids = [line.file_id for line in lines]
     at = next((number for number, item in enumerate(queue) if ids and item.id == ids[-1]), -1)
@@ -138,6 +164,8 @@ def timeline_text(follow: Follow, queue: Sequence[QueueItem], track: Callable[[U
     ]
     current = _line(follow.timeline, follow.gain_db) if follow.timeline in lines else None
     then = _line(follow.then, follow.then_gain_db) if follow.then in lines else None
+    if silent:
+        current = then = None
     return dumps({"type": "timeline", "songs": songs, "current": current, "then": then})
 
 

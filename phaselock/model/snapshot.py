@@ -267,6 +267,8 @@ class GuestView:
     """The phone plays the music."""
     uncertainty_ns: int | None
     """How far its sound may be off, as far as its page knows; None: unknown."""
+    confirmed: Confirmation | None = None
+    """A microphone has heard the phone in time with the loudspeakers, since it plays."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -55,7 +55,11 @@ from phaselock.session.effects import (
     Ended,
     FetchFromLibrary,
     ForbidClock,
+    ForGuest,
+    GuestCalibrated,
     GuestRemoved,
+    GuestSweep,
+    GuestSweepEnd,
     Send,
     TellGuest,
     WantFallback,
@@ -103,8 +107,8 @@ class ClockResponder(Protocol):
 class GuestServer(Protocol):
     """The server of the guests' page, as the runner uses it. Nothing here may block."""
 
-    def tell(self, effect: TellGuest | GuestRemoved) -> None:
-        """Show a sentence to a guest, or close the connections of one that was removed."""
+    def tell(self, effect: ForGuest) -> None:
+        """Show a sentence to a guest, let its phone play sounds, or close the connections of one that was removed."""
 
 
 class HostRunner(Runner[HostSession]):
@@ -283,7 +287,7 @@ class HostRunner(Runner[HostSession]):
                 if file_connection := self._bulk.get(peer_id):
                     file_connection.end()
                 self._shut_upload(peer_id)
-            case TellGuest() | GuestRemoved():
+            case TellGuest() | GuestRemoved() | GuestSweep() | GuestSweepEnd() | GuestCalibrated():
                 if self.guest_server is not None:
                     self.guest_server.tell(effect)
             case FetchFromLibrary(request_id, song_id):

@@ -214,6 +214,32 @@ class GuestRemoved:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class GuestSweep:
+    """Host: let the phone of a guest play these sounds in the pass that begins at `begin_session_ns`, and play them
+    earlier by `late_ns` than its page would play music."""
+
+    guest_id: bytes
+    begin_session_ns: int
+    sounds: Sounds
+    late_ns: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class GuestSweepEnd:
+    """Host: the phone of a guest plays no more sounds of a pass."""
+
+    guest_id: bytes
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class GuestCalibrated:
+    """Host: a microphone has heard the phone of a guest. From now on it plays earlier by `late_ns`, which may be 0."""
+
+    guest_id: bytes
+    late_ns: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class FetchFromLibrary:
     """Host: get this song of the library for a request. Then call `uploaded` or `upload_refused`."""
 
@@ -244,6 +270,9 @@ class Ended:
     failed: bool
 
 
+ForGuest = TellGuest | GuestRemoved | GuestSweep | GuestSweepEnd | GuestCalibrated
+"""What the page's server does."""
+
 Effect = (
     Send
     | Broadcast
@@ -266,8 +295,7 @@ Effect = (
     | Upload
     | CancelUpload
     | Keep
-    | TellGuest
-    | GuestRemoved
+    | ForGuest
     | FetchFromLibrary
     | WantFallback
     | Notify

@@ -583,6 +583,9 @@ class CalibrationBegan(Event):
     """The display names of the machines that take part; the first one is the host."""
     walk: bool = False
     """The microphone is carried from one loudspeaker to the next: `calibration_waits` says when."""
+    left_out: tuple[str, ...] = ()
+    """The names of the guests whose phones play the music and do not take part: the pass would be too long, or only
+    loudspeakers can be calibrated in this way."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -610,14 +613,17 @@ class CalibratedRow:
     verdict: Verdict
     """Whether it was heard, or why not."""
     before_ms: float | None
-    """How much later than the earliest machine it was heard, in milliseconds; null if it was not measured."""
+    """How much later than the earliest loudspeaker it was heard, in milliseconds; null if it was not measured. Only a
+    phone can be earlier."""
     after_ms: float | None
     """The same after the correction; null if it was not measured again."""
     corrected_ms: float
     """By how much its correction was changed, in milliseconds. A positive value plays earlier."""
     level_db: float | None
     """By how much it was heard louder than the quietest machine, in dB, with its volume and its trim; null if it was
-    not heard, or no other machine was."""
+    not heard, or no other machine was, and for phones."""
+    phone: bool = False
+    """It is the phone of a guest."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -729,6 +735,8 @@ class CheckBegan(Event):
     """The display name of the machine whose microphone listens."""
     machines: tuple[str, ...]
     """The display names of the machines that take part; the first one is the host."""
+    left_out: tuple[str, ...] = ()
+    """The names of the guests whose phones play the music. They do not take part, and are silent meanwhile."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -103,14 +103,20 @@ def calibrated_text(row: e.CalibratedRow, words: Words = ENGLISH) -> str:
         form = N_("{name} was {before} ms late, and is corrected. It is too far from the last place to check that.")
     elif row.after_ms is None:
         form = N_("{name} was {before} ms late. It could not be heard again, so it is left as it was.")
+        if row.before_ms < 0:
+            form = N_("{name} was {before} ms early. It could not be heard again, so it is left as it was.")
     elif row.corrected_ms:
         form = N_("{name} was {before} ms late; now within {after} ms.")
+        if row.before_ms < 0:
+            form = N_("{name} was {before} ms early; now within {after} ms.")
+    elif row.before_ms <= -UNDONE_MS:
+        form = N_("{name} was {before} ms early, but not the second time. It is left as it was.")
     elif row.before_ms >= UNDONE_MS:
         form = N_("{name} was {before} ms late, but not the second time. It is left as it was.")
     else:
         form = N_("{name} is right: within {after} ms.")
     after_ms = max(0.1, math.ceil(abs(row.after_ms or 0.0) * 10) / 10)
-    return words.gettext(form).format(name=row.name, before=f"{row.before_ms:.1f}", after=f"{after_ms:.1f}")
+    return words.gettext(form).format(name=row.name, before=f"{abs(row.before_ms):.1f}", after=f"{after_ms:.1f}")
 
 
 def louder_text(levels: Sequence[tuple[str, float | None]], words: Words = ENGLISH) -> str:
@@ -182,21 +188,28 @@ def _clock_of_microphone(ppm: float | None, words: Words) -> list[str]:
     return [words.gettext(form).format(number=f"{abs(ppm):.0f}")]
 
 
+def _without_phones(names: Sequence[str], form: str, words: Words) -> list[str]:
+    """A sentence if phones are left out."""
+    return [words.gettext(form).format(list=joined(names, words))] if names else []
+
+
 def hearing_text(event: e.Event, words: Words = ENGLISH) -> str:
     """The sentence of an event of a calibration, a check or a trim, for the command line. Empty for any other event."""
     match event:
-        case e.CalibrationBegan(walk=True):
-            return ""
+        case e.CalibrationBegan(walk=True, left_out=left_out):
+            return "\n".join(_without_phones(left_out, N_("These phones are left out of the walk: {list}."), words))
         case e.CalibrationWaits(step=step, steps=steps):
             form = words.gettext("Then type: calibrate next ({step} of {steps})")
             return f"{walk_text(event.listener, event.wait, words)} {form.format(step=step, steps=steps)}"
-        case e.CalibrationBegan(listener=listener):
+        case e.CalibrationBegan(listener=listener, left_out=left_out):
             form = N_("The microphone of {name} listens for about 15 seconds. Please be quiet.")
-            return words.gettext(form).format(name=listener)
-        case e.CheckBegan(listener=listener, machines=machines):
+            phones = _without_phones(left_out, N_("These phones are left out this time: {list}."), words)
+            return "\n".join([words.gettext(form).format(name=listener), *phones])
+        case e.CheckBegan(listener=listener, machines=machines, left_out=left_out):
             seconds = round(length_ns(len(machines)) / 1e9)
             form = N_("The microphone of {name} listens for {number} seconds, while the machines play in turns.")
-            return words.gettext(form).format(name=listener, number=seconds)
+            phones = _without_phones(left_out, N_("These phones are left out, and silent meanwhile: {list}."), words)
+            return "\n".join([words.gettext(form).format(name=listener, number=seconds), *phones])
         case e.Checked():
             return checked_text(event, words)
         case e.OutputCalibrated(late_ns=late_ns):

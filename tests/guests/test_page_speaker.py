@@ -11,6 +11,10 @@ import pytest
 
 import phaselock
 from phaselock.audio.formats import mp3
+from phaselock.audio.sweeps import sweep
+from phaselock.guests.states import sweep_message
+from phaselock.model.sweeps import schedule
+from phaselock.session.effects import GuestSweep
 from tests.support import browser
 from tests.support.page_host import PageHost
 
@@ -82,7 +86,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[browser.Page]:
         host.songs["tune"] = TUNE.read_bytes()
         page = chromium.page(host.url + "page.css")  # a document without scripts of its own
         page.run("""(async () => {
-          await Promise.all([import("/clock.js"), import("/speaker.js")]);
+          await Promise.all([import("/clock.js"), import("/speaker.js"), import("/sweeps.js")]);
           const answer = await fetch("/song/tune", {headers: {Authorization: "Bearer t1"}});
           window.tune = await answer.arrayBuffer();
         })()""")
@@ -240,6 +244,66 @@ def test_an_interrupted_page_waits_for_a_touch_and_goes_on(page: browser.Page) -
     )
     assert found["waits"] == "tap" and found["state"] == "playing"
     assert abs(found["late"]) < 0.1
+
+
+SWEEP = sweep_message(GuestSweep(bytes(16), 1_800_000_000_008_000_000_000, schedule(2, 2)[1], 120_000_000))
+
+
+def test_the_sounds_of_a_calibration_start_when_the_session_says(page: browser.Page) -> None:
+    found = run(
+        page,
+        f"""
+      const {{Sweeps}} = await import("/sweeps.js");
+      context.createBuffer = (channels, length) => ({{length, getChannelData: () => new Float32Array(length)}});
+      speak(); run(3000); speaker.setLater(40);
+      const sounds = {{...{json.dumps(SWEEP)}, begin_session_ns: sessionNs(8000)}};
+      const sweeps = new Sweeps(speaker), look = () => {{ if (sweeps.plan) sweeps.look(); }};
+      sweeps.play(sounds); clearInterval(sweeps.timer);
+      const runAll = ms => {{ for (const end = world.ms + ms; world.ms < end;) {{ look(); run(100); }} }};
+      runAll(sounds.starts_ns[sounds.starts_ns.length - 1] / 1e6 + 4500);
+      const during = sweeps.plan !== null;
+      runAll(4000);
+      return {{
+        late: started.map((one, n) => heardMs(one.at) + 500 - (8000 + sounds.starts_ns[n] / 1e6 + 40 - 120)),
+        whole: started.map(one => one.at * RATE % 1), count: sounds.starts_ns.length,
+        during, after: sweeps.plan !== null,
+      }};
+    """,
+    )
+    assert len(found["late"]) == found["count"] > 1
+    assert max(map(abs, found["late"])) < 0.05  # ms
+    assert all(min(one, 1 - one) < 1e-6 for one in found["whole"])
+    assert found["during"] and not found["after"], "it ends by itself"
+
+
+def test_a_sound_that_is_late_is_left_out(page: browser.Page) -> None:
+    found = run(
+        page,
+        f"""
+      const {{Sweeps}} = await import("/sweeps.js");
+      context.createBuffer = (channels, length) => ({{length, getChannelData: () => new Float32Array(length)}});
+      speak(); run(3000);
+      const sounds = {{...{json.dumps(SWEEP)}, begin_session_ns: sessionNs(world.ms + 500), late_ns: 0}};
+      sounds.starts_ns = [0, 600e6];
+      const sweeps = new Sweeps(speaker);
+      sweeps.play(sounds); sweeps.end();
+      return {{starts: started.map(one => heardMs(one.at) + 500 - (world.ms + 500)),
+              stopped: started.every(one => "stopped" in one)}};
+    """,
+    )
+    assert found["starts"] == [pytest.approx(600, abs=0.1)]
+    assert found["stopped"]
+
+
+@pytest.mark.parametrize("upward", [True, False])
+@pytest.mark.parametrize("rate_hz", [48000, 44100])
+def test_a_sweep_of_the_page_is_a_sweep_of_the_machines(page: browser.Page, upward: bool, rate_hz: int) -> None:
+    plan = json.dumps(SWEEP | {"upward": upward})
+    found = page.run(f"""(async () => {{
+      const {{sweepFrames}} = await import("/sweeps.js");
+      return Array.from(sweepFrames({plan}, {rate_hz}));
+    }})()""")
+    assert found == pytest.approx(list(sweep(upward, rate_hz)), abs=1e-6)
 
 
 @pytest.mark.parametrize(

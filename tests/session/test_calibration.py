@@ -82,6 +82,7 @@ def test_all_machines_play_their_own_sweeps_on_one_timeline() -> None:
         "listener": "Hana",
         "machines": ["Hana", *(peer.name for peer in peers)],
         "walk": False,
+        "left_out": [],
     }
 
 

@@ -342,7 +342,7 @@ class SimulatedHost(SimulatedNode):
             token_factory=lambda: next(tokens).to_bytes(16, "big"),
             host_key=HOST_KEY,
         )
-        self.for_guests: list[e.TellGuest | e.GuestRemoved | e.WantFallback] = []
+        self.for_guests: list[e.ForGuest | e.WantFallback] = []
         self.fetches: list[e.FetchFromLibrary] = []
         self.allowed_clocks: dict[int, bytes] = {}
         """Peers whose pings are answered, and their keys."""
@@ -418,7 +418,14 @@ class SimulatedHost(SimulatedNode):
                 self.allowed_clocks[peer_id] = key
             case e.ForbidClock(peer_id):
                 self.allowed_clocks.pop(peer_id, None)
-            case e.TellGuest() | e.GuestRemoved() | e.WantFallback():
+            case (
+                e.TellGuest()
+                | e.GuestRemoved()
+                | e.GuestSweep()
+                | e.GuestSweepEnd()
+                | e.GuestCalibrated()
+                | e.WantFallback()
+            ):
                 self.for_guests.append(effect)
             case e.FetchFromLibrary():
                 self.fetches.append(effect)

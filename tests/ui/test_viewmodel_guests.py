@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from phaselock.model.calibration import Confirmation
 from phaselock.model.party import I_CHOOSE, OPEN_HOUSE, PRESETS, SMALL_PARTY, Order, PartyRules
 from phaselock.model.queue import ItemStatus
 from phaselock.model.snapshot import GuestView, RequestState, SkipView, VotesView
@@ -15,6 +16,7 @@ from phaselock.ui.viewmodel import Limit, QueueRows, host_view, limit_text, peer
 from tests.support.session_views import MS, guest, host, item, more, peer, plain, playing, request
 
 ANA = GuestView(bytes(range(16)), "Ana", True, False, None)
+HEARD = Confirmation(0, 5 * MS, "spot")
 FAIR = dataclasses.replace(I_CHOOSE, order=Order.FAIR)
 LIMITS: tuple[Limit, ...] = ("max_waiting", "max_per_hour", "no_repeat_min", "max_length_min")
 
@@ -29,6 +31,11 @@ LIMITS: tuple[Limit, ...] = ("max_waiting", "max_per_hour", "no_repeat_min", "ma
         ({"listening": True, "uncertainty_ns": 4_600_000}, "listens, about 5 ms"),
         ({"listening": True, "uncertainty_ns": 5 * MS}, "listens, about 5 ms"),
         ({"listening": True, "uncertainty_ns": 0}, "listens, about 1 ms"),
+        (
+            {"listening": True, "uncertainty_ns": 5 * MS, "confirmed": HEARD},
+            "listens, about 5 ms, heard by a microphone",
+        ),
+        ({"listening": True, "confirmed": HEARD}, "listens, heard by a microphone"),
         ({"connected": False, "listening": True, "uncertainty_ns": 5 * MS}, "page closed"),
     ],
 )

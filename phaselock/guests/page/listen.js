@@ -5,6 +5,7 @@ import { $, setText } from "/dom.js";
 import { Metronome } from "/metronome.js";
 import { Speaker } from "/speaker.js";
 import { load, save } from "/store.js";
+import { Sweeps } from "/sweeps.js";
 import { say } from "/texts.js";
 
 const STEP_MS = 5;
@@ -40,6 +41,9 @@ export class ListenView {
     this.context = () => new Context({ latencyHint: "playback" });
     link.on("pong", (message) => this.speaker && this.clock.receive(message));
     link.on("timeline", (message) => this.follow(message));
+    link.on("sweep", (message) => this.speaker && this.playSweeps(message));
+    link.on("sweep_end", () => this.speaker && this.sweeps.end());
+    link.on("calibrated", (message) => this.speaker && this.setLater(this.laterMs() - message.late_ns / 1e6, true));
     link.on("up", () => this.speaker && this.ask());
     $("listen").hidden = false;
     $("listen").addEventListener("click", () => this.press());
@@ -47,7 +51,7 @@ export class ListenView {
     $("align-output").value = load("output", "own");
     $("align-output").addEventListener("change", () => {
       save("output", $("align-output").value);
-      this.setLater(this.laterMs());
+      this.useLater();
     });
     $("align-earlier").addEventListener("click", () => this.setLater(this.laterMs() - STEP_MS));
     $("align-later").addEventListener("click", () => this.setLater(this.laterMs() + STEP_MS));
@@ -79,9 +83,10 @@ export class ListenView {
       onStatus: (status) => this.show(status),
     });
     this.metronome = new Metronome(this.speaker);
+    this.sweeps = new Sweeps(this.speaker);
     $("listening").hidden = false;
     this.setVolume();
-    this.setLater(this.laterMs());
+    this.useLater();
     this.setMetronome(false);
     this.ask();
   }
@@ -90,6 +95,7 @@ export class ListenView {
     this.link.send({ type: "listen", on: false, uncertainty_ms: null });
     this.clock.stop();
     this.metronome.stop();
+    this.sweeps.end();
     this.speaker.stop();
     this.audio.close();
     this.speaker = null;
@@ -118,14 +124,26 @@ export class ListenView {
     if (this.speaker) this.speaker.setVolume(Math.pow($("listen-volume").value / 100, 2));
   }
 
-  // How much later than by the clocks this output is to play, as the user has set it by ear.
+  // A microphone hears all loudspeakers: nothing else may sound.
+  playSweeps(message) {
+    this.setMetronome(false);
+    this.sweeps.play(message);
+  }
+
+  // How much later than by the clocks this output is to play: set by the user's ear, or by a microphone.
   laterMs() {
     return load(`later.${$("align-output").value}`, 0);
   }
 
-  setLater(later_ms) {
-    const kept_ms = Math.max(-MAX_LATER_MS, Math.min(MAX_LATER_MS, later_ms));
+  setLater(later_ms, isHeard = false) {
+    const kept_ms = Math.max(-MAX_LATER_MS, Math.min(MAX_LATER_MS, Math.round(later_ms * 10) / 10));
     save(`later.${$("align-output").value}`, kept_ms);
+    save(`heard.${$("align-output").value}`, isHeard);
+    this.useLater();
+  }
+
+  useLater() {
+    const kept_ms = this.laterMs();
     if (this.speaker) this.speaker.setLater(kept_ms);
     setText($("align-value"), say("align_value", { ms: kept_ms > 0 ? `+${kept_ms}` : `${kept_ms}`.replace("-", "−") }));
   }
@@ -149,8 +167,12 @@ export class ListenView {
   }
 
   sentence(status) {
+    if (this.sweeps.plan) return say("listen_calibrating");
     if (status.state !== "playing") return say(SENTENCES[status.state]);
-    if (status.output === "unknown") return say(this.laterMs() ? "listen_by_ear" : "listen_unknown");
+    if (status.output === "unknown") {
+      if (load(`heard.${$("align-output").value}`, false)) return say("listen_heard");
+      return say(this.laterMs() ? "listen_by_ear" : "listen_unknown");
+    }
     return say("listen_playing", { ms: roundedMs(Math.hypot(status.uncertaintyMs, status.errorMs)) });
   }
 

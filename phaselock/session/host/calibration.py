@@ -12,6 +12,10 @@ In each of the two passes all machines play sweeps (model/sweeps.py), and one ma
 pass, each machine that was heard is corrected by how much later than the earliest one it was heard. The second pass
 shows what is left. A machine that is not much closer than before gets its old correction back.
 
+A guest's phone that plays the music (guests.py) takes part like a machine, but nothing is compared with it: it is
+corrected to the earliest loudspeaker, also if it is early. Its page plays the second pass by the correction, and keeps
+it only when that pass has confirmed it; so a page that has gone away meanwhile has nothing to undo.
+
 In a walk (walk.py) there is a first pass beside each loudspeaker. The session waits until the user has put the
 microphone there. The second pass is heard at the last place: there, each machine must be heard earlier by its
 correction.
@@ -34,7 +38,16 @@ from phaselock.model.timeline import Timeline
 from phaselock.protocol import messages as m
 from phaselock.session import events as e
 from phaselock.session.commands import Calibrate, HostCommand, PlaybackCommand
-from phaselock.session.effects import Listen, Send, StopListening, UseSounds
+from phaselock.session.effects import (
+    GuestCalibrated,
+    GuestSweep,
+    GuestSweepEnd,
+    Listen,
+    Send,
+    StopListening,
+    UseSounds,
+)
+from phaselock.session.host.guests import Guests
 from phaselock.session.host.levels import HeardLevel, HostLevels
 from phaselock.session.host.members import Member, Members
 from phaselock.session.host.transport import TransportControl
@@ -49,6 +62,10 @@ ANSWER_NS = 8_000_000_000
 """How long after the last sound of a pass its listener may take to answer."""
 WAIT_NS = 300_000_000_000
 """How long a walk waits for its user at each place."""
+MAX_WITH_PHONES = 6
+"""Phones are left out of a calibration that would have more machines with them: it takes 15 s with this number."""
+PHONE_LEAD_NS = 1_000_000_000
+"""Least time before a pass in which phones play: their wireless network and their outputs are slow."""
 ASK_NS = 30_000_000_000
 """How long the user of a peer may take to allow its microphone."""
 LEAST_CHANGE_NS = 20_000
@@ -75,13 +92,15 @@ class _Machine:
     """A machine that takes part."""
 
     peer_id: int | None
-    """None: the host."""
+    """None: the host, or a phone."""
     name: str
+    guest_id: bytes | None = None
+    """The guest whose phone it is; None: it is a loudspeaker of the session."""
     verdict: Verdict = Verdict.NOT_HEARD
     before_ns: int | None = None
-    """How much later than the earliest machine it was heard in the first pass."""
+    """How much later than the earliest loudspeaker it was heard in the first pass. Only a phone can be earlier."""
     after_ns: int | None = None
-    """The same in the second pass, later than the machine that was the earliest in the first one."""
+    """The same in the second pass, later than the loudspeaker that was the earliest in the first one."""
     corrected_ns: int = 0
     spread_ns: int = 0
     level: HeardLevel | None = None
@@ -96,9 +115,16 @@ class HostCalibration:
     """
 
     def __init__(
-        self, members: Members, transport: TransportControl, levels: HostLevels, outbox: Outbox, host_name: str
+        self,
+        members: Members,
+        guests: Guests,
+        transport: TransportControl,
+        levels: HostLevels,
+        outbox: Outbox,
+        host_name: str,
     ) -> None:
         self._members = members
+        self._guests = guests
         self._transport = transport
         self._levels = levels
         self._outbox = outbox
@@ -106,7 +132,9 @@ class HostCalibration:
         self._phase = Phase.IDLE
         self._machines: list[_Machine] = []
         self._reference = 0
-        """Index of the machine with which the second pass compares all: the one that was heard first."""
+        """Index of the loudspeaker with which the second pass compares all: the one that was heard first."""
+        self._left_out: tuple[str, ...] = ()
+        """The names of the phones that play the music and do not take part."""
         self._walk: Walk | None = None
         self._unheard: tuple[str, Verdict] | None = None
         """The machine that was not heard at the present place, and why. The pass is repeated once."""
@@ -163,10 +191,14 @@ class HostCalibration:
             self._outbox.error(Notice(Code.CALIBRATION_RUNS), now_ns)
             return
         playing = [peer for peer in self._members if peer.reports.latest and peer.reports.latest.device_name]
-        if not playing:
+        machines = [_Machine(None, self._host_name), *(_Machine(peer.peer_id, peer.name) for peer in playing)]
+        phones = self._phones()
+        is_spot = command.distances_m is None and not command.walk
+        taken = max(0, MAX_WITH_PHONES - len(machines)) if is_spot else 0
+        machines += phones[:taken]
+        if len(machines) < 2:
             self._outbox.error(Notice(Code.CALIBRATION_ALONE), now_ns)
             return
-        machines = [_Machine(None, self._host_name), *(_Machine(peer.peer_id, peer.name) for peer in playing)]
         if command.distances_m is not None and not self._set_distances(machines, command.distances_m, now_ns):
             return
         walk = self._new_walk(machines, listener.peer_id if listener else None) if command.walk else None
@@ -174,7 +206,8 @@ class HostCalibration:
             self._outbox.error(Notice(Code.CALIBRATION_ALONE), now_ns)
             return
         self._machines, self._walk = machines, walk
-        self._place = "spot" if command.distances_m is None and not command.walk else "speakers"
+        self._left_out = tuple(phone.name for phone in phones[taken:])
+        self._place = "spot" if is_spot else "speakers"
         self._listener = listener.peer_id if listener else None
         self._listener_name = listener.name if listener else self._host_name
         self._begin_ns, self._sounds, self._resume, self._microphone_ppm = 0, (), False, None
@@ -198,7 +231,8 @@ class HostCalibration:
         else:
             self._wait(None, now_ns)
         names = tuple(one.name for one in self._machines)
-        self._outbox.note(e.CalibrationBegan(now_ns, self._listener_name, names, walk=self._walk is not None))
+        began = e.CalibrationBegan(now_ns, self._listener_name, names, self._walk is not None, self._left_out)
+        self._outbox.note(began)
 
     def go_on(self, *, now_ns: int) -> None:
         """The user has put the microphone beside the loudspeaker that the session waits for."""
@@ -272,6 +306,11 @@ class HostCalibration:
             self._next_place(now_ns)
 
     # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _phones(self) -> list[_Machine]:
+        """The phones that play the music, those first that no microphone has heard."""
+        phones = sorted((one for one in self._guests if one.plays), key=lambda one: one.confirmation is not None)
+        return [_Machine(None, one.name, one.guest_id) for one in phones]
 
     def _set_distances(
         self, machines: Sequence[_Machine], distances_m: Sequence[tuple[str, float]], now_ns: int
@@ -371,7 +410,8 @@ class HostCalibration:
 
     def _correct_late(self, k: int, late_ns: int, now_ns: int) -> None:
         self._machines[k].before_ns = late_ns
-        if late_ns >= LEAST_CHANGE_NS:
+        is_early = self._machines[k].guest_id is not None and late_ns <= -LEAST_CHANGE_NS
+        if late_ns >= LEAST_CHANGE_NS or is_early:
             self._correct(self._machines[k], late_ns, now_ns)
 
     @property
@@ -387,10 +427,14 @@ class HostCalibration:
         self._sounds = schedule(len(self._machines), repeats)
         stop_ns = self._transport.playback.current.stop_session_ns if self._transport.playback.current else None
         moved_ns = max((one.corrected_ns for one in self._machines), default=0)
-        self._begin_ns = max(now_ns + self._members.lead_ns() + moved_ns, stop_ns or 0) + QUIET_NS
+        has_phones = any(one.guest_id is not None for one in self._machines)
+        lead_ns = max(self._members.lead_ns(), PHONE_LEAD_NS if has_phones else 0)
+        self._begin_ns = max(now_ns + lead_ns + moved_ns, stop_ns or 0) + QUIET_NS
         for one, sounds in self._taking_part():
             member = self._members.numbered(one.peer_id) if one.peer_id is not None else None
-            if one.peer_id is None:
+            if one.guest_id is not None:
+                self._outbox.do(GuestSweep(one.guest_id, self._begin_ns, sounds, one.corrected_ns))
+            elif one.peer_id is None:
                 self._outbox.do(UseSounds(sounds))
             elif member is not None:
                 self._outbox.do(Send(member.conn, m.SweepCommand(self._begin_ns, sounds)))
@@ -400,8 +444,11 @@ class HostCalibration:
             self._outbox.do(Send(listener.conn, m.ListenCommand(self._number, self._begin_ns, self._sounds)))
 
     def _take(self, heard: HeardPass, now_ns: int) -> None:
-        arrivals = heard.arrivals
-        if heard.fault is not None or len(arrivals) != len(self._machines):
+        arrivals = [
+            _NOT_HEARD if self._is_phone_gone(one) else arrival
+            for one, arrival in zip(self._machines, heard.arrivals, strict=False)
+        ]
+        if heard.fault is not None or len(heard.arrivals) != len(self._machines):
             code = Code(heard.fault or MicrophoneFault.FAILED)
             self._fail(Notice(code, peer=self._listener_name), now_ns)
         elif self._phase is Phase.MEASURING and self._walk is not None:
@@ -409,21 +456,29 @@ class HostCalibration:
             self._heard_beside(self._walk, arrivals, now_ns)
         elif self._phase is Phase.MEASURING:
             self._microphone_ppm = heard.microphone_ppm
-            self._measured(heard.arrivals, now_ns)
+            self._measured(arrivals, now_ns)
         else:
-            self._checked(heard.arrivals, now_ns)
+            self._checked(arrivals, now_ns)
+
+    def _is_phone_gone(self, machine: _Machine) -> bool:
+        """It is a phone whose page has been closed, or has stopped to play."""
+        if machine.guest_id is None:
+            return False
+        guest = self._guests.known(machine.guest_id)
+        return guest is None or not guest.plays
 
     def _measured(self, arrivals: Sequence[Arrival], now_ns: int) -> None:
         """Correct all machines that were heard, and begin with the second pass."""
         offsets_ns = self._at_place(arrivals)
         for machine, arrival in zip(self._machines, arrivals, strict=True):
             machine.verdict, machine.spread_ns = arrival.verdict, arrival.spread_ns
-            if arrival.offset_ns is not None:
+            if arrival.offset_ns is not None and machine.guest_id is None:
                 machine.level = self._levels.hear(machine.peer_id, arrival.level_db)
-        if len(offsets_ns) < 2:
+        loudspeakers = [k for k in offsets_ns if self._machines[k].guest_id is None]
+        if len(offsets_ns) < 2 or not loudspeakers:
             self._finish(now_ns)
             return
-        self._reference = min(offsets_ns, key=lambda k: offsets_ns[k])
+        self._reference = min(loudspeakers, key=lambda k: offsets_ns[k])
         for k, offset_ns in offsets_ns.items():
             self._correct_late(k, offset_ns - offsets_ns[self._reference], now_ns)
         self._phase = Phase.CHECKING
@@ -433,6 +488,7 @@ class HostCalibration:
         """Note what is left, and undo what made a machine worse."""
         offsets_ns = self._at_place(arrivals)
         far = self._walk is not None and self._reference in offsets_ns
+        loudspeakers = sum(one.before_ns is not None and one.guest_id is None for one in self._machines)
         for k, machine in enumerate(self._machines):
             if machine.before_ns is None:
                 continue
@@ -441,16 +497,22 @@ class HostCalibration:
             if k in offsets_ns and self._reference in offsets_ns:
                 left_ns = offsets_ns[k] - offsets_ns[self._reference]
                 machine.after_ns = left_ns if abs(left_ns) <= MAX_LEFT_NS else None
-            is_right = machine.after_ns is not None and abs(machine.after_ns) < max(SMALL_NS, machine.before_ns // 2)
+            is_right = machine.after_ns is not None and abs(machine.after_ns) < max(
+                SMALL_NS, abs(machine.before_ns) // 2
+            )
             if machine.corrected_ns and not is_right:
                 self._correct(machine, -machine.corrected_ns, now_ns)
-            else:
+            elif machine.guest_id is not None:
+                self._confirm_phone(machine, machine.guest_id, now_ns)
+            elif loudspeakers > 1:
                 self._confirm(machine, now_ns)
         self._finish(now_ns)
 
     def _correct(self, machine: _Machine, late_ns: int, now_ns: int) -> None:
         late_ns = max(-MAX_CORRECTION_NS, min(late_ns, MAX_CORRECTION_NS))
         machine.corrected_ns += late_ns
+        if machine.guest_id is not None:
+            return  # its page gets it with the second pass
         heard = late_ns, machine.spread_ns, self._listener_name, self._place
         member = self._members.numbered(machine.peer_id) if machine.peer_id is not None else None
         if machine.peer_id is None:
@@ -473,6 +535,14 @@ class HostCalibration:
             member.reports.proof.confirm(confirmation)
             self._outbox.do(Send(member.conn, m.CalibrationConfirmed(now_ns, *heard)))
 
+    def _confirm_phone(self, machine: _Machine, guest_id: bytes, now_ns: int) -> None:
+        """The same for a phone, whose page keeps the correction from now on."""
+        guest = self._guests.known(guest_id)
+        if guest is None or machine.after_ns is None:
+            return
+        guest.confirmation = Confirmation(now_ns, max(abs(machine.after_ns), machine.spread_ns), self._place)
+        self._outbox.do(GuestCalibrated(guest_id, machine.corrected_ns))
+
     def _finish(self, now_ns: int) -> None:
         heard = [one.level for one in self._machines if one.level is not None]
         quietest_db = min((one.heard_db for one in heard), default=0.0)
@@ -485,6 +555,7 @@ class HostCalibration:
                 after_ms=_ms(one.after_ns),
                 corrected_ms=round(one.corrected_ns / 1e6, 3),
                 level_db=round(one.level.heard_db - quietest_db, 1) if one.level and len(heard) > 1 else None,
+                phone=one.guest_id is not None,
             )
             for one in self._machines
         )
@@ -505,8 +576,12 @@ class HostCalibration:
         self._phase, self._sounds, self._walk, self._unheard = Phase.IDLE, (), None, None
         self._outbox.do(StopListening())
         self._outbox.do(*self._members.broadcast(m.SweepEnd()))
+        self._outbox.do(*(GuestSweepEnd(one.guest_id) for one in self._machines if one.guest_id is not None))
         if self._resume and self._transport.playback.paused:
             self._transport.resume(now_ns=now_ns)
+
+
+_NOT_HEARD = Arrival(Verdict.NOT_HEARD, None, 0, None)
 
 
 def _ms(value_ns: int | None) -> float | None:

@@ -5,7 +5,8 @@
                        +--refused, stop----+--stop, trouble, the music changes--> IDLE
 
 A peer is asked for its microphone first; its user may have to answer. The host's own microphone needs no question.
-The machines play the song in turns (model/turns.py), and one machine records them. Nothing is corrected.
+The machines play the song in turns (model/turns.py), and one machine records them. Nothing is corrected. The
+phones of guests, which play the song too, are silent meanwhile.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from phaselock.protocol import messages as m
 from phaselock.session import events as e
 from phaselock.session.effects import ListenToSong, Send, SetQuiet, StopListening
 from phaselock.session.host.calibration import ASK_NS
+from phaselock.session.host.guests import Guests
 from phaselock.session.host.members import Member, Members, Reports
 from phaselock.session.host.transport import TransportControl
 from phaselock.session.outbox import Outbox
@@ -42,8 +44,11 @@ class HostCheck:
     An `error` event reports a check that cannot begin or has failed, a `checked` event one that has ended.
     """
 
-    def __init__(self, members: Members, transport: TransportControl, outbox: Outbox, host_name: str) -> None:
+    def __init__(
+        self, members: Members, guests: Guests, transport: TransportControl, outbox: Outbox, host_name: str
+    ) -> None:
         self._members = members
+        self._guests = guests
         self._transport = transport
         self._outbox = outbox
         self._host_name = host_name
@@ -132,7 +137,9 @@ class HostCheck:
             self._outbox.do(ListenToSong(self._number, begin_ns, timeline, roles))
         elif listener is not None:
             self._outbox.do(Send(listener.conn, m.ListenToSongCommand(self._number, begin_ns, roles)))
-        self._outbox.note(e.CheckBegan(now_ns, self._listener_name, tuple(name for _, name in self._machines)))
+        names = tuple(name for _, name in self._machines)
+        left_out = tuple(guest.name for guest in self._guests if guest.plays)
+        self._outbox.note(e.CheckBegan(now_ns, self._listener_name, names, left_out))
 
     def stop(self, *, now_ns: int) -> None:
         """End a check that runs."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from uuid import UUID
 
 from phaselock.language.message import N_
+from phaselock.model.calibration import Confirmation
 from phaselock.model.names import distinct, person_name
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import GuestView, RequestView
@@ -59,10 +60,17 @@ class Guest:
     listening: bool = False
     uncertainty_ns: int | None = None
     """How far the sound of its phone may be off; None: unknown."""
+    confirmation: Confirmation | None = None
+    """A microphone has heard the phone in time with the loudspeakers."""
     told: bool = False
     """The host's user was told that it is here."""
     _finished: dict[UUID, tuple[RequestView, int]] = dataclasses.field(default_factory=dict)
     """Its finished requests, and until when they are shown; the oldest first."""
+
+    @property
+    def plays(self) -> bool:
+        """Its phone plays the music."""
+        return self.connected and self.listening
 
     # Guests ask for songs as peers do: see requesters.py.
 
@@ -88,7 +96,9 @@ class Guest:
 
     def view(self) -> GuestView:
         """The guest as users see it."""
-        return GuestView(self.guest_id, self.name, self.connected, self.listening, self.uncertainty_ns)
+        return GuestView(
+            self.guest_id, self.name, self.connected, self.listening, self.uncertainty_ns, self.confirmation
+        )
 
 
 class Guests:
@@ -158,6 +168,8 @@ class Guests:
     def listens(self, guest: Guest, action: GuestListens) -> None:
         """The guest's phone plays the music, or has stopped."""
         guest.listening, guest.uncertainty_ns = action.listening, action.uncertainty_ns
+        if not action.listening:
+            guest.confirmation = None
 
     # -- from the host's user ----------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from phaselock.protocol import messages as m
 from phaselock.session import commands as c
 from phaselock.session.host.calibration import HostCalibration
 from phaselock.session.host.check import HostCheck
+from phaselock.session.host.guests import Guests
 from phaselock.session.host.levels import HostLevels
 from phaselock.session.host.members import Member, Members
 from phaselock.session.host.transport import TransportControl
@@ -35,6 +36,7 @@ class HostHearing:
     def __init__(
         self,
         members: Members,
+        guests: Guests,
         transport: TransportControl,
         outbox: Outbox,
         host_name: str,
@@ -43,8 +45,8 @@ class HostHearing:
         self._outbox = outbox
         self._named = named
         self.levels = HostLevels(members, outbox, host_name)
-        self.calibration = HostCalibration(members, transport, self.levels, outbox, host_name)
-        self.check = HostCheck(members, transport, outbox, host_name)
+        self.calibration = HostCalibration(members, guests, transport, self.levels, outbox, host_name)
+        self.check = HostCheck(members, guests, transport, outbox, host_name)
 
     def command(self, command: HearingCommand, *, now_ns: int) -> None:
         """Execute a command of the host's user."""

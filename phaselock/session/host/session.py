@@ -122,11 +122,13 @@ class HostSession:
         self._transport = TransportControl(self._members, playback, self._queue, self._transitions, self._outbox)
         self._gains = HostGains(self._members, self._queue, self._facts, self._outbox, loudness_lufs)
         self._distribution = Distribution(self._members, self._queue, self._transport, self._outbox)
-        self._hearing = HostHearing(self._members, self._transport, self._outbox, self._host_name, self._named)
         caps = Caps(self._queue, rules)
         self._requests = IncomingRequests(self._outbox, self._queue.has_room, caps)
         self._party = Party(
             self._members, self._queue, self._transport, caps, self._requests, self._outbox, self._host_name
+        )
+        self._hearing = HostHearing(
+            self._members, self._party.guests, self._transport, self._outbox, self._host_name, self._named
         )
         self._chat = HostChat(self._members, self._outbox, lambda: self._party.rules)
         self._followed = Follow(None)

@@ -41,7 +41,10 @@ def _detail(guest: GuestView) -> str:
         return tr("page closed")
     if not guest.listening:
         return ""
+    heard = tr("heard by a microphone") if guest.confirmed is not None else None
     if guest.uncertainty_ns is None:
-        return tr("listens")
-    ms = max(1, -(-guest.uncertainty_ns // 1_000_000))
-    return tr("listens, about {time}").format(time=f"{ms}{NNBSP}ms")
+        listens = tr("listens")
+    else:
+        ms = max(1, -(-guest.uncertainty_ns // 1_000_000))
+        listens = tr("listens, about {time}").format(time=f"{ms}{NNBSP}ms")
+    return f"{listens}, {heard}" if heard else listens
