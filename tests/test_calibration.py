@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import pathlib
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import pytest
 
+from phaselock.audio.sweeps import sweep
+from phaselock.bench.lab.guest_client import GuestClient
+from phaselock.model.sweeps import RATE_HZ
+from tests.support import browser as browsers
 from tests.support.programs import TUNE, Event, Program, playing
 from tests.support.sound_servers import PulseServer
 
@@ -142,6 +149,106 @@ def test_a_check_hears_what_the_cards_hide_while_the_song_plays_on(cards: Cards,
             pytest.skip("this machine interrupts the virtual microphone too often")
         for row in found:
             assert row["offset_ms"] == pytest.approx(HIDDEN_MS[row["name"]], abs=0.3)
+
+
+def host_of_guests(folder: pathlib.Path, home: pathlib.Path) -> Program:
+    """Hana, who has a microphone and no peer."""
+    local = ("--bind", "127.0.0.1", "--port", "0", "--clock-port", "0", "--microphone", "Monitor of Room")
+    card = ("--backend", "virtual", "--card", json.dumps({"record": str(folder), "latency_ms": 300}))
+    guests = ("--guests", "--guest-port", "0")
+    return Program("host", str(TUNE), *local, *card, *guests, "--as", "Hana", "--play", home=home / "Hana")
+
+
+def test_a_phone_is_corrected_with_the_host(cards: Cards, tmp_path: pathlib.Path) -> None:
+    folder = cards(Hana=[[0, 0.4], [5, 0.2]], Pia=[[120, 0.4], [127, 0.2]])
+    host = host_of_guests(folder, tmp_path)
+    try:
+        link = host.wait_for("guest_page")["link"]
+        host.wait_for("sync", playing)
+        kept_ms = asyncio.run(phone_of_a_guest(host, link, folder))
+    finally:
+        host.close()
+    assert kept_ms == pytest.approx(120, abs=0.5)
+
+
+@pytest.mark.skipif(bool(browsers.unavailable()), reason=browsers.unavailable())
+def test_a_browser_is_corrected_with_the_host(cards: Cards, tmp_path: pathlib.Path) -> None:
+    """The microphone hears the browser itself, and the host as late as the player of its virtual room is."""
+    host = host_of_guests(cards(Hana=[[0, 0.4], [5, 0.2]]), tmp_path)
+    try:
+        link = host.wait_for("guest_page")["link"]
+        (tmp_path / "browser").mkdir()
+        with browsers.Browser(tmp_path / "browser") as chromium:
+            page = chromium.page(link)
+            page.type("#enter-name", "Pia")
+            page.tap("#enter-go")
+            page.tap("#listen")
+            page.wait("document.querySelector('#listen-state').textContent.includes('In time with the room')")
+            for _ in range(4):
+                host.say("calibrate")
+                row = host.wait_for("calibrated")["machines"][-1]
+                print(row)
+                if row["after_ms"] is not None:
+                    break
+            else:
+                pytest.skip("this machine interrupts the virtual microphone too often")
+            print(page.run("document.querySelector('#align-value').textContent"), page.errors())
+            host.say("calibrate")
+            print(host.wait_for("calibrated")["machines"][-1])
+            assert 0
+    finally:
+        host.close()
+
+
+async def phone_of_a_guest(host: Program, link: str, folder: pathlib.Path) -> float:
+    """Calibrate a page without a browser, whose card plays into `folder` what it is told, until it is corrected. Return
+    the correction in ms."""
+    address, _, secret = link.partition("#")
+    port = int(address.rstrip("/").rpartition(":")[2])
+    async with await GuestClient.open(port) as http, await GuestClient.open(port) as page:
+        await page.hello((await http.enter(secret=secret)).json["token"], "Pia")
+        await page.tell("listen", on=True, uncertainty_ms=5)
+        ahead_ns = await session_ahead_ns(page)
+        for attempt in range(4):
+            host.say("calibrate")
+            kept_ms = None
+            while (told := await page.hear("sweep", "calibrated", "sweep_end"))["type"] != "sweep_end":
+                if told["type"] == "calibrated":
+                    kept_ms = told["late_ns"] / 1e6
+                else:
+                    first_ns = int(told["begin_session_ns"]) - told["late_ns"] - ahead_ns
+                    record(folder / f"Pia-{attempt}-{told['late_ns']}", first_ns, told["starts_ns"], told["upward"])
+            row = (await asyncio.to_thread(host.wait_for, "calibrated"))["machines"][-1]
+            assert row["phone"] and (kept_ms is None) == (row["after_ms"] is None)
+            if kept_ms is not None:
+                assert row["before_ms"] == pytest.approx(kept_ms, abs=0.001) and abs(row["after_ms"]) < 0.5
+                return float(kept_ms)
+    pytest.skip("this machine interrupts the virtual microphone too often")
+
+
+async def session_ahead_ns(page: GuestClient) -> int:
+    """How much the session's time is ahead of the true one: by the quickest of some exchanges."""
+    exchanges = []
+    for _ in range(20):
+        began_ns = time.perf_counter_ns()
+        await page.tell("ping", t0=0)
+        told = await page.hear("pong")
+        ended_ns = time.perf_counter_ns()
+        ahead_ns = (int(told["t1_ns"]) + int(told["t2_ns"]) - began_ns - ended_ns) // 2
+        exchanges.append((ended_ns - began_ns, ahead_ns))
+    return min(exchanges)[1]
+
+
+def record(path: pathlib.Path, first_ns: int, starts_ns: list[int], upward: bool) -> None:
+    """Write the recording of a card (audio/virtual_device.py) that plays these sweeps."""
+    one = np.array(sweep(upward), "<f4")
+    frames = np.zeros((starts_ns[-1] * RATE_HZ // 1_000_000_000 + len(one), 2), "<f4")
+    for start_ns in starts_ns:
+        start = start_ns * RATE_HZ // 1_000_000_000
+        frames[start : start + len(one)] = one[:, None]
+    path.with_suffix(".f32").write_bytes(frames.tobytes())
+    path.with_suffix(".part").write_text(json.dumps({"first_ns": first_ns, "true_rate_hz": RATE_HZ}), "utf-8")
+    path.with_suffix(".part").rename(path.with_suffix(".json"))
 
 
 def confirmed(host: Program, ana: Program, ben: Program) -> None:
