@@ -109,6 +109,15 @@ def test_a_song_of_the_library_needs_no_upload() -> None:
     assert [row.added_by for row in harness.host.snapshot().queue] == ["Ana"]
 
 
+def test_a_request_that_is_accepted_at_once_is_told_without_a_question() -> None:
+    harness = session_of_guests(ACCEPTING)
+    arrive(harness, ask(harness, ANA), 1)
+    harness.run(2)
+    arrive(harness, ask(harness, ANA, 2, song_id=7), 2)
+    told = [(event.fields["number"], event.fields["state"]) for event in harness.host.events("request")]
+    assert told == [(1, "accepted"), (1, "added"), (2, "added")]
+
+
 def test_requests_that_wait_are_accepted_when_the_rules_say_so() -> None:
     harness = session_of_guests()
     ask(harness, ANA)

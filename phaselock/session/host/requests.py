@@ -159,10 +159,11 @@ class IncomingRequests:
         self._requests[request_id] = request
         self._caps.asked(who.key, request_id, now_ns=now_ns)
         pace = self._paces.setdefault(who.key, _Pace(who.name))
-        pace.waiting[request_id] = request.view()
-        self._note_waiting(pace, now_ns)
         if self._caps.rules.accept and self._room():
-            self._accept(request, now_ns)
+            self._take(request, now_ns)
+        if request.state is RequestState.OPEN or song_id is None:
+            pace.waiting[request_id] = request.view()
+            self._note_waiting(pace, now_ns)
         return True
 
     def withdrawn(self, who: Requester, request_id: UUID, reason: str, *, now_ns: int) -> None:
@@ -331,13 +332,17 @@ class IncomingRequests:
         return self._caps.refusal(request, of_all, now_ns=now_ns)
 
     def _accept(self, request: Request, now_ns: int) -> None:
+        self._take(request, now_ns)
+        self._note(request, now_ns)
+
+    def _take(self, request: Request, now_ns: int) -> None:
+        """Accept a request without an event."""
         request.state = RequestState.ACCEPTED
         if request.song_id is None:
             request.give_up_at_ns = now_ns + request.who.patience_ns
         else:
             self._outbox.do(FetchFromLibrary(request.request_id, request.song_id))
         self._answer(request.who, m.SongRequestAccepted(request.request_id))
-        self._note(request, now_ns)
 
     def _answer(self, who: Requester, answer: Answer) -> None:
         effect = who.answer(answer)
