@@ -175,8 +175,9 @@ class Shell:
 
     def _queue(self, rest: str) -> None:
         nothing_after("queue", rest)
-        rows = tuple(map(e.queue_row, self._runner.snapshot().queue))
-        self._terminal.event(e.QueueChanged(self._runner.session_ns(), queue=rows, asked=True))
+        snapshot = self._runner.snapshot()
+        rows, votes = tuple(map(e.queue_row, snapshot.queue)), tuple(map(e.votes_row, snapshot.votes))
+        self._terminal.event(e.QueueChanged(self._runner.session_ns(), queue=rows, asked=True, votes=votes))
 
     def _requests(self, rest: str) -> None:
         nothing_after("requests", rest)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import textwrap
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from phaselock.console import events as ce
 from phaselock.console.columns import Column, fitted, table, width, wrapped
 from phaselock.console.qr import qr_lines
 from phaselock.language.catalogue import moment_text
-from phaselock.language.message import ENGLISH, N_, Figure, Message, Words, translated
+from phaselock.language.message import ENGLISH, N_, Figure, Message, Words, joined, translated
 from phaselock.model.queue import ItemStatus
 from phaselock.model.role import ROLE_NAMES
 from phaselock.model.snapshot import LatencyClass, LevelView, RequestState
@@ -40,7 +40,8 @@ def event_lines(event: e.Event, words: Words = ENGLISH, columns: int = 0) -> lis
             if not event.queue:
                 return [words.gettext("The queue is empty.")]
             cells = [_track_cells(number, row, words) for number, row in enumerate(event.queue, 1)]
-            return table(_titled(QUEUE_COLUMNS, words), cells, columns)
+            votes = [part for line in _votes(event, words) for part in wrapped(line, columns)]
+            return [*table(_titled(QUEUE_COLUMNS, words), cells, columns), *votes]
         case e.RequestsListed():
             if not event.requests:
                 return [words.gettext("There are no requests.")]
@@ -96,6 +97,16 @@ def event_lines(event: e.Event, words: Words = ENGLISH, columns: int = 0) -> lis
             return wrapped(translated(event.message, words), columns)
     sentence = event_text(event, words)
     return wrapped(sentence, columns) if sentence else []
+
+
+def _votes(event: e.QueueChanged, words: Words) -> Iterator[str]:
+    """The votes for the songs of the queue; a host also tells whose they are."""
+    numbers = {row.id: number for number, row in enumerate(event.queue, 1)}
+    for one in event.votes or ():
+        if one.file_id in numbers:
+            form = words.ngettext("Song {place} has {number} vote", "Song {place} has {number} votes", one.votes)
+            text = form.format(place=numbers[one.file_id], number=one.votes)
+            yield f"{text}: {joined(one.names, words)}." if one.names else f"{text}."
 
 
 def progress_line(

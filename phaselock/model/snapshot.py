@@ -296,6 +296,8 @@ class VotesView:
     votes: int
     mine: bool
     """This machine's user has voted for it."""
+    names: tuple[str, ...] = ()
+    """Host: who has voted for it. Empty at a peer."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -307,6 +309,8 @@ class SkipView:
     """The song is left at this number of votes."""
     mine: bool
     """This machine's user wants it."""
+    names: tuple[str, ...] = ()
+    """Host: who wants it. Empty at a peer."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

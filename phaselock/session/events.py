@@ -23,6 +23,7 @@ from phaselock.model.snapshot import (
     LevelView,
     RequestState,
     RequestView,
+    VotesView,
 )
 from phaselock.model.sweeps import Verdict
 from phaselock.model.timing import DeviceState, Timing
@@ -352,6 +353,8 @@ class VotesRow:
     """The track."""
     votes: int
     """How many people want it, from 1."""
+    names: tuple[str, ...] = ()
+    """Host: their display names. Empty at a peer."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -378,6 +381,8 @@ class SkipVoted(Event):
     """How many people want it."""
     needed: int
     """The song is left at this number."""
+    names: tuple[str, ...] = ()
+    """Host: the display names of those who want it. Empty at a peer."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -462,6 +467,8 @@ class QueueChanged(Event):
     """All rows in their order."""
     asked: bool | None = absent_if_none()
     """True: the answer to `queue`. Otherwise absent."""
+    votes: tuple[VotesRow, ...] | None = absent_if_none()
+    """Of all songs that have any, in the order of the queue. Only in an answer."""
 
 
 # -- the chat ----------------------------------------------------------------------------------------------------------
@@ -1116,6 +1123,11 @@ def queue_row(item: QueueItem) -> QueueRow:
     return QueueRow(
         item.id, item.file_name, item.title, item.artist, round(item.duration_secs, 3), item.added_by, item.status
     )
+
+
+def votes_row(votes: VotesView) -> VotesRow:
+    """The votes for a song as they are told."""
+    return VotesRow(votes.file_id, votes.votes, votes.names)
 
 
 def request_row(request: RequestView) -> RequestRow:

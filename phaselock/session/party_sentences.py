@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from phaselock.language.message import ENGLISH, N_, Words
+from phaselock.language.message import ENGLISH, N_, Words, joined
 from phaselock.model.party import Order, PartyRules
 from phaselock.session import events as e
 
@@ -15,6 +15,7 @@ HERE = N_("{name} has the page open.")
 AWAY = N_("{name} has closed the page.")
 LISTENS = N_("{name} has the page open and plays the music.")
 SKIP_VOTES = N_("{votes} of {needed} votes for leaving {file_name}.")
+SKIP_VOTES_OF = N_("{votes} of {needed} votes for leaving {file_name}: {names}.")
 
 
 def party_text(event: e.Event, words: Words = ENGLISH) -> str:
@@ -30,8 +31,10 @@ def party_text(event: e.Event, words: Words = ENGLISH) -> str:
             return _guests_text(guests, removed_names, words)
         case e.RulesChanged(rules=rules):
             return rules_text(rules, words)
-        case e.SkipVoted(file_name=file_name, votes=votes, needed=needed):
-            return words.gettext(SKIP_VOTES).format(votes=votes, needed=needed, file_name=file_name)
+        case e.SkipVoted(file_name=file_name, votes=votes, needed=needed, names=names):
+            form = SKIP_VOTES_OF if names else SKIP_VOTES
+            people = joined(names, words)
+            return words.gettext(form).format(votes=votes, needed=needed, file_name=file_name, names=people)
     return ""
 
 

@@ -69,6 +69,11 @@ def test_the_queue_as_a_table() -> None:
         "▶ 2  夜のパーティー – Band                          1:01:01  playing  Bob",
         "  3  A title that is longer than forty columns are     0:05  ready    Bob",
     ]
+    votes = (e.VotesRow(UUID(int=3), 2, ("Ada", "Cleo")), e.VotesRow(UUID(int=9), 1), e.VotesRow(UUID(int=2), 1))
+    assert event_lines(dataclasses.replace(told, votes=votes))[4:] == [
+        "Song 3 has 2 votes: Ada and Cleo.",
+        "Song 2 has 1 vote.",
+    ]
     assert event_lines(told, columns=40) == [
         "     song                         length",
         "  1  a.mp3                          1:01",

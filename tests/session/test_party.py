@@ -272,18 +272,20 @@ def test_votes_are_told_to_all() -> None:
     harness.command(VoteFor(UUID(int=3), True))
     ana.call(ana.core.command, VoteFor(UUID(int=3), True))
     harness.run(1)
-    assert harness.host.snapshot().votes == (VotesView(UUID(int=3), 3, True),)
+    assert harness.host.snapshot().votes == (VotesView(UUID(int=3), 3, True, ("Hana", "Ana", "guest 1")),)
     assert ana.snapshot().votes == (VotesView(UUID(int=3), 3, True),)
     assert ben.snapshot().votes == (VotesView(UUID(int=3), 3, False),)
     assert ana.snapshot().rules == ben.snapshot().rules == SKIP
     for node in (harness.host, ana, ben):
-        assert node.events("votes")[-1].fields["votes"][-1]["votes"] == 3
+        (row,) = node.events("votes")[-1].fields["votes"]
+        assert row["votes"] == 3
+        assert row["names"] == (["Hana", "Ana", "guest 1"] if node is harness.host else [])
     page = harness.host.core.guest_page(bytes([1]) * 16, now_ns=harness.now_ns)
     assert page is not None and page.voted == {UUID(int=3)}
     ana.call(ana.core.command, VoteFor(UUID(int=3), False))
     harness.command(RemoveGuest(bytes([1]) * 16))
     harness.run(1)
-    assert harness.host.snapshot().votes == (VotesView(UUID(int=3), 1, True),)
+    assert harness.host.snapshot().votes == (VotesView(UUID(int=3), 1, True, ("Hana",)),)
     assert ana.snapshot().votes == (VotesView(UUID(int=3), 1, False),)
 
 
@@ -295,7 +297,7 @@ def test_a_vote_counts_once_and_ends_when_the_song_begins() -> None:
     harness.command(VoteFor(UUID(int=1), True))
     assert error(harness.host) == "This song does not wait any more."
     harness.run(1)
-    assert harness.host.snapshot().votes == (VotesView(UUID(int=3), 1, False),)
+    assert harness.host.snapshot().votes == (VotesView(UUID(int=3), 1, False, ("guest 1",)),)
     harness.run(401)
     assert harness.now() == 3 and harness.host.snapshot().votes == ()
 
@@ -335,11 +337,16 @@ def test_a_song_is_left_when_more_than_half_want_that() -> None:
     harness, (ana,) = party_of_three_songs(peers=("Ana",))
     harness.skip(1, 1)
     harness.run(1)
-    assert harness.host.snapshot().skip == SkipView(1, 2, False) == ana.snapshot().skip
-    assert harness.host.events("skip_votes")[-1].fields["needed"] == 2
+    assert harness.host.snapshot().skip == SkipView(1, 2, False, ("guest 1",))
+    assert ana.snapshot().skip == SkipView(1, 2, False)
+    (told,) = harness.host.events("skip_votes")
+    assert (told.fields["needed"], told.fields["names"]) == (2, ["guest 1"])
     ana.call(ana.core.command, WantSkip(UUID(int=1), True))
     harness.run(0.1)
-    assert harness.host.snapshot().skip in (SkipView(1, 2, False), SkipView(2, 3, False))
+    assert harness.host.snapshot().skip in (
+        SkipView(1, 2, False, ("guest 1",)),
+        SkipView(2, 3, False, ("Ana", "guest 1")),
+    )
     harness.run(0.9)
     assert harness.now() == 1 and ana.snapshot().skip == SkipView(2, 3, True)
     harness.skip(2, 1)

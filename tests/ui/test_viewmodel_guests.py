@@ -102,12 +102,13 @@ def test_a_vote_makes_one_row_again() -> None:
         (SkipView(0, 3, False), ""),
         (SkipView(1, 3, True), "1 of 3 wants the next song"),
         (SkipView(3, 5, False), "3 of 5 want the next song"),
+        (SkipView(2, 5, False, ("Ana", "Ben")), "2 of 5 want the next song: Ana, Ben"),
     ],
 )
 def test_votes_for_the_next_song(skip: SkipView | None, text: str) -> None:
     now = {"now": item(1), "skip": skip}
     for view in (host_view(playing(skip=skip)), peer_view(guest(**now))):
-        assert view.skip.text == text
+        assert view.skip.text == text and view.skip.short == text.partition(":")[0]
         assert view.skip.can_vote is (skip is not None) and view.skip.wanted is bool(skip and skip.mine)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from uuid import UUID
 
 from phaselock.language.message import N_
@@ -43,8 +43,10 @@ class _Skip:
     """A count of the votes for leaving a song."""
 
     file_id: UUID
-    votes: int
+    voters: frozenset[str]
+    """The keys of those who want it."""
     needed: int
+    """More than half of the people who are present."""
 
 
 class Party:
@@ -67,6 +69,7 @@ class Party:
         self._requests = requests
         self._outbox = outbox
         self.guests = Guests(outbox, lambda: [host_name, *(member.name for member in members)])
+        self._host_name = host_name
         self.people = People()
         self._votes = SongVotes()
         self._skip_votes = SkipVotes()
@@ -178,14 +181,18 @@ class Party:
     def votes_view(self) -> tuple[VotesView, ...]:
         """The votes as the host's user sees them."""
         own = self._votes.of(HOST_KEY)
-        return tuple(VotesView(file_id, votes, file_id in own) for file_id, votes in self._tally.items())
+        return tuple(
+            VotesView(file_id, votes, file_id in own, self._names(self._votes.voters(file_id)))
+            for file_id, votes in self._tally.items()
+        )
 
     def skip_view(self) -> SkipView | None:
         """The votes for leaving the song that plays as the host's user sees them."""
         skip = self._skip
         if skip is None:
             return None
-        return SkipView(skip.votes, skip.needed, self._skip_votes.wants(HOST_KEY, skip.file_id))
+        wants = self._skip_votes.wants(HOST_KEY, skip.file_id)
+        return SkipView(len(skip.voters), skip.needed, wants, self._names(skip.voters))
 
     def page(self, guest_id: bytes, *, now_ns: int) -> GuestPage | None:
         """What the session shows to this guest alone; None: it is not here."""
@@ -301,16 +308,17 @@ class Party:
         tally = self._votes.tally(waiting, lambda key: self._counts(key, members))
         if tally != self._tally:
             self._tally = tally
-            self._outbox.note(e.VotesChanged(now_ns, tuple(e.VotesRow(*one) for one in tally.items())))
+            self._outbox.note(e.VotesChanged(now_ns, tuple(map(e.votes_row, self.votes_view()))))
         file_id, before = self._skippable(), self._skip
         self._skip = None
         if file_id is not None:
             present = {key for key in self.people.present(now_ns=now_ns) if self._counts(key, members)}
-            self._skip = _Skip(file_id, *self._skip_votes.count(file_id, present))
-            if self._skip != before and (self._skip.votes or (before is not None and before.votes)):
-                name = self._queue.known(file_id).file_name
-                self._outbox.note(e.SkipVoted(now_ns, file_id, name, self._skip.votes, self._skip.needed))
-            if self._skip.votes >= self._skip.needed:
+            voters = self._skip_votes.voters(file_id, present)
+            self._skip = _Skip(file_id, voters, len(present) // 2 + 1)
+            if self._skip != before and (voters or (before is not None and before.voters)):
+                name, names = self._queue.known(file_id).file_name, self._names(voters)
+                self._outbox.note(e.SkipVoted(now_ns, file_id, name, len(voters), self._skip.needed, names))
+            if len(voters) >= self._skip.needed:
                 self._left, self._skip = file_id, None
                 self._transport.leave_song(now_ns=now_ns)
         self._tell_members()
@@ -319,6 +327,11 @@ class Party:
         """A peer that has left does not count for a vote."""
         return not key.startswith("peer:") or key in members
 
+    def _names(self, keys: Collection[str]) -> tuple[str, ...]:
+        """What the people with these keys are called, the host first. Those who are not known any more are left out."""
+        people = [(HOST_KEY, self._host_name), *((one.key, one.name) for one in (*self._members, *self.guests))]
+        return tuple(name for key, name in people if key in keys)
+
     def _tell_members(self) -> None:
         present = {member.conn for member in self._members}
         self._told = {conn: told for conn, told in self._told.items() if conn in present}
@@ -326,7 +339,7 @@ class Party:
             own, skip = self._votes.of(member.key), None
             if self._skip is not None:
                 wants = self._skip_votes.wants(member.key, self._skip.file_id)
-                skip = m.SkipState(self._skip.votes, self._skip.needed, wants)
+                skip = m.SkipState(len(self._skip.voters), self._skip.needed, wants)
             songs = tuple(m.VotesForSong(one, votes, one in own) for one, votes in self._tally.items())
             update = m.VotesUpdate(songs, skip)
             if update != self._told.get(member.conn, m.VotesUpdate(())):

@@ -52,6 +52,10 @@ class SongVotes:
         """The songs for which this person has voted."""
         return frozenset(file_id for file_id, voters in self._voters.items() if key in voters)
 
+    def voters(self, file_id: UUID) -> frozenset[str]:
+        """The people who have voted for this song."""
+        return frozenset(self._voters.get(file_id, ()))
+
     def tally(self, waiting: Collection[UUID], counts: Callable[[str], bool]) -> dict[UUID, int]:
         """The number of votes of each of these songs that has any. `counts`: whether the vote of this person counts.
         The votes for other songs are forgotten."""
@@ -81,8 +85,6 @@ class SkipVotes:
         """Whether this person wants to leave this song."""
         return self._file_id == file_id and key in self._voters
 
-    def count(self, file_id: UUID, present: Collection[str]) -> tuple[int, int]:
-        """The votes of the people who are present for leaving this song, and the number that is needed: more than half
-        of them."""
-        votes = len(self._voters.intersection(present)) if self._file_id == file_id else 0
-        return votes, len(present) // 2 + 1
+    def voters(self, file_id: UUID, present: Collection[str]) -> frozenset[str]:
+        """Those of the people who are present who want to leave this song."""
+        return frozenset(self._voters.intersection(present)) if self._file_id == file_id else frozenset()

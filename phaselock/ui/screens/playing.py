@@ -95,7 +95,7 @@ class PlayingPanel(Panel):
             self._artist.set(now.note or now.artist)
             if before is None or before.file_id != now.file_id:
                 self._change_track(now)
-        self._skip.set(skip.text)
+        self._skip.set(skip.text, theme.TEXT_SECONDARY, skip.short)
         if skip.text:
             self._skip.grid(row=3, column=0, sticky="ew", pady=(px(2), 0))
         else:

@@ -159,9 +159,7 @@ class QueueList(RowList):
             actions=tuple(actions),
             chip=(str(row.votes), theme.PRIMARY if row.voted else theme.TEXT) if row.votes else None,
             chip_sign="voted" if row.votes else "",
-            tooltip=tr_plural("{number} vote", "{number} votes", row.votes).format(number=row.votes)
-            if row.votes
-            else "",
+            tooltip=_votes_text(row),
             draggable=changeable and not self._wanted_text,
         )
 
@@ -233,6 +231,14 @@ class QueueList(RowList):
         order = [row.id for row in self._queue if str(row.id) != key]
         if self._move_song is not None and key in self._made:
             self._move_song(self._made[key][0].id, order.index(following) if following in order else len(order))
+
+
+def _votes_text(row: QueueRow) -> str:
+    """How many votes a song has, and at a host whose they are."""
+    if not row.votes:
+        return ""
+    text = tr_plural("{number} vote", "{number} votes", row.votes).format(number=row.votes)
+    return f"{text}: {', '.join(row.voters)}" if row.voters else text
 
 
 class FindBar(tk.Frame):

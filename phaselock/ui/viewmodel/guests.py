@@ -32,7 +32,8 @@ def skip_vote(s: SessionSnapshot) -> SkipVote:
         return SkipVote("", False, False)
     form = tr_plural("{votes} of {needed} wants the next song", "{votes} of {needed} want the next song", s.skip.votes)
     text = form.format(votes=s.skip.votes, needed=s.skip.needed) if s.skip.votes else ""
-    return SkipVote(text, s.now is not None, s.skip.mine)
+    full = f"{text}: {', '.join(s.skip.names)}" if s.skip.names else text
+    return SkipVote(full, s.now is not None, s.skip.mine, text)
 
 
 def _detail(guest: GuestView) -> str:

@@ -25,6 +25,7 @@ class Mark(NamedTuple):
     votes: int = 0
     voted: bool = False
     can_vote: bool = False
+    voters: tuple[str, ...] = ()
 
 
 PLAIN, VOTABLE = Mark(), Mark(can_vote=True)
@@ -136,7 +137,7 @@ class QueueRows:
             place_of_it = self._places.get(one.file_id)
             if place_of_it is not None and self._queue[place_of_it].status in _WAITING:
                 mark = self._marks[place_of_it]
-                self._marks[place_of_it] = mark._replace(votes=one.votes, voted=one.mine)
+                self._marks[place_of_it] = mark._replace(votes=one.votes, voted=one.mine, voters=one.names)
 
 
 def _same(before: QueueItem, item: QueueItem, mark_before: Mark, mark: Mark) -> bool:
@@ -162,6 +163,7 @@ def _row(number: int, item: QueueItem, mark: Mark, host_name: str) -> QueueRow:
         mark.votes,
         mark.voted,
         mark.can_vote,
+        mark.voters,
     )
 
 

@@ -93,6 +93,8 @@ class QueueRow:
     """The user of this machine has voted for it."""
     can_vote: bool = False
     """It waits, and votes move it."""
+    voters: tuple[str, ...] = ()
+    """Host: the names of those who have voted for it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -116,6 +118,8 @@ class SkipVote:
     can_vote: bool
     wanted: bool
     """The user of this machine wants it."""
+    short: str = ""
+    """The text without names."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

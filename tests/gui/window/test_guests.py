@@ -19,7 +19,8 @@ pytestmark = pytest.mark.gui
 ANA = GuestView(bytes(range(16)), "Ana", True, True, 5_000_000)
 DINO = GuestView(bytes(16), "Dino", False, False, None)
 PAGE = ServedPage("http://192.168.1.5:17403/#secret", "http://192.168.1.5:17403")
-VOTED = {"rules": SMALL_PARTY, "votes": (VotesView(QUEUE[1].id, 3, False), VotesView(QUEUE[2].id, 1, True))}
+VOTES = (VotesView(QUEUE[1].id, 3, False, ("Ana", "Ben", "Cleo")), VotesView(QUEUE[2].id, 1, True))
+VOTED = {"rules": SMALL_PARTY, "votes": VOTES}
 
 
 def served(page: ServedPage = PAGE, **changes: Any) -> Any:
@@ -111,6 +112,7 @@ def test_a_song_is_voted_for(window: Any, hosting: bool) -> None:
     state = playing(**VOTED) if hosting else guest(**VOTED, now=QUEUE[0], timeline=line())
     shown = show(window, state)
     assert [one.chip and one.chip[0] for one in shown.queue.rows] == [None, "3", "1"]
+    assert [one.tooltip for one in shown.queue.rows] == ["", "3 votes: Ana, Ben, Cleo", "1 vote"]
     click(shown.queue, *action(shown.queue, 1, "vote"))
     click(shown.queue, *action(shown.queue, 2, "vote"))
     assert window.program.of("vote") == [(QUEUE[1].id, True), (QUEUE[2].id, False)]
