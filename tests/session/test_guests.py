@@ -8,15 +8,17 @@ from uuid import UUID
 from phaselock.model.party import I_CHOOSE, PartyRules
 from phaselock.model.snapshot import GuestPage, GuestView, RequestState
 from phaselock.session import effects as e
-from phaselock.session.commands import Accept, AllowGuest, Reject, RemoveGuest, SetRules
+from phaselock.session.commands import Accept, Add, AllowGuest, Reject, RemoveGuest, SetRules
 from phaselock.session.guest_actions import (
     GuestAction,
     GuestAsks,
     GuestGone,
     GuestHere,
     GuestListens,
+    GuestVotes,
     GuestWithdraws,
 )
+from phaselock.session.host.guests import MAX_GUESTS
 from tests.support.session_harness import SessionHarness, error
 from tests.support.simulation import a_track
 
@@ -188,3 +190,18 @@ def test_a_guest_has_left_when_its_page_was_closed_for_a_minute() -> None:
     assert left.fields == {"guest_id": ANA.hex(), "name": "Ana", "removed": False}
     act(harness, ANA, GuestHere("Ana"))
     assert [one.fields["name"] for one in harness.host.events("guest_joined")] == ["Ana", "Ben", "Ana"]
+
+
+def test_a_guest_that_is_forgotten_leaves_no_request_and_no_vote() -> None:
+    harness = session_of_guests()
+    song = a_track(1)
+    harness.command(Add(song))
+    ask(harness, BEN)
+    act(harness, BEN, GuestVotes(song.file_id, True))
+    act(harness, BEN, GuestGone())
+    for number in range(MAX_GUESTS - 1):
+        act(harness, (1000 + number).to_bytes(16, "big"), GuestHere(f"guest {number}"))
+    harness.run(1)
+    snapshot = harness.host.snapshot()
+    assert BEN not in [guest.guest_id for guest in snapshot.guests]
+    assert snapshot.requests == () and snapshot.votes == ()

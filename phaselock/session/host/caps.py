@@ -87,6 +87,10 @@ class Caps:
         """The request was refused or withdrawn, or has failed."""
         self._asked.get(key, {}).pop(request_id, None)
 
+    def left(self, key: str) -> None:
+        """Forget what this person has asked for."""
+        self._asked.pop(key, None)
+
     def began(self, track: Track, *, now_ns: int) -> None:
         """This song begins to play."""
         for name in (track.sha256, _words(track)):

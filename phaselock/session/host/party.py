@@ -269,6 +269,7 @@ class Party:
                 self._forget(guest.key)
 
     def _forget(self, key: str) -> None:
+        self._caps.left(key)
         self._votes.left(key)
         self._skip_votes.left(key)
         self.people.left(key)
