@@ -59,9 +59,8 @@ class SongVotes:
     def tally(self, waiting: Collection[UUID], counts: Callable[[str], bool]) -> dict[UUID, int]:
         """The number of votes of each of these songs that has any. `counts`: whether the vote of this person counts.
         The votes for other songs are forgotten."""
-        self._voters = {one: voters for one, voters in self._voters.items() if voters and one in waiting}
-        voters = {file_id: self._voters[file_id] for file_id in waiting if file_id in self._voters}
-        return {file_id: votes for file_id, keys in voters.items() if (votes := sum(map(counts, keys)))}
+        self._voters = {one: self._voters[one] for one in waiting if self._voters.get(one)}
+        return {file_id: votes for file_id, keys in self._voters.items() if (votes := sum(map(counts, keys)))}
 
 
 class SkipVotes:
