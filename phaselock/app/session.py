@@ -116,9 +116,9 @@ class HostOptions:
     crossfade_s: float | None = None
     """How long the songs cross-fade."""
     skip_silence: bool | None = None
+    """Leave out the silence at the ends of songs."""
     rules: PartyRules | None = None
     """By which songs that people ask for are taken and ordered."""
-    """Leave out the silence at the ends of songs."""
     code: str = dataclasses.field(default="", repr=False)
     """What others must know to join, in its normal form; empty: everybody may join."""
     library: str | None = None
