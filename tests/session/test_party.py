@@ -178,6 +178,7 @@ def test_an_hour_later_a_person_may_ask_again() -> None:
     for number in (1, 2, 3):
         harness.wish(1, number)
     assert harness.songs == [1, 2]
+    harness.host.stall(3600)
     harness.run(3601)
     harness.wish(1, 3)
     assert harness.songs == [1, 2, 3]
@@ -420,16 +421,16 @@ def test_the_fallback_plays_when_nothing_waits(rules: PartyRules) -> None:
     harness.run(5)
     assert wanted(harness) == 1
     harness.command(Add(a_track(50), fallback=True))
-    harness.wish(1, 1)
+    harness.wish(1, 1, 20)
     assert harness.songs == [1, 50] and wanted(harness) == 1
     harness.command(Play())
     harness.run(1)
-    harness.wish(2, 2)
+    harness.wish(2, 2, 20)
     assert harness.songs == [1, 50, 2], "the armed song stays"
     harness.command(Add(a_track(51), fallback=True))
-    harness.wish(2, 3)
+    harness.wish(2, 3, 20)
     assert harness.songs == [1, 50, 2, 3, 51]
-    harness.run(690)
+    harness.run(130)
     assert harness.now() == 51 and wanted(harness) == 2
 
 
