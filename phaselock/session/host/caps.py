@@ -76,7 +76,7 @@ class Caps:
 
     def waiting(self, key: str) -> int:
         """The number of songs of this person that wait in the queue."""
-        return sum(entry.asker == key for entry in self._queue.waiting())
+        return len(self._queue.waiting(key))
 
     def asked(self, key: str, request_id: UUID, *, now_ns: int) -> None:
         """A request was taken."""

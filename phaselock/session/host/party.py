@@ -134,7 +134,7 @@ class Party:
     def vote(self, key: str, file_id: UUID, wanted: bool, *, now_ns: int) -> bool:
         """The person with this key votes for a song, or takes the vote back. False if the song does not wait."""
         self.people.heard(key, now_ns=now_ns)
-        if all(entry.track.file_id != file_id for entry in self._queue.waiting()):
+        if not self._queue.is_waiting(file_id):
             return False
         self._uncounted |= self._votes.vote(key, file_id, wanted)
         return True
@@ -199,13 +199,13 @@ class Party:
         guest = self.guests.known(guest_id)
         if guest is None:
             return None
-        unfinished = [request.view() for request in self._requests.of(guest)]
+        key, unfinished = guest.key, [request.view() for request in self._requests.of(guest)]
         return GuestPage(
             name=guest.name,
-            waiting=self._caps.waiting(guest.key) + len(unfinished),
-            songs=frozenset(entry.track.file_id for entry in self._queue.rows.entries if entry.asker == guest.key),
-            voted=self._votes.of(guest.key),
-            wants_skip=self._skip is not None and self._skip_votes.wants(guest.key, self._skip.file_id),
+            waiting=self._caps.waiting(key) + len(unfinished),
+            songs=frozenset(entry.track.file_id for entry in self._queue.rows.entries if entry.asker == key),
+            voted=self._votes.of(key),
+            wants_skip=self._skip is not None and self._skip_votes.wants(key, self._skip.file_id),
             requests=(*guest.shown(now_ns=now_ns), *unfinished),
         )
 

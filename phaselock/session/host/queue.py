@@ -59,16 +59,20 @@ class HostQueue:
         """One more track fits into the queue."""
         return len(self.rows) < MAX_ITEMS
 
-    def waiting(self) -> list[QueueEntry]:
-        """The rows that have not begun to play."""
-        current = self._playback.current
+    def waiting(self, asker: str | None = None) -> list[QueueEntry]:
+        """The rows that have not begun to play: of all people, or of the one with this key."""
         return [
             entry
             for entry in self.rows.entries
-            if not entry.removed
-            and entry.track.file_id not in self.played
-            and (current is None or entry.track.file_id != current.file_id)
+            if (asker is None or entry.asker == asker) and not entry.removed and self._waits(entry.track.file_id)
         ]
+
+    def is_waiting(self, file_id: UUID) -> bool:
+        """This row is in the queue and has not begun to play."""
+        if not self._waits(file_id):
+            return False
+        entry = self.rows.entry(file_id)
+        return entry is not None and not entry.removed
 
     def add(self, track: Track, added_by: str, asker: str = HOST_KEY, *, now_ns: int) -> None:
         """Append a track that this person wants, if its file is not too large and the queue is not full. `asker`: the
@@ -168,6 +172,10 @@ class HostQueue:
         return self._send_at_ns if self.rows.revision != self._sent_revision else None
 
     # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _waits(self, file_id: UUID) -> bool:
+        current = self._playback.current
+        return file_id not in self.played and (current is None or file_id != current.file_id)
 
     def _change(self, rows: Queue) -> None:
         self.changes += rows is not self.rows
