@@ -23,11 +23,21 @@ class Wanted(Protocol):
 
 
 class Jam(Protocol):
-    """The host's session, on the network thread."""
+    """The host's session, on the network thread. A snapshot of a long queue takes milliseconds to make, so a request of
+    a page does not need one."""
 
     def snapshot(self) -> SessionSnapshot: ...
 
     def session_ns(self) -> int: ...
+
+    @property
+    def code(self) -> str:
+        """What people must know to join, as in the snapshot; empty: everybody may join."""
+        ...
+
+    def has_song(self, file_id: UUID) -> bool:
+        """Whether the song is in the queue, or plays."""
+        ...
 
     @property
     def followed(self) -> Follow:

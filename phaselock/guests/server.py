@@ -433,7 +433,6 @@ class GuestServer:
 
     def _entry_refusal(self, ip: str, secret: str, code: str, token: str) -> tuple[str, str] | None:
         """Why a person may not come in: error and sentence; None: it may."""
-        snapshot = self.jam.snapshot()
         self.access.keep_removed(self.jam.is_removed_guest)
         known = self.access.guest_id(token)
         if known is not None and self.jam.is_removed_guest(known):
@@ -443,7 +442,7 @@ class GuestServer:
             return "removed", REMOVED
         if secret:
             return None if self.access.is_secret(secret) else ("secret", WRONG_SECRET)
-        if not snapshot.code or known is not None:
+        if not self.jam.code or known is not None:
             return None
         if not code:
             return "code", NEEDS_CODE
@@ -495,9 +494,7 @@ class GuestServer:
 
     def _path(self, file_id: UUID) -> pathlib.Path | None:
         """The file of a song that is in the queue or plays."""
-        snapshot = self.jam.snapshot()
-        rows = [*snapshot.queue, *([snapshot.now] if snapshot.now else [])]
-        return self.jam.path(file_id) if any(item.id == file_id for item in rows) else None
+        return self.jam.path(file_id) if self.jam.has_song(file_id) else None
 
     def _art(self, connection: Connection, head: Head, rest: str) -> None:
         if self._guest(connection, head) is None or (file_id := self._id(connection, rest)) is None:

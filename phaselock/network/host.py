@@ -218,6 +218,15 @@ class HostRunner(Runner[HostSession]):
         """See HostSession.guest_page."""
         return self._session.guest_page(guest_id, now_ns=self._now_ns())
 
+    @property
+    def code(self) -> str:
+        """See HostSession.code."""
+        return self._session.code
+
+    def has_song(self, file_id: UUID) -> bool:
+        """See HostSession.has_song."""
+        return self._session.has_song(file_id)
+
     def is_removed_guest(self, guest_id: bytes) -> bool:
         """See HostSession.is_removed_guest."""
         return self._session.is_removed_guest(guest_id)

@@ -188,7 +188,7 @@ def test_a_peer_that_has_left_has_no_vote() -> None:
         crowd.run(1)
         peer.call(peer.core.command, VoteFor(UUID(int=4), True))
         crowd.run(1)
-        assert crowd.host.snapshot().votes == (VotesView(UUID(int=4), 1, False),)
+        assert crowd.host.snapshot().votes == (VotesView(UUID(int=4), 1, False, (name,)),)
         peer.call(peer.core.command, Leave())
         crowd.run(1)
     assert crowd.votes(4) == 0

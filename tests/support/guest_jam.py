@@ -76,6 +76,13 @@ class FakeJam:
         return time.monotonic_ns()
 
     @property
+    def code(self) -> str:
+        return self.now.code
+
+    def has_song(self, file_id: UUID) -> bool:
+        return any(item.id == file_id for item in (*self.now.queue, self.now.now) if item is not None)
+
+    @property
     def followed(self) -> Follow:
         return self.plays
 

@@ -303,6 +303,15 @@ class HostSession:
 
     # -- guests ------------------------------------------------------------------------------------------------------
 
+    @property
+    def code(self) -> str:
+        """What people must know to join, as in the snapshot; empty: everybody may join."""
+        return self._door.code
+
+    def has_song(self, file_id: UUID) -> bool:
+        """The song is in the queue, or plays."""
+        return self._queue.rows.entry(file_id) is not None
+
     def guest(self, guest_id: bytes, action: GuestAction, *, now_ns: int) -> list[Effect]:
         """A guest does something. Everything but `GuestHere` is ignored while the session does not know the guest."""
         if not self._over:
