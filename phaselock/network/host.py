@@ -534,12 +534,15 @@ class HostRunner(Runner[HostSession]):
         if self._ended.done():
             return
         self._files[track.file_id] = track, path
-        if path.is_relative_to(self._cache.folder):
-            self._own |= {track.sha256}
-            self._cache.keep(self._own)
         if origin is not None and origin != path:
             self._origins[track.file_id] = origin
         self._do(self._session.uploaded(request_id, track, now_ns=self._now_ns()))
+        if not self._session.has_song(track.file_id):  # it was refused after all: the cache may remove the file
+            del self._files[track.file_id]
+            self._origins.pop(track.file_id, None)
+        elif path.is_relative_to(self._cache.folder):
+            self._own |= {track.sha256}
+            self._cache.keep(self._own)
 
     def _refuse(self, request_id: UUID, reason: str) -> None:
         if not self._ended.done():

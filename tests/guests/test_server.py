@@ -21,7 +21,7 @@ from phaselock.model.timeline import Timeline
 from phaselock.model.types import Track
 from phaselock.session import guest_actions as a
 from phaselock.session.effects import Follow, GuestCalibrated, GuestRemoved, GuestSweep, GuestSweepEnd, TellGuest
-from tests.support.guest_jam import EMPTY, OpenPage, open_page, row
+from tests.support.guest_jam import EMPTY, FakeJam, OpenPage, open_page, row
 
 Scene = Callable[[OpenPage], Awaitable[None]]
 REQUEST = UUID(int=99)
@@ -338,6 +338,16 @@ def test_more_than_was_announced_is_refused(page: Callable[[Scene], None]) -> No
             answer = await http.request("POST", f"/upload/{REQUEST}", headers, bytes(11))
             assert answer.status == 409 and answer.headers["connection"] == "close"
         assert not page.jam.uploaded
+
+    page(scene)
+
+
+def test_a_request_needs_no_snapshot(page: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene(page: OpenPage) -> None:
+        monkeypatch.delattr(FakeJam, "snapshot")
+        token = await token_of(page)
+        async with await GuestClient.open(page.port) as http:
+            assert (await http.request("GET", f"/art/{UUID(int=1)}?token={token}")).json == {"error": "no picture"}
 
     page(scene)
 

@@ -7,6 +7,7 @@ import pathlib
 import uuid
 
 from phaselock.model.party import PartyRules
+from phaselock.protocol.messages import MAX_FILE_BYTES
 from phaselock.session.commands import SetRules
 from phaselock.session.effects import GuestRemoved, TellGuest
 from phaselock.session.guest_actions import GuestAsks, GuestHere, GuestWithdraws
@@ -65,3 +66,22 @@ async def test_a_song_that_is_withdrawn_at_once_is_not_read(
     host.runner.guest(ANA, GuestAsks(uuid.uuid4(), "mine.mp3", len(DATA), song_id=7))
     await host.news.wait_for("request", state="added")
     assert len(read) == 1
+
+
+@played
+async def test_an_upload_that_is_refused_at_its_end_is_not_kept(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    runner, cache = network.host.runner, network.host.runner._cache
+    runner.command(SetRules(PartyRules(accept=True, no_repeat_min=60)))
+    runner.guest(ANA, GuestHere("Ana"))
+    paths = []
+    for number, state in enumerate(("added", "failed")):
+        song, request_id = network.folder / "song.mp3", uuid.uuid4()
+        song.write_bytes(bytes([number]) + DATA)
+        paths.append(cache.adopt(song, MAX_FILE_BYTES)[2])
+        runner.guest(ANA, GuestAsks(request_id, f"{number}.mp3", len(DATA) + 1))
+        runner.guest_upload(request_id, paths[-1], "the same name.mp3")
+        await network.host.news.wait_for("request", state=state)
+    assert [path.stem for path in paths if bytes.fromhex(path.stem) in cache._kept] == [paths[0].stem]
+    assert len(runner._files) == len(runner.snapshot().queue) == 1
