@@ -411,6 +411,8 @@ def test_command_line_loads_no_window_and_no_array_library(arguments: list[str],
     loaded = imported_by(code, stdin)
     assert "phaselock.cli" in loaded
     assert not loaded & {"tkinter", "customtkinter", "zeroconf", "numpy", "miniaudio"}
+    assert not loaded & {"phaselock.guests", "h11", "wsproto"}, "the page for guests is off"
+    assert not loaded & {"phaselock.storage.library", "sqlite3"}, "there is no music folder"
 
 
 if __name__ == "__main__":

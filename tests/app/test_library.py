@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import pathlib
 import shutil
-import subprocess
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -14,7 +13,6 @@ import pytest
 
 from phaselock.app import json_process, library
 from phaselock.app.library import MusicFolder
-from phaselock.python_process import environment, python_command
 from phaselock.session.events import Event, LibraryChanged, LibraryState
 from phaselock.session.sentences import event_text
 from phaselock.storage.library import Library
@@ -118,11 +116,6 @@ def test_a_drive_that_does_not_answer_is_away(folder: pathlib.Path, monkeypatch:
             await state(told, LibraryState.AWAY)
 
     asyncio.run(run())
-
-
-def test_without_a_folder_nothing_of_it_is_loaded() -> None:
-    code = "import sys, phaselock.app.headless; assert not {'sqlite3', 'phaselock.storage.library'} & {*sys.modules}"
-    subprocess.run(python_command("-P", "-c", code), env=environment(), check=True)
 
 
 def test_a_crash_is_followed_by_another_try(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
-import subprocess
-import sys
 import uuid
 
 import pytest
@@ -124,16 +122,6 @@ async def test_an_old_secret_is_not_used_again(network: NetworkFixture, stack: c
     os.utime(secret, (past_s, past_s))
     await page.switch_on()
     assert page.link.rpartition("#")[2] != old.rpartition("#")[2]
-
-
-def test_nothing_of_the_page_is_imported_while_it_is_off() -> None:
-    code = "import phaselock.app.session, phaselock.network.host, phaselock.session.host.session, sys\n"
-    code += "print([one for one in sys.modules if one.startswith(('h11', 'wsproto', 'phaselock.guests'))])"
-    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT)
-    assert done.stdout.strip() == "[]"
-
-
-ROOT = pathlib.Path(__file__).parent.parent.parent
 
 
 def test_pictures_are_valid(tmp_path: pathlib.Path) -> None:
