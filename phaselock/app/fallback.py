@@ -40,6 +40,8 @@ class Fallback:
         """The file, folder or playlist whose songs play; empty: none."""
         self._files: tuple[pathlib.Path, ...] = ()
         self._next = 0
+        self._choices = 0
+        """Number of calls of `use` and `end`: a folder that was read too late is not used."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._pool = concurrent.futures.ThreadPoolExecutor(1, "fallback")
         runner.want_fallback = self._want
@@ -47,10 +49,12 @@ class Fallback:
     def use(self, paths: Sequence[str]) -> None:
         """Play the songs of these files, folders and playlists when nothing else waits. An event tells how many there
         are."""
-        self._spawn(self._use(paths))
+        self._choices += 1
+        self._spawn(self._use(paths, self._choices))
 
     def end(self) -> None:
         """Play nothing when nothing waits."""
+        self._choices += 1
         self.source, self._files = "", ()
         self._runner.command(UseFallback(False))
         self._tell(Answered(self._runner.session_ns(), Notice(Code.FALLBACK_OFF)))
@@ -62,8 +66,10 @@ class Fallback:
             task.cancel()
         self._pool.shutdown(cancel_futures=True)
 
-    async def _use(self, paths: Sequence[str]) -> None:
+    async def _use(self, paths: Sequence[str], choice: int) -> None:
         found = await asyncio.get_running_loop().run_in_executor(self._pool, collect, paths)
+        if choice != self._choices:
+            return
         if not found.files:
             self._fail(found.left_out[0].notice if found.left_out else Notice(Code.FALLBACK_UNPLAYABLE))
             return

@@ -100,3 +100,23 @@ def test_a_fallback_without_music_is_told(tmp_path: pathlib.Path) -> None:
     assert "nothing" in host.told[0]
     assert host.told[2] == "No song of the fallback can be played, so it is off."
     assert host.commands == [UseFallback(True), UseFallback(False)] and host.added == []
+
+
+def test_the_last_choice_counts(tmp_path: pathlib.Path) -> None:
+    for folder, names in (("a", "1"), ("b", "12")):
+        (tmp_path / folder).mkdir()
+        for name in names:
+            (tmp_path / folder / f"{name}.mp3").write_bytes(b"x")
+
+    async def play() -> Host:
+        host: Any = Host()
+        fallback = Fallback(host, describe, host.tell)
+        fallback.use([str(tmp_path / "a")])
+        fallback.end()
+        fallback.use([str(tmp_path / "b")])
+        await host.until(lambda: UseFallback(True) in host.commands)
+        fallback.close()
+        return host
+
+    host = asyncio.run(play())
+    assert host.told == ["When nothing waits, nothing plays.", "When nothing waits, songs of the fallback play: 2."]
