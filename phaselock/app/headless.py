@@ -226,9 +226,8 @@ async def _host(options: HeadlessHostOptions, terminal: Terminal) -> Ended:
                 terminal,
                 stage.address,
                 stage.music,
-                stage.fallback,
             )
-            desk.guest_page = stage.guest_page
+            desk.guest_page, desk.fallback = stage.guest_page, stage.fallback
             actions = Actions(desk.quit, notifies=lambda: terminal.for_people)
             media = MediaControls(stage, store, actions, on=options.desktop)
             async with contextlib.aclosing(media) as controls:

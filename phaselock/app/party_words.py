@@ -1,15 +1,18 @@
-"""The typed commands about rules, votes and guests."""
+"""The typed commands about rules, votes, guests and the fallback."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, ClassVar
 from uuid import UUID
 
 from phaselock.app import typed
+from phaselock.app.fallback import Fallback
+from phaselock.app.guests import GuestPage
 from phaselock.app.shell_base import Shell, Word
 from phaselock.app.typed import nothing_after, usage_error
+from phaselock.errors import PhaseLockError, bug_net
 from phaselock.language.message import N_, Message
 from phaselock.model.notices import Code, Notice
 from phaselock.model.party import PRESETS, with_typed
@@ -78,7 +81,15 @@ class PartyShell(Shell):
 class HostPartyShell(PartyShell):
     """What only the host may do."""
 
+    guest_page: GuestPage
+    """Set before the first command, as `fallback`."""
+    fallback: Fallback
+
     def _do(self, command: c.HostCommand, answer: Notice | None = None) -> None:
+        raise NotImplementedError
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do this work in a task. It reports its failures itself."""
         raise NotImplementedError
 
     def _vote_by(self, command: c.VoteFor | c.WantSkip) -> None:
@@ -119,6 +130,29 @@ class HostPartyShell(PartyShell):
             raise usage_error(Message("allow-guest NAME"))
         self._do(c.AllowGuest(rest), Notice(Code.GUEST_ALLOWED, peer=rest))
 
+    def _guest_page(self, rest: str) -> None:
+        page = self.guest_page
+        switches = {"on": page.switch_on, "off": page.switch_off, "new-secret": page.new_secret}
+        if not rest:
+            page.tell()
+        elif switch := switches.get(rest.casefold()):
+            self._start(self._switch(switch))
+        else:
+            raise usage_error(Message("guest-page [on|off|new-secret]"))
+
+    async def _switch(self, switch: Callable[[], Awaitable[None]]) -> None:
+        try:
+            with bug_net("a switch of the guests' page", PhaseLockError):
+                await switch()
+        except PhaseLockError as error:
+            self._failed(error)
+
+    def _fall_back(self, rest: str) -> None:
+        if rest.casefold() == "off":
+            self.fallback.end()
+        else:
+            self._with_paths(rest, Message("fallback PATH|off"), self.fallback.use)
+
     PARTY_WORDS: ClassVar[Mapping[str, Word]] = {
         **PartyShell.PARTY_WORDS,
         "rules": Word(
@@ -129,4 +163,16 @@ class HostPartyShell(PartyShell):
         "guests": Word(_guests, "guests", N_("show who uses the page for guests")),
         "remove-guest": Word(_remove_guest, N_("remove-guest NAME"), N_("send a guest away")),
         "allow-guest": Word(_allow_guest, N_("allow-guest NAME"), N_("let a guest come in again that was sent away")),
+        "guest-page": Word(
+            _guest_page,
+            N_("guest-page [on|off|new-secret]"),
+            N_("show or switch the page on which phones ask for songs; new-secret: send all of them away"),
+            "on_or_off",
+        ),
+        "fallback": Word(
+            _fall_back,
+            N_("fallback PATH|off"),
+            N_("play songs of a playlist or folder when nothing else waits"),
+            "path",
+        ),
     }

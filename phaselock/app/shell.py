@@ -10,13 +10,11 @@ import dataclasses
 import pathlib
 import random
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any, ClassVar
 from uuid import UUID
 
 from phaselock.app import typed
-from phaselock.app.fallback import Fallback
-from phaselock.app.guests import GuestPage
 from phaselock.app.importer import Importer
 from phaselock.app.library import MusicFolder
 from phaselock.app.library_commands import LibraryCommands
@@ -26,7 +24,7 @@ from phaselock.app.queue_files import save_queue
 from phaselock.app.shell_base import Shell, Terminal, Word
 from phaselock.app.typed import nothing_after, usage_error
 from phaselock.audio.interface import AudioOutput
-from phaselock.errors import PhaseLockError, bug_net
+from phaselock.errors import PhaseLockError
 from phaselock.language.message import N_, Figure, Message
 from phaselock.model.code import code_from_number
 from phaselock.model.loudness import parse_choice
@@ -55,18 +53,14 @@ class HostShell(HostPartyShell):
         terminal: Terminal,
         address: str = "",
         music: MusicFolder | None = None,
-        fallback: Fallback | None = None,
     ) -> None:
         super().__init__(runner, output, correction, store, terminal, address)
         self._host = runner
         self._intake = intake
         self._library = LibraryCommands(music, terminal.event, lambda path: intake.take([path]))
-        self._fallback = fallback
         self._removed: list[UUID] = []
         """What `undo` brings back, the newest last."""
-        self._saving: set[asyncio.Task[None]] = set()
-        self.guest_page: GuestPage | None = None
-        """Set before the first command."""
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def quit(self) -> None:
         """End the session."""
@@ -104,14 +98,6 @@ class HostShell(HostPartyShell):
 
     def _add_found(self, rest: str) -> None:
         self._answer(Notice(Code.ADDING, file_name=self._library.add(rest)))
-
-    def _fall_back(self, rest: str) -> None:
-        if self._fallback is None:
-            return
-        if rest.casefold() == "off":
-            self._fallback.end()
-        else:
-            self._with_paths(rest, Message("fallback PATH|off"), self._fallback.use)
 
     def _cancel(self, rest: str) -> None:
         nothing_after("cancel", rest)
@@ -208,25 +194,10 @@ class HostShell(HostPartyShell):
         else:
             self._terminal.event(e.CodeSet(self._runner.session_ns(), self._runner.snapshot().code))
 
-    def _guest_page(self, rest: str) -> None:
-        page = self.guest_page
-        assert page is not None
-        switches = {"on": page.switch_on, "off": page.switch_off, "new-secret": page.new_secret}
-        if not rest:
-            page.tell()
-        elif switch := switches.get(rest.casefold()):
-            task = asyncio.get_running_loop().create_task(self._switch(switch))
-            self._saving.add(task)
-            task.add_done_callback(self._saving.discard)
-        else:
-            raise usage_error(Message("guest-page [on|off|new-secret]"))
-
-    async def _switch(self, switch: Callable[[], Awaitable[None]]) -> None:
-        try:
-            with bug_net("a switch of the guests' page", PhaseLockError):
-                await switch()
-        except PhaseLockError as error:
-            self._failed(error)
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _save(self, rest: str) -> None:
         form = Message("save [--replace] FILE")
@@ -237,9 +208,7 @@ class HostShell(HostPartyShell):
         def save(paths: list[str]) -> None:
             if len(paths) != 1:
                 raise usage_error(form)
-            task = asyncio.get_running_loop().create_task(self._save_as(pathlib.Path(paths[0]), text, replace=replace))
-            self._saving.add(task)
-            task.add_done_callback(self._saving.discard)
+            self._start(self._save_as(pathlib.Path(paths[0]), text, replace=replace))
 
         self._with_paths(text, form, save)
 
@@ -405,12 +374,7 @@ class HostShell(HostPartyShell):
             N_("code [new|off|CODE]"),
             N_("show, make or set the code that others must know to join; off: everybody may join"),
         ),
-        "guest-page": Word(
-            _guest_page,
-            N_("guest-page [on|off|new-secret]"),
-            N_("show or switch the page on which phones ask for songs; new-secret: send all of them away"),
-            "on_or_off",
-        ),
+        "guest-page": HostPartyShell.PARTY_WORDS["guest-page"],
         "save": Word(
             _save,
             N_("save [--replace] FILE"),
@@ -420,13 +384,7 @@ class HostShell(HostPartyShell):
         "requests": Shell.COMMON_WORDS["requests"],
         "accept": Word(_accept, N_("accept N"), N_("add a requested song")),
         "reject": Word(_reject, N_("reject N"), N_("decline a requested song")),
-        **{word: HostPartyShell.PARTY_WORDS[word] for word in ("rules", "vote", "unvote", "skip-vote")},
-        "fallback": Word(
-            _fall_back,
-            N_("fallback PATH|off"),
-            N_("play songs of a playlist or folder when nothing else waits"),
-            "path",
-        ),
+        **{word: HostPartyShell.PARTY_WORDS[word] for word in ("rules", "vote", "unvote", "skip-vote", "fallback")},
         "peers": Word(_peers, "peers", N_("show the peers, and how well each of them keeps time")),
         "drop-peer": Word(_drop_peer, N_("drop-peer NAME"), N_("send a peer away"), "peer"),
         "allow": Word(_allow, N_("allow NAME"), N_("let a peer join again that was sent away")),
