@@ -427,7 +427,7 @@ def _window(options: argparse.Namespace, terminal: Terminal) -> int:
 
 def _host(options: argparse.Namespace, terminal: Terminal) -> int:
     from phaselock.app import headless
-    from phaselock.app.session import HostOptions
+    from phaselock.app.options import HostOptions
 
     makes_code = options.code is True
     wish = HostOptions(
@@ -465,7 +465,7 @@ def _host(options: argparse.Namespace, terminal: Terminal) -> int:
 
 def _join(options: argparse.Namespace, terminal: Terminal) -> int:
     from phaselock.app import headless
-    from phaselock.app.session import JoinOptions
+    from phaselock.app.options import JoinOptions
 
     wish = JoinOptions(
         code=options.code or (options.address and options.address.code) or _given_code(),

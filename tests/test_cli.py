@@ -23,7 +23,7 @@ import pytest
 
 from phaselock import cli
 from phaselock.app import headless, session
-from phaselock.app.session import HostOptions
+from phaselock.app.options import HostOptions
 from phaselock.audio.device import ListedOutput
 from phaselock.audio.priority import Priority
 from phaselock.console import output

@@ -35,9 +35,8 @@ from typing import Any
 from phaselock import _native
 from phaselock.app import memory
 from phaselock.app.media_controls import Actions, MediaControls
+from phaselock.app.options import HostOptions, JoinOptions
 from phaselock.app.session import (
-    HostOptions,
-    JoinOptions,
     address_of,
     open_host_session,
     open_peer_session,

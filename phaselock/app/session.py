@@ -25,6 +25,7 @@ from phaselock.app.host_key import host_identity
 from phaselock.app.importer import Importer, import_file, played
 from phaselock.app.library import MusicFolder
 from phaselock.app.memory import QueueMemory
+from phaselock.app.options import HostOptions, JoinOptions
 from phaselock.app.output_correction import OutputCorrection
 from phaselock.app.person import suggested_name
 from phaselock.audio.device import USER_DATA_OFFSET, Device
@@ -33,16 +34,14 @@ from phaselock.audio.interface import Plan, SweepPlan
 from phaselock.audio.music import Inspector
 from phaselock.audio.player import Output, Player
 from phaselock.audio.sweeps import SweepSource
-from phaselock.audio.virtual_device import VirtualCard, VirtualOutput
+from phaselock.audio.virtual_device import VirtualOutput
 from phaselock.errors import PhaseLockError, bug_net
 from phaselock.language.catalogue import tr
 from phaselock.language.message import Message
 from phaselock.model.address import DEFAULT_PORT
 from phaselock.model.key_words import key_words
-from phaselock.model.loudness import LoudnessChoice
 from phaselock.model.names import person_name
 from phaselock.model.notices import Code, Notice
-from phaselock.model.party import PartyRules
 from phaselock.network import discovery
 from phaselock.network.greeting import answers_as
 from phaselock.network.interfaces import usable_addresses
@@ -94,63 +93,6 @@ MAX_CHOICES = 6
 """Most sessions in an error message."""
 
 _log = logging.getLogger("phaselock.app.session")
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class HostOptions:
-    """How to host. None: use the value of the settings."""
-
-    session_name: str | None = None
-    display_name: str | None = None
-    bind: str = ""
-    port: int | None = None
-    clock_port: int | None = None
-    unlisted: bool = False
-    backend: str = "auto"
-    device: str | None = None
-    card: VirtualCard = VirtualCard()
-    microphone: str = ""
-    """The sound input for `calibrate`; empty: the one of the settings, or the default one of the system."""
-    loudness: LoudnessChoice | None = None
-    """The loudness of all songs."""
-    crossfade_s: float | None = None
-    """How long the songs cross-fade."""
-    skip_silence: bool | None = None
-    """Leave out the silence at the ends of songs."""
-    rules: PartyRules | None = None
-    """By which songs that people ask for are taken and ordered."""
-    code: str = dataclasses.field(default="", repr=False)
-    """What others must know to join, in its normal form; empty: everybody may join."""
-    library: str | None = None
-    """The folder whose songs can be searched; empty: none."""
-    guest_port: int | None = None
-    """TCP port of the page for guests, if it is switched on. None: DEFAULT_GUEST_PORT."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class JoinOptions:
-    """How to join. `places` empty: search for the session on the network. Other options None: use the settings."""
-
-    places: Sequence[Place] = ()
-    """Where the host is; all of them lead to one host."""
-    session_name: str | None = None
-    """The session to search for; with `places`, the name of the one that is there, if it is known."""
-    session_id: str = ""
-    """With `places`: in hex digits, of the one that is announced there. Another one is not joined. Empty: any."""
-    host_key: str = ""
-    """With `places`: the beginning of the key, in hex digits, that is announced there. A host with another one is not
-    joined. Empty: any."""
-    display_name: str | None = None
-    cache: str | None = None
-    backend: str = "auto"
-    device: str | None = None
-    card: VirtualCard = VirtualCard()
-    clock_filter: str = "envelope"
-    code: str = dataclasses.field(default="", repr=False)
-    """The code of the session, in its normal form; empty: the user was told none."""
-    microphone: str | None = None
-    """The sound input that the host may use for `calibrate`; empty: the one of the settings, or the default one of the
-    system. None: the host may use it only if the user permits it later."""
 
 
 @dataclasses.dataclass(slots=True)

@@ -23,11 +23,10 @@ from phaselock.app.analyser import Analyser
 from phaselock.app.cover_decoder import CoverDecoder
 from phaselock.app.library import MusicFolder
 from phaselock.app.media_controls import Actions, MediaControls
+from phaselock.app.options import HostOptions, JoinOptions
 from phaselock.app.output_correction import OutputCorrection
 from phaselock.app.queue_files import QueueKeeper, save_queue
 from phaselock.app.session import (
-    HostOptions,
-    JoinOptions,
     OpenHostSession,
     OpenPeerSession,
     address_of,

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from phaselock.app import analyser, session, window_backend
-from phaselock.app.session import JoinOptions, OpenHostSession
+from phaselock.app.options import JoinOptions
+from phaselock.app.session import OpenHostSession
 from phaselock.app.window import WindowProgram
 from phaselock.app.window_backend import WindowBackend
 from phaselock.errors import PhaseLockError
