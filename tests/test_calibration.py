@@ -183,21 +183,22 @@ def test_a_browser_is_corrected_with_the_host(cards: Cards, tmp_path: pathlib.Pa
             page.type("#enter-name", "Pia")
             page.tap("#enter-go")
             page.tap("#listen")
-            page.wait("document.querySelector('#listen-state').textContent.includes('In time with the room')")
+            page.wait("/about [1-3] ms/.test(document.querySelector('#listen-state').textContent)")
+            corrected_ms = 0.0
             for _ in range(4):
                 host.say("calibrate")
                 row = host.wait_for("calibrated")["machines"][-1]
-                print(row)
-                if row["after_ms"] is not None:
+                corrected_ms += row["corrected_ms"]
+                if row["after_ms"] is not None and abs(row["after_ms"]) < 3:
                     break
             else:
-                pytest.skip("this machine interrupts the virtual microphone too often")
-            print(page.run("document.querySelector('#align-value').textContent"), page.errors())
-            host.say("calibrate")
-            print(host.wait_for("calibrated")["machines"][-1])
-            assert 0
+                pytest.skip("this machine interrupts the virtual microphone or the browser too often")
+            page.wait("document.querySelector('#align-value').textContent !== '0 ms'")
+            shown = page.run("document.querySelector('#align-value').textContent")
+            assert page.errors() == []
     finally:
         host.close()
+    assert float(shown.replace("−", "-").removesuffix(" ms")) == pytest.approx(-corrected_ms, abs=0.25)
 
 
 async def phone_of_a_guest(host: Program, link: str, folder: pathlib.Path) -> float:

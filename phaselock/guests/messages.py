@@ -96,6 +96,8 @@ class Ping:
 class Listen:
     on: bool
     uncertainty_ns: int | None
+    by_ear: bool
+    """The user has just set by ear when the phone plays."""
 
 
 PageMessage: TypeAlias = (
@@ -172,12 +174,13 @@ def _search(fields: dict[str, Any]) -> Search:
 
 
 def _listen(fields: dict[str, Any]) -> Listen:
+    by_ear = "by_ear" in fields and _flag(fields, "by_ear")
     if fields.get("uncertainty_ms") is None:
-        return Listen(_flag(fields, "on"), None)
+        return Listen(_flag(fields, "on"), None, by_ear)
     uncertainty_ms = _number(fields, "uncertainty_ms")
     if not math.isfinite(uncertainty_ms) or not 0 <= uncertainty_ms <= 1e6:
         raise PageError("uncertainty_ms is out of range")
-    return Listen(_flag(fields, "on"), round(uncertainty_ms * 1e6))
+    return Listen(_flag(fields, "on"), round(uncertainty_ms * 1e6), by_ear)
 
 
 _READERS: dict[str, Callable[[dict[str, Any]], PageMessage]] = {

@@ -78,9 +78,9 @@ class PageSession:
                 if self._server.jam.authorise_guest_upload(self.guest_id, request_id) is not None:
                     self._server.uploads.cancel(request_id)
                 self._do(a.GuestWithdraws(request_id))
-            case p.Listen(on, uncertainty_ns):
+            case p.Listen(on, uncertainty_ns, by_ear):
                 self.is_listening = on
-                self._do(a.GuestListens(on, uncertainty_ns))
+                self._do(a.GuestListens(on, uncertainty_ns, by_ear))
             case p.Hello():
                 raise PageError("hello was said already")
             case _:

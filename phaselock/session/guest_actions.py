@@ -72,10 +72,11 @@ class GuestSays:
 @dataclasses.dataclass(frozen=True, slots=True)
 class GuestListens:
     """The guest's phone plays the music (`listening`), or has stopped. `uncertainty_ns` is how far its sound may be off
-    as far as its page knows; None: unknown."""
+    as far as its page knows; None: unknown. `by_ear`: the guest has just set by ear when it plays."""
 
     listening: bool
     uncertainty_ns: int | None = None
+    by_ear: bool = False
 
 
 GuestAction = (

@@ -12,6 +12,9 @@ import pytest
 
 import phaselock
 from phaselock.audio.formats import mp3
+from phaselock.guests.states import sweep_message
+from phaselock.model.sweeps import schedule
+from phaselock.session.effects import GuestSweep
 from tests.support import browser
 from tests.support.page_host import PageHost, playing, state
 
@@ -96,4 +99,28 @@ def test_an_alignment_is_kept_for_each_output(host: PageHost, page: browser.Page
     page.wait_text("Heroes")
     page.tap("#listen")
     assert page.run("document.querySelector('#align-value').textContent") == "+15 ms"
+    assert page.errors() == []
+
+
+def test_a_microphone_sets_when_a_phone_plays(host: PageHost, page: browser.Page) -> None:
+    page.tap("#listen")
+    page.tap("#listening summary")
+    page.tap("#metronome")
+    begin_ns = time.monotonic_ns() + 2_000_000_000
+    host.tell(sweep_message(GuestSweep(bytes(16), begin_ns, schedule(2, 2)[1], 0)))
+    page.wait(says("A microphone listens to all loudspeakers"))
+    assert page.run("document.querySelector('#metronome').getAttribute('aria-pressed')") == "false"
+    host.tell({"type": "calibrated", "late_ns": 120_040_000})
+    host.tell({"type": "sweep_end"})
+    page.wait(says("Nothing plays"))
+    assert page.run("document.querySelector('#align-value').textContent") == "−120 ms"
+    page.reload()
+    page.wait_text("Heroes")
+    page.tap("#listen")
+    assert page.run("document.querySelector('#align-value').textContent") == "−120 ms"
+    page.tap("#listening summary")
+    page.tap("#align-later")
+    assert page.run("document.querySelector('#align-value').textContent") == "−115 ms"
+    while not host.wait_for("listen").get("by_ear"):
+        pass
     assert page.errors() == []

@@ -73,8 +73,10 @@ def test_a_phone_that_listens_plays_its_own_sounds() -> None:
     assert harness.host.events("calibration_began")[0].fields["machines"] == ["Hana", "Ana", "Ben", "Pia"]
 
 
-@pytest.mark.parametrize("late_ms", [120.0, -35.5])
-def test_a_phone_tries_its_correction_and_keeps_it_when_it_was_heard_again(late_ms: float) -> None:
+@pytest.mark.parametrize(("late_ms", "leaves"), [(120.0, (False,)), (-35.5, (True, None, True))])
+def test_a_phone_tries_its_correction_and_keeps_it_when_it_was_heard_again(
+    late_ms: float, leaves: tuple[Any, ...]
+) -> None:
     harness, (ana, ben) = started()
     heard(harness.host, [0, 30, 2, late_ms])
     harness.run(0.2)
@@ -94,7 +96,7 @@ def test_a_phone_tries_its_correction_and_keeps_it_when_it_was_heard_again(late_
     act(harness, PHONE, GuestHere("Pia"))
     act(harness, PHONE, GuestListens(True))
     assert pia(harness).confirmed is not None, "a phone that sleeps for a moment keeps it"
-    act(harness, PHONE, GuestListens(False))
+    act(harness, PHONE, GuestListens(*leaves))
     assert pia(harness).confirmed is None
 
 

@@ -53,8 +53,8 @@ export class ListenView {
       save("output", $("align-output").value);
       this.useLater();
     });
-    $("align-earlier").addEventListener("click", () => this.setLater(this.laterMs() - STEP_MS));
-    $("align-later").addEventListener("click", () => this.setLater(this.laterMs() + STEP_MS));
+    $("align-earlier").addEventListener("click", () => this.step(-STEP_MS));
+    $("align-later").addEventListener("click", () => this.step(STEP_MS));
     $("metronome").addEventListener("click", () => this.setMetronome(!this.metronome.on));
     // Some phones stop the sound of a page that is not seen, and let it go on afterwards.
     document.addEventListener("visibilitychange", () => {
@@ -135,7 +135,12 @@ export class ListenView {
     return load(`later.${$("align-output").value}`, 0);
   }
 
-  setLater(later_ms, isHeard = false) {
+  step(step_ms) {
+    this.setLater(this.laterMs() + step_ms, false);
+    this.link.send({ type: "listen", on: true, uncertainty_ms: this.told_ms, by_ear: true });
+  }
+
+  setLater(later_ms, isHeard) {
     const kept_ms = Math.max(-MAX_LATER_MS, Math.min(MAX_LATER_MS, Math.round(later_ms * 10) / 10));
     save(`later.${$("align-output").value}`, kept_ms);
     save(`heard.${$("align-output").value}`, isHeard);

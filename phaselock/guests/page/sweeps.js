@@ -36,7 +36,6 @@ export class Sweeps {
     this.buffer = context.createBuffer(1, frames.length, context.sampleRate);
     this.buffer.getChannelData(0).set(frames);
     this.plan = plan;
-    this.next = 0;
     this.sources = [];
     this.timer = setInterval(() => this.look(), LOOK_MS);
     this.look();
@@ -48,26 +47,30 @@ export class Sweeps {
     this.plan = null;
   }
 
-  // Plan the sounds of the next moment. One that is late already is left out: it would be measured where it is not.
   look() {
     const { plan, speaker } = this;
     const { clock, context, output } = speaker;
     if (!clock.usable) return;
     const beginMs = clock.fromText(plan.begin_session_ns) - plan.late_ns / 1e6;
-    const lastMs = beginMs + plan.starts_ns[plan.starts_ns.length - 1] / 1e6;
-    if (clock.sessionMs(clock.localMs()) > lastMs + OVER_MS) {
+    const startsMs = plan.starts_ns.map((startNs) => beginMs + startNs / 1e6);
+    if (clock.sessionMs(clock.localMs()) > startsMs[startsMs.length - 1] + OVER_MS) {
       this.end();
-      return;
+    } else if (!this.sources.length && context.state === "running" && output.usable) {
+      const startsS = startsMs.map((startMs) => speaker.contextS(startMs));
+      if (startsS[0] < context.currentTime + AHEAD_S) this.start(startsS);
     }
-    if (context.state !== "running" || !output.usable) return;
-    for (; this.next < plan.starts_ns.length; this.next++) {
-      const startS = speaker.contextS(beginMs + plan.starts_ns[this.next] / 1e6);
-      if (startS > context.currentTime + AHEAD_S) return;
+  }
+
+  // Plan all sounds at once: the repeats must agree, and the clocks' estimates move a little between them. A sound that
+  // is late already is left out: it would be measured where it is not.
+  start(startsS) {
+    const { context, volume } = this.speaker;
+    for (const startS of startsS) {
       const whenS = Math.round(startS * context.sampleRate) / context.sampleRate;
       if (whenS <= context.currentTime) continue;
       const source = context.createBufferSource();
       source.buffer = this.buffer;
-      source.connect(speaker.volume);
+      source.connect(volume);
       source.start(whenS);
       this.sources.push(source);
     }

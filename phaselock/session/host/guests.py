@@ -168,7 +168,7 @@ class Guests:
     def listens(self, guest: Guest, action: GuestListens) -> None:
         """The guest's phone plays the music, or has stopped."""
         guest.listening, guest.uncertainty_ns = action.listening, action.uncertainty_ns
-        if not action.listening:
+        if not action.listening or action.by_ear:
             guest.confirmation = None
 
     # -- from the host's user ----------------------------------------------------------------------------------------
