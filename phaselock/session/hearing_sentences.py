@@ -188,28 +188,32 @@ def _clock_of_microphone(ppm: float | None, words: Words) -> list[str]:
     return [words.gettext(form).format(number=f"{abs(ppm):.0f}")]
 
 
-def _without_phones(names: Sequence[str], form: str, words: Words) -> list[str]:
-    """A sentence if phones are left out."""
-    return [words.gettext(form).format(list=joined(names, words))] if names else []
+def left_out_text(event: e.CalibrationBegan | e.CheckBegan, words: Words = ENGLISH) -> str:
+    """Which phones play the music and do not take part. Empty: none."""
+    form = N_("These phones are left out this time: {list}.")
+    if isinstance(event, e.CheckBegan):
+        form = N_("These phones are left out, and silent meanwhile: {list}.")
+    elif event.walk:
+        form = N_("These phones are left out of the walk: {list}.")
+    return words.gettext(form).format(list=joined(event.left_out, words)) if event.left_out else ""
 
 
 def hearing_text(event: e.Event, words: Words = ENGLISH) -> str:
     """The sentence of an event of a calibration, a check or a trim, for the command line. Empty for any other event."""
     match event:
-        case e.CalibrationBegan(walk=True, left_out=left_out):
-            return "\n".join(_without_phones(left_out, N_("These phones are left out of the walk: {list}."), words))
+        case e.CalibrationBegan(walk=True):
+            return left_out_text(event, words)
         case e.CalibrationWaits(step=step, steps=steps):
             form = words.gettext("Then type: calibrate next ({step} of {steps})")
             return f"{walk_text(event.listener, event.wait, words)} {form.format(step=step, steps=steps)}"
-        case e.CalibrationBegan(listener=listener, left_out=left_out):
+        case e.CalibrationBegan(listener=listener):
             form = N_("The microphone of {name} listens for about 15 seconds. Please be quiet.")
-            phones = _without_phones(left_out, N_("These phones are left out this time: {list}."), words)
-            return "\n".join([words.gettext(form).format(name=listener), *phones])
-        case e.CheckBegan(listener=listener, machines=machines, left_out=left_out):
+            return f"{words.gettext(form).format(name=listener)}\n{left_out_text(event, words)}".rstrip()
+        case e.CheckBegan(listener=listener, machines=machines):
             seconds = round(length_ns(len(machines)) / 1e9)
             form = N_("The microphone of {name} listens for {number} seconds, while the machines play in turns.")
-            phones = _without_phones(left_out, N_("These phones are left out, and silent meanwhile: {list}."), words)
-            return "\n".join([words.gettext(form).format(name=listener, number=seconds), *phones])
+            text = words.gettext(form).format(name=listener, number=seconds)
+            return f"{text}\n{left_out_text(event, words)}".rstrip()
         case e.Checked():
             return checked_text(event, words)
         case e.OutputCalibrated(late_ns=late_ns):

@@ -178,10 +178,18 @@ SONG = UUID(int=1), "a.mp3"
         e.SessionEnded(1, Notice(Code.SESSION_ENDED)),
         e.HelpTold(1, ()),
         e.Answered(1, Notice(Code.SHUFFLED)),
+        e.CalibrationBegan(1, "Ana", ("Ana", "Ben")),
+        e.CheckBegan(1, "Ana", ("Ana", "Ben")),
     ],
 )
 def test_what_the_screens_show_anyway_is_silent(event: e.Event) -> None:
     assert toast(event) is None and toast(event, False) is None
+
+
+def test_phones_that_are_left_out_are_told() -> None:
+    begun = e.CheckBegan(1, "Ana", ("Ana", "Ben"), ("Pia", "Cem"))
+    text = "These phones are left out, and silent meanwhile: Pia and Cem."
+    assert toast(begun) == Toast(text, "info")
 
 
 def test_a_file_that_could_not_be_sent_can_be_tried_again() -> None:
@@ -233,10 +241,8 @@ SILENT = {
     e.RulesChanged,
     e.SkipVoted,
     e.VotesChanged,
-    e.CalibrationBegan,
     e.CalibrationWaits,
     e.ChatSaid,
-    e.CheckBegan,
     e.ConversionChanged,
     e.LoudnessSet,
     e.TransitionsSet,

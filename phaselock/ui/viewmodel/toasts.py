@@ -10,6 +10,7 @@ from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import RequestState, SessionSnapshot
 from phaselock.model.timing import TIMING_SENTENCES
 from phaselock.session import events as e
+from phaselock.session.hearing_sentences import left_out_text
 from phaselock.session.sentences import (
     HOST_HEARD_AGAIN,
     added_text,
@@ -79,6 +80,9 @@ def event_toast(happened: SessionEvent, hosting: bool, snapshot: SessionSnapshot
             return Toast(library_text(event, current()), "warning")
         case e.FilesAdded():
             return Toast(added_text(event, current()), "warning" if event.left_out else "info")
+        case e.CalibrationBegan() | e.CheckBegan():
+            left_out = left_out_text(event, current())
+            return Toast(left_out, "info") if left_out else None
         case e.Calibrated() | e.Checked() | e.OutputCalibrated():
             return Toast(event_text(event, current()), "info")
         case e.Warned(notice=Notice(code=Code.PEER_BARRED, choices=(removed,))):
