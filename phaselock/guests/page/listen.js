@@ -172,7 +172,7 @@ export class ListenView {
   }
 
   sentence(status) {
-    if (this.sweeps.plan) return say("listen_calibrating");
+    if (this.sweeps.plan && status.state === "silent") return say("listen_calibrating");
     if (status.state !== "playing") return say(SENTENCES[status.state]);
     if (status.output === "unknown") {
       if (load(`heard.${$("align-output").value}`, false)) return say("listen_heard");
