@@ -15,12 +15,11 @@ from phaselock.bench.lab.guest_client import GuestClient
 from phaselock.guests import connection as connections
 from phaselock.guests import limits, page_session, uploads
 from phaselock.guests.http import policy
-from phaselock.model.snapshot import ChatLine, CheckView, VotesView
-from phaselock.model.sweeps import SWEEP_ID, Sounds
+from phaselock.model.snapshot import ChatLine, VotesView
 from phaselock.model.timeline import Timeline
 from phaselock.model.types import Track
 from phaselock.session import guest_actions as a
-from phaselock.session.effects import Follow, GuestCalibrated, GuestRemoved, GuestSweep, GuestSweepEnd, TellGuest
+from phaselock.session.effects import Follow, GuestRemoved, TellGuest
 from tests.support.guest_jam import EMPTY, FakeJam, OpenPage, open_page, row
 
 Scene = Callable[[OpenPage], Awaitable[None]]
@@ -387,53 +386,6 @@ def test_a_listening_page_gets_the_timeline(page: Callable[[Scene], None], tmp_p
             told = await client.hear("timeline")
         assert told["current"]["start_session_ns"] == str(1 << 60) and told["current"]["gain_db"] == -3.0
         assert [one["id"] for one in told["songs"]] == [str(one.id) for one in items] and told["then"] is None
-
-    page(scene)
-
-
-def test_the_phone_of_a_calibration_plays_its_sounds_and_keeps_its_songs(
-    page: Callable[[Scene], None], tmp_path: pathlib.Path
-) -> None:
-    async def scene(page: OpenPage) -> None:
-        item = row(1)
-        page.jam.files = {item.id: (Track(item.id, item.file_name, 10, b"", 44100, 4_410_000), tmp_path)}
-        paused = Timeline(item.id, 44100, 0, 1, stop_session_ns=5)
-        page.jam.now = dataclasses.replace(EMPTY, timeline=paused)
-        page.jam.plays = Follow(Timeline(SWEEP_ID, 48000, 0, 9))
-        client, _, guest_id = await entered(page)
-        sweep = GuestSweep(guest_id, 1 << 60, Sounds((0, 700_000_000), False), 120_000_000)
-        async with client:
-            page.server.tell(sweep)  # it is not told, because the phone does not play
-            await client.tell("listen", on=True, uncertainty_ms=None)
-            timeline = await client.hear("timeline")
-            page.server.tell(GuestSweepEnd(guest_id))
-            assert (await client.hear("sweep_end", "sweep"))["type"] == "sweep_end"
-            page.server.tell(sweep)
-            told = await client.hear("sweep")
-            page.server.tell(GuestCalibrated(guest_id, 120_000_000))
-            assert await client.hear("calibrated") == {"type": "calibrated", "late_ns": 120_000_000}
-        assert [one["id"] for one in timeline["songs"]] == [str(item.id)]
-        assert timeline["current"]["stop_session_ns"] == "5"
-        assert told["begin_session_ns"] == str(1 << 60) and told["starts_ns"] == [0, 700_000_000]
-        assert told["upward"] is False and told["late_ns"] == 120_000_000
-
-    page(scene)
-
-
-def test_a_phone_is_silent_while_a_check_runs(page: Callable[[Scene], None], tmp_path: pathlib.Path) -> None:
-    async def scene(page: OpenPage) -> None:
-        item = row(1)
-        page.jam.files = {item.id: (Track(item.id, item.file_name, 10, b"", 44100, 4_410_000), tmp_path)}
-        page.jam.plays = Follow(Timeline(item.id, 44100, 0, 1))
-        page.jam.now = dataclasses.replace(EMPTY, check=CheckView("Ben", 0, 10, ((0, "Ben"),)))
-        client, _, _ = await entered(page)
-        async with client:
-            await client.tell("listen", on=True, uncertainty_ms=None)
-            silent = await client.hear("timeline")
-            page.jam.now = EMPTY
-            playing = await client.hear("timeline")
-        assert silent["current"] is None and playing["current"] is not None
-        assert silent["songs"] == playing["songs"] != []
 
     page(scene)
 
