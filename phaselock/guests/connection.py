@@ -118,7 +118,8 @@ class Connection(asyncio.Protocol):
         """The other side is on this machine: nothing else can have the address at which it is reached."""
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._http = HttpConnection(MAX_MESSAGE_BYTES)
+        self._http: HttpConnection
+        """From `connection_made` on: one that is turned away costs little."""
         self._sink: Sink | None = None
         self._live: Live | None = None
         self._answered = True
@@ -151,7 +152,10 @@ class Connection(asyncio.Protocol):
         self.is_own = bool(self.ip) and (is_loopback(self.ip) or peer[0] == here[0])
         transport.set_write_buffer_limits(HIGH_BYTES, LOW_BYTES)
         if not self.ip or not self._handler.admit(self):
+            self._closing = True
             transport.abort()
+            return
+        self._http = HttpConnection(MAX_MESSAGE_BYTES)
 
     def data_received(self, data: bytes) -> None:
         self._arrived_ns = self._handler.now_ns()

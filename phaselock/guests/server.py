@@ -48,6 +48,9 @@ PACE_BYTES_S = 5e6
 SLICE = 16
 """Guests that receive their state at once, before other work of the network thread."""
 CHECK_EVERY_S = 1.0
+MAX_ACCEPTED, MAX_NOT_ACCEPTED = 8, 128
+"""New connections that asyncio accepts at once, before other work of the network thread; and that the system keeps until
+then."""
 MAX_LIVE = 200
 """Most open pages."""
 MAX_OF_GUEST = 4
@@ -127,7 +130,8 @@ class GuestServer:
 
     async def start(self, listener: socket.socket) -> None:
         """Serve on this listening socket, which is closed by `close`."""
-        self._server = await self._loop.create_server(self._connection, sock=listener)
+        self._server = await self._loop.create_server(self._connection, sock=listener, backlog=MAX_ACCEPTED)
+        listener.listen(MAX_NOT_ACCEPTED)
         self._checking = self.spawn(self._check())
 
     async def close(self) -> None:

@@ -25,6 +25,10 @@ _UNWANTED_CATEGORIES = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
 _JOINERS = "\u200c\u200d"
 # Letters that are invisible: a name could be empty to the eye, or look the same as another one.
 _SHAPELESS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180e\u2800\u3164\uffa0")
+# Letters of other scripts, and digits, that look like Latin letters in most fonts: large ones before the letter case is
+# taken away, and small ones behind that.
+_LARGE_TWINS = str.maketrans("АВЕКМНОРСТУХІЈЅԌΑΒΕΖΗΙΚΜΝΟΡΤΥΧ|", "ABEKMHOPCTYXIJSGABEZHIKMNOPTYXl")
+_SMALL_TWINS = str.maketrans("аеорсухіјѕһԁԛԝοανιρυ0l1ı", "aeopcyxijshdqwoavipuoiii")
 _MARKS = frozenset({"Mn", "Me"})
 _ELLIPSIS = "…"
 _MAX_WORD_CHARS = 24
@@ -73,9 +77,9 @@ def sentence(text: str) -> str:
 
 def distinct(name: str, taken: Iterable[str]) -> str:
     """`name`; or, if a name in `taken` looks the same, `name` with the first free number from " (2)" on."""
-    used = {skeleton(other) for other in taken}
+    used = {_shape(other) for other in taken}
     candidate, number = name, 1
-    while skeleton(candidate) in used:
+    while _shape(candidate) in used:
         number += 1
         suffix = f" ({number})"
         candidate = _cut(name, PERSON_CHARS - len(suffix), PERSON_BYTES - len(suffix)) + suffix
@@ -86,6 +90,13 @@ def skeleton(name: str) -> str:
     """A key that is equal for names that look the same (not for all of them). For comparison only."""
     plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     return "".join(c for c in plain if c not in _JOINERS and not "\ufe00" <= c <= "\ufe0f")
+
+
+def _shape(name: str) -> str:
+    """As `skeleton`, for the eye: letters of several scripts that look alike are equal, and so are all blanks. It may
+    change with a new version, and is not for anything that is kept."""
+    plain = unicodedata.normalize("NFKC", name).translate(_LARGE_TWINS)
+    return " ".join(skeleton(plain).translate(_SMALL_TWINS).split())
 
 
 def _wanted(text: str) -> Iterator[str]:

@@ -122,13 +122,35 @@ def test_distinct_names_stay_distinct_and_short(names: list[str]) -> None:
     assert all(harmless(name, PERSON_CHARS, PERSON_BYTES) for name in taken)
 
 
+@pytest.mark.parametrize(
+    ("name", "twin"),
+    [
+        ("Olivia", "0livia"),
+        ("Olivia", "O\u006civia"),
+        ("Olivia", "OIivia"),
+        ("Peter", "\u0420\u0435t\u0435r"),
+        ("Zo\u00eb", "\u0396o\u00eb"),
+        ("Ana B", "Ana  B"),
+        ("Ana B", "Ana\u00a0B"),
+        ("HOST", "\u041d\u041eST"),
+    ],
+)
+def test_names_that_look_alike_are_made_distinct(name: str, twin: str) -> None:
+    assert distinct(twin, [name]).endswith(" (2)") and distinct(name, [twin]).endswith(" (2)")
+
+
+@pytest.mark.parametrize(("name", "other"), [("Ana", "Anna"), ("Ben", "Bea"), ("Jan", "Jane"), ("Анна", "Иван")])
+def test_other_names_are_kept(name: str, other: str) -> None:
+    assert distinct(name, [other]) == name
+
+
 def test_distinct_counts_from_two() -> None:
     assert distinct("Ana", []) == "Ana"
     assert distinct("Ana", ["ana"]) == "Ana (2)"
     assert distinct("Ana", ["Ana", "Ana (2)"]) == "Ana (3)"
 
 
-@pytest.mark.parametrize("other", ["Ada\u200d", "ADA", "Ad\ufe0fa", "\uff21da"])
+@pytest.mark.parametrize("other", ["Ada\u200d", "ADA", "Ad\ufe0fa", "\uff21da", "\u0410d\u0430", "\u0391da"])
 def test_a_name_that_looks_like_another_gets_a_number(other: str) -> None:
     assert distinct(other, ["Ada"]).endswith(" (2)")
 
