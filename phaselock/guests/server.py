@@ -49,8 +49,8 @@ SLICE = 16
 """Guests that receive their state at once, before other work of the network thread."""
 CHECK_EVERY_S = 1.0
 MAX_ACCEPTED, MAX_NOT_ACCEPTED = 8, 128
-"""New connections that asyncio accepts at once, before other work of the network thread; and that the system keeps until
-then."""
+"""New connections that asyncio accepts at once, before other work of the network thread; and that the system keeps
+until then."""
 MAX_LIVE = 200
 """Most open pages."""
 MAX_OF_GUEST = 4

@@ -145,7 +145,7 @@ class Uploads:
         return self._cache.folder / f"guest-{request_id.hex}.part"
 
     def open(self, request_id: UUID, offset: int, room_bytes: int) -> io.FileIO:
-        """Open the part at this place. PhaseLockError or OSError; also if there is not so much room."""
+        """Open the part at this place. PhaseLockError or OSError; also if there is less room than `room_bytes`."""
         path = self.part(request_id)
         path.parent.mkdir(parents=True, exist_ok=True)
         if self._cache.room_bytes() < room_bytes:
@@ -227,7 +227,7 @@ class Upload:
         """No more bytes come."""
         self._wake = asyncio.Event()
         self._given_up = False
-        """What has arrived and is not written yet is not wanted."""
+        """Its bytes that have arrived and are not written yet are dropped."""
         self._before = before
         self.over = asyncio.Event()
         """Set: it does not write any more."""

@@ -144,7 +144,7 @@ def test_a_guest_that_changes_its_name_all_the_time_is_barred_too(page: Callable
     async def scene(page: OpenPage) -> None:
         client, _, guest_id = await guest(page, "Eve")
         async with client:
-            page.jam.now = dataclasses.replace(EMPTY, removed_guests=("Eva",))  # as the session calls it by now
+            page.jam.now = dataclasses.replace(EMPTY, removed_guests=("Eva",))  # its newest name
             page.jam.removed.add(guest_id)
             page.server.tell(GuestRemoved(guest_id))
         async with await GuestClient.open(page.port) as again:
