@@ -119,6 +119,23 @@ def test_the_code_is_asked_for_where_the_address_was_typed(host: PageHost, chrom
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("wrong", ["n0t-the-secret", "%", "%E0%A4%A"])
+def test_a_link_with_a_wrong_secret_sends_no_guest_away(host: PageHost, visit: Visit, wrong: str) -> None:
+    host.entered = lambda body: (
+        (200, {"token": "t1"}) if body.get("secret") == "s3cret" else (403, {"error": "secret", "message": ""})
+    )
+    page = visit()
+    page.run(f"location.hash = {json.dumps(wrong)}")
+    page.reload()
+    while (entry := host.wait_for("enter"))["secret"] != wrong:
+        pass
+    entry = host.wait_for("enter")
+    assert (entry["secret"], entry["guest"]) == ("s3cret", "t1")
+    assert host.wait_for("hello")["token"] == "t1"
+    page.wait(shows("#session-name", "Kitchen"))
+
+
+@pytest.mark.slow
 def test_a_guest_of_a_host_that_was_started_again_comes_back_as_the_same(host: PageHost, visit: Visit) -> None:
     page = visit()
     tokens = iter(["t2"])

@@ -25,12 +25,13 @@ export class EnterView {
   }
 
   start() {
-    const secret = decodeURIComponent(location.hash.slice(1));
+    const secret = location.hash.slice(1);
     if (secret && secret !== load("secret")) {
-      // Another session, or a new secret: the token of the old one is of no use.
+      // Another session, or a new secret: the token of the old one is of no use. Or a link with a wrong one, which any
+      // page may have: then the guest comes in as before.
+      if (load("secret")) save("secret_before", load("secret"));
       if (load("token")) save("guest", load("token"));
       forget("token");
-      forget("code");
     }
     // A secret stays out of the history of the browser, if the phone keeps it.
     if (secret && save("secret", secret)) history.replaceState(null, "", location.pathname);

@@ -81,11 +81,20 @@ export class Link {
     if (!this.running) return;
     if (answer.token) {
       save("token", answer.token);
+      forget("secret_before");
       this.connect();
     } else if (!answer.error || answer.error === "busy") {
       this.later();
     } else {
-      if (answer.error === "secret") forget("secret");
+      if (answer.error === "secret") {
+        forget("secret");
+        if (load("secret_before")) save("secret", load("secret_before"));
+        forget("secret_before");
+        if (load("secret") || load("code")) {
+          this.again();
+          return;
+        }
+      }
       if (answer.error === "code") forget("code");
       this.refuse(answer);
     }
