@@ -20,6 +20,7 @@ from wsproto.events import Pong, TextMessage
 from phaselock.bench.lab.guest_client import GuestClient
 from phaselock.guests import connection as connections
 from phaselock.guests import limits, server, uploads
+from phaselock.guests.connection import Connection
 from phaselock.guests.static import PageFile
 from phaselock.session import guest_actions as a
 from phaselock.session.effects import GuestRemoved
@@ -320,5 +321,43 @@ def test_one_connection_at_a_time_writes_a_song(page: Callable[[Scene], None], m
         assert (await second.answer()).json == {"done": 1000}
         second.close()
         assert page.jam.uploaded == [(UUID(int=1), bytes([1]) * 1000)]
+
+    page(scene)
+
+
+@pytest.mark.parametrize(
+    ("peer", "here", "address"),
+    [
+        ("192.168.1.7", "192.168.1.20", "192.168.1.7"),
+        ("::ffff:192.168.1.7", "::ffff:192.168.1.20", "192.168.1.7"),
+        ("fe80::7%eth0", "fe80::20%eth0", "fe80::7"),
+        ("192.168.1.20", "192.168.1.20", ""),
+        ("127.0.0.1", "127.0.0.1", ""),
+        ("::1", "::1", ""),
+    ],
+)
+def test_a_guest_is_known_by_its_address_unless_it_is_on_the_machine_of_the_host(
+    page: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch, peer: str, here: str, address: str
+) -> None:
+    made = Connection.connection_made
+
+    class Elsewhere(asyncio.Transport):
+        """A connection between two other addresses."""
+
+        def __init__(self, transport: asyncio.Transport) -> None:
+            super().__init__({"peername": (peer, 5000), "sockname": (here, 17403)})
+            for name in ("write", "abort", "close", "is_closing", "pause_reading", "resume_reading"):
+                setattr(self, name, getattr(transport, name))
+            self.set_write_buffer_limits = transport.set_write_buffer_limits
+            self.get_write_buffer_size = transport.get_write_buffer_size
+
+    def made_elsewhere(connection: Connection, transport: asyncio.Transport) -> None:
+        made(connection, Elsewhere(transport))
+
+    async def scene(page: OpenPage) -> None:
+        monkeypatch.setattr(Connection, "connection_made", made_elsewhere)
+        client, _, _ = await guest(page, "Ana")
+        client.close()
+        assert page.jam.done(a.GuestHere) == [a.GuestHere("Ana", address)]
 
     page(scene)
