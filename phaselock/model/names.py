@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import unicodedata
 from collections.abc import Iterable, Iterator
 
@@ -92,6 +93,7 @@ def skeleton(name: str) -> str:
     return "".join(c for c in plain if c not in _JOINERS and not "\ufe00" <= c <= "\ufe0f")
 
 
+@functools.lru_cache(maxsize=2048)
 def _shape(name: str) -> str:
     """As `skeleton`, for the eye: letters of several scripts that look alike are equal, and so are all blanks. It may
     change with a new version, and is not for anything that is kept."""
