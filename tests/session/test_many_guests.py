@@ -202,3 +202,15 @@ def test_a_guest_does_not_keep_the_name_of_a_peer_that_joins() -> None:
     crowd.run(1)
     assert [guest.name for guest in crowd.host.snapshot().guests] == ["Ben (2)"]
     assert not [effect for effect in crowd.host.for_guests if isinstance(effect, e.TellGuest)]
+
+
+def test_a_guest_changes_its_name_a_few_times_and_not_all_the_time() -> None:
+    crowd = Crowd()
+    names = set()
+    for number in range(100):
+        crowd.come(1, EVE, f"Eve {number}")
+        names |= {guest.name for guest in crowd.host.snapshot().guests}
+    assert names == {f"Eve {number}" for number in range(5)}
+    crowd.run(21)
+    crowd.come(1, EVE, "Eve 99")
+    assert [guest.name for guest in crowd.host.snapshot().guests] == ["Eve 99"]

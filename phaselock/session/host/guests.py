@@ -36,6 +36,8 @@ GONE_NS = 60_000_000_000
 """A guest whose page is closed for this time has left. A phone closes the page whenever its screen goes dark."""
 PATIENCE_NS = 300_000_000_000
 """An upload of a guest without progress for this time is given up: the phone may sleep when the host accepts it."""
+RENAMES, RENAME_EVERY_NS = 5, 20 * SECOND
+"""How often a guest may change its name at once, and the smallest mean interval between two changes."""
 OWN_ARRIVALS, OWN_ARRIVAL_EVERY_NS = 6, 20 * SECOND
 """How many guests of one address the host's user is told of at once, and the smallest mean interval between two."""
 ALL_ARRIVALS, ALL_ARRIVAL_EVERY_NS = 60, 2 * SECOND
@@ -62,6 +64,7 @@ class Guest:
     """How far the sound of its phone may be off; None: unknown."""
     confirmation: Confirmation | None = None
     """A microphone has heard the phone in time with the loudspeakers."""
+    renames: Bucket = dataclasses.field(default_factory=lambda: Bucket(RENAMES, RENAME_EVERY_NS))
     told: bool = False
     """The host's user was told that it is here."""
     _finished: dict[UUID, tuple[RequestView, int]] = dataclasses.field(default_factory=dict)
@@ -145,7 +148,7 @@ class Guests:
         if guest is None:
             forgotten = self._make_room(now_ns)
             guest = self._guests[guest_id] = Guest(guest_id, guest_key(guest_id, action.address), "", "", now_ns)
-        if guest.asked_name != asked_name:
+        if guest.asked_name != asked_name and guest.renames.take(now_ns):
             others = (one.name for one in self if one is not guest)
             guest.name, guest.asked_name = distinct(asked_name, [*self._taken(), *others]), asked_name
         guest.heard_at_ns, guest.connected = now_ns, True
@@ -154,11 +157,12 @@ class Guests:
             self._outbox.note(e.GuestJoined(now_ns, guest_id.hex(), guest.name))
         return forgotten
 
-    def give_way(self) -> None:
-        """A peer has joined: the guests whose names look like one of the members get others."""
+    def give_way(self, name: str) -> None:
+        """A peer has joined with this name: the guests whose names look like it get others."""
         for guest in self:
-            others = (one.name for one in self if one is not guest)
-            guest.name = distinct(guest.name, [*self._taken(), *others])
+            if distinct(guest.name, [name]) != guest.name:
+                others = (one.name for one in self if one is not guest)
+                guest.name = distinct(guest.name, [*self._taken(), *others])
 
     def gone(self, guest: Guest, *, now_ns: int) -> None:
         """The guest's page was closed."""

@@ -213,7 +213,7 @@ class Party:
 
     def joined(self, member: Member) -> None:
         """A peer has joined: tell it the rules, if they are not those that it supposes."""
-        self.guests.give_way()
+        self.guests.give_way(member.name)
         if self.rules != PartyRules():
             self._outbox.do(Send(member.conn, m.RulesUpdate(self.rules)))
 
