@@ -127,6 +127,8 @@ def test_an_address_has_the_open_requests_of_one_person() -> None:
         crowd.wish(number, number)
     crowd.run(1)
     assert len(crowd.host.snapshot().requests) == 5
+    page = crowd.host.core.guest_page((9).to_bytes(16, "big"), now_ns=crowd.now_ns)
+    assert page is not None and page.waiting == 5
 
 
 def test_an_address_writes_as_one_person() -> None:

@@ -202,7 +202,7 @@ class Party:
         key, unfinished = guest.key, [request.view() for request in self._requests.of(guest)]
         return GuestPage(
             name=guest.name,
-            waiting=self._caps.waiting(key) + len(unfinished),
+            waiting=self._caps.waiting(key) + self._requests.open_of(key),
             songs=frozenset(entry.track.file_id for entry in self._queue.rows.entries if entry.asker == key),
             voted=self._votes.of(key),
             wants_skip=self._skip is not None and self._skip_votes.wants(key, self._skip.file_id),

@@ -128,6 +128,10 @@ class IncomingRequests:
         """The unfinished requests of this person, oldest first."""
         return [request for request in self._requests.values() if request.who is who]
 
+    def open_of(self, key: str) -> int:
+        """The number of unfinished requests of the person with this key."""
+        return sum(request.who.key == key for request in self._requests.values())
+
     # -- from the people ---------------------------------------------------------------------------------------------
 
     def asked(self, who: Requester, message: m.SongRequest, *, song_id: int | None = None, now_ns: int) -> bool:
@@ -327,7 +331,7 @@ class IncomingRequests:
     def _refusal(self, request: Request, now_ns: int) -> str:
         """Why a new request is not taken; empty: it is."""
         of_all = list(self._requests.values())
-        if sum(one.who.key == request.who.key for one in of_all) >= MAX_OPEN or len(of_all) >= MAX_ALL:
+        if self.open_of(request.who.key) >= MAX_OPEN or len(of_all) >= MAX_ALL:
             return TOO_MANY
         return self._caps.refusal(request, of_all, now_ns=now_ns)
 
