@@ -10,7 +10,6 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from phaselock.model.names import FILE_BYTES
-from phaselock.protocol.messages import MAX_FILE_BYTES
 
 VERSION = 1
 MAX_MESSAGE_BYTES = 4096
@@ -193,7 +192,7 @@ _READERS: dict[str, Callable[[dict[str, Any]], PageMessage]] = {
     "ask upload": lambda fields: AskUpload(
         _id(fields, "request"),
         text_of(fields, "file_name", 4 * FILE_BYTES),
-        _integer(fields, "size", 1, MAX_FILE_BYTES),
+        _integer(fields, "size", 1, _MAX_NUMBER),  # the session tells a guest whose file is too large
     ),
     "withdraw": lambda fields: Withdraw(_id(fields, "request")),
     "vote": lambda fields: Vote(_id(fields, "song"), _flag(fields, "wanted")),

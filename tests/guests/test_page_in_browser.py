@@ -273,7 +273,7 @@ def test_uploads_go_on_after_a_break_and_can_be_cancelled(host: PageHost, visit:
     page = visit()
     page.tap("[data-view=ask]")
     page.choose_files("#upload-files", files)
-    page.wait(shows("#told", "picture.png"))
+    page.wait(shows("#told", "picture.png is no music file"))
     asks = [host.wait_for("ask") for _ in range(3)]
     assert [(ask["file_name"], ask["size"]) for ask in asks] == [(file.name, 300_000) for file in files[:3]]
     host.break_upload_at = 100_000
@@ -295,6 +295,19 @@ def test_uploads_go_on_after_a_break_and_can_be_cancelled(host: PageHost, visit:
     assert asks[2]["request"] not in host.uploads
     host.show(requests=rows("added")[:2])
     page.wait(shows("#mine", "is in the queue"))
+
+
+@pytest.mark.slow
+def test_a_few_files_are_taken_at_a_time(host: PageHost, visit: Visit, tmp_path: pathlib.Path) -> None:
+    files = [tmp_path / f"{number}.mp3" for number in range(200)]
+    for file in files:
+        file.write_bytes(b"song")
+    page = visit()
+    page.tap("[data-view=ask]")
+    page.choose_files("#upload-files", files)
+    page.wait(shows("#told", "You can choose 5 songs at a time."))
+    assert [host.wait_for("ask")["file_name"] for _ in range(5)] == [file.name for file in files[:5]]
+    assert page.run("document.querySelectorAll('#mine-rows .row').length") == 5
 
 
 @pytest.mark.slow
@@ -357,10 +370,10 @@ def test_rules_and_played_songs(host: PageHost, visit: Visit) -> None:
     assert "and 300 more songs" in page.text()
     page.tap("[data-view=ask]")
     page.tap("#rules summary")
-    page.wait(shows("#rules", "A song can be 15 minutes long."))
+    page.wait(shows("#rules", "A song can be at most 15 minutes long."))
     assert page.run("document.querySelectorAll('#rules li').length") == 5
     host.show(rules=rules | {"accept": False, "order": "hand", "skip_vote": False, "max_waiting": None})
-    page.wait(shows("#rules", "The host decides on the order."))
+    page.wait(shows("#rules", "The host decides on the order, and sees your votes."))
     assert page.run("document.querySelectorAll('#rules li').length") == 4
 
 

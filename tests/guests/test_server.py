@@ -326,6 +326,19 @@ def test_a_lost_upload_keeps_what_has_arrived(page: Callable[[Scene], None], tmp
     page(scene)
 
 
+def test_a_file_that_is_too_large_is_for_the_session_to_refuse(page: Callable[[Scene], None]) -> None:
+    async def scene(page: OpenPage) -> None:
+        client, _, _ = await entered(page)
+        async with client:
+            await client.tell("ask", request=str(REQUEST), file_name="film.mp3", size=3 << 30)
+            while not page.jam.done(a.GuestAsks):
+                await asyncio.sleep(0)
+            # The page keeps what it could not send: without an answer it would be sent away again and again.
+            assert not any(one.is_closing for one in page.server._connections.values())
+
+    page(scene)
+
+
 def test_more_than_was_announced_is_refused(page: Callable[[Scene], None]) -> None:
     async def scene(page: OpenPage) -> None:
         client, token, _ = await entered(page)

@@ -5,6 +5,7 @@ import { keepTyped } from "/store.js";
 import { duration, say, title } from "/texts.js";
 
 const USUAL_KINDS = ["MP3", "M4A", "FLAC", "OGG", "OPUS", "WAV"];
+const MAX_CHOSEN = 5; // As many requests of one person as the host leaves open.
 const TYPING_MS = 120; // The search waits until no key was pressed for this long.
 
 export class AskView {
@@ -132,7 +133,8 @@ export class AskView {
     const files = Array.from(entry.files);
     entry.value = "";
     const kinds = this.state ? this.state.upload_kinds : [];
-    for (const file of files) {
+    if (files.length > MAX_CHOSEN) tell(say("too_many", { n: MAX_CHOSEN }), say("close"));
+    for (const file of files.slice(0, MAX_CHOSEN)) {
       const fits = kinds.some((kind) => file.name.toLowerCase().endsWith(kind));
       if (!fits) {
         tell(say("not_music", { file: file.name, kinds: usualKinds(kinds) }), say("close"));
