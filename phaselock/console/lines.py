@@ -95,8 +95,7 @@ def event_lines(event: e.Event, words: Words = ENGLISH, columns: int = 0) -> lis
             return [part for line in (message, *fix.splitlines()) for part in wrapped(line, columns)]
         case ce.VerdictTold() | ce.SignalWritten():
             return wrapped(translated(event.message, words), columns)
-    sentence = event_text(event, words)
-    return wrapped(sentence, columns) if sentence else []
+    return [part for line in event_text(event, words).splitlines() for part in wrapped(line, columns)]
 
 
 def _votes(event: e.QueueChanged, words: Words) -> Iterator[str]:

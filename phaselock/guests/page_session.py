@@ -28,7 +28,7 @@ MAX_BEHIND_S = 20.0
 """A page that does not take its state for this time is closed."""
 MAX_FOUND = 50
 """Songs in the answer to a search."""
-NO_SONG = N_("This song is not in the host's library any more.")
+NO_SONG = N_("This song is not in the host's music folder any more.")
 
 
 class PageSession:

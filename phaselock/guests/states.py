@@ -88,7 +88,7 @@ class States:
         rows: dict[UUID, tuple[tuple[Any, ...], str]] = {}
         for item in queue:
             ready = 1 + sum(item.id in peer.have for peer in snapshot.peers)
-            made_of = item, votes.get(item.id, 0), ready, speakers
+            made_of = item, _asker(item, snapshot.host_name), votes.get(item.id, 0), ready, speakers
             kept = self._rows.get(item.id)
             rows[item.id] = kept if kept is not None and kept[0] == made_of else (made_of, _row(*made_of))
         self._rows = rows
@@ -203,7 +203,7 @@ def _now(snapshot: SessionSnapshot, session_ns: int, has_art: bool) -> dict[str,
         "artist": item.artist,
         "file_name": item.file_name,
         "duration_s": round(item.duration_secs, 3),
-        "added_by": item.added_by,
+        "added_by": _asker(item, snapshot.host_name),
         "art": has_art,
         "playing": session_ns >= line.start_session_ns and not stopped,
         "position_s": round(line.frame_at(at_ns) / line.rate_hz, 3),
@@ -218,14 +218,19 @@ def _mark(mine: bool, voted: bool) -> str:
     return f',"mine":{dumps(mine)},"voted":{dumps(voted)}}}'
 
 
-def _row(item: QueueItem, votes: int, ready: int, speakers: int) -> str:
+def _asker(item: QueueItem, host_name: str) -> str:
+    """Who has asked for a song; empty: the host has added it."""
+    return "" if item.added_by == host_name else item.added_by
+
+
+def _row(item: QueueItem, asker: str, votes: int, ready: int, speakers: int) -> str:
     row = {
         "id": str(item.id),
         "title": item.title,
         "artist": item.artist,
         "file_name": item.file_name,
         "duration_s": round(item.duration_secs, 1),
-        "added_by": item.added_by,
+        "added_by": asker,
         "votes": votes,
         "status": item.status,
         "ready": ready,

@@ -9,7 +9,7 @@ from phaselock.session import events as e
 JOINED = N_("{name} has joined.")
 LEFT = N_("{name} has left.")
 REMOVED = N_("{name} was removed.")
-PAGE_ON = N_("Guests open {address} or scan the code.")
+PAGE_ON = N_("Guests scan the QR code, or open {address}.")
 PAGE_OFF = N_("The page for guests is off.")
 HERE = N_("{name} has the page open.")
 AWAY = N_("{name} has closed the page.")
@@ -55,7 +55,7 @@ def _guests_text(guests: tuple[e.GuestRow, ...], removed: tuple[str, ...], words
 def rules_text(rules: PartyRules, words: Words = ENGLISH) -> str:
     """The rules as sentences, one a line. Rules without a limit are left out."""
     lines = [
-        words.gettext(N_("Requests are accepted by themselves.") if rules.accept else N_("You accept each request.")),
+        words.gettext(N_("Songs are accepted at once.") if rules.accept else N_("You accept each song.")),
         words.gettext(
             N_("The order is fair: everybody's first song before anybody's second, then by votes.")
             if rules.order is Order.FAIR

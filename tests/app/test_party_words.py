@@ -81,7 +81,7 @@ def test_a_preset_leaves_the_chat_as_it_is() -> None:
 def test_the_rules_are_shown_everywhere_and_set_by_the_host() -> None:
     for kind in (HostShell, PeerShell):
         assert typed(kind, "rules", rules=OPEN_HOUSE)[1] == [
-            "Requests are accepted by themselves.\n"
+            "Songs are accepted at once.\n"
             "The order is fair: everybody's first song before anybody's second, then by votes.\n"
             "At most 2 songs of a person wait.\n"
             "At most 8 songs of a person in an hour.\n"

@@ -13,6 +13,7 @@ from phaselock.console import events as ce
 from phaselock.console.columns import width
 from phaselock.console.lines import event_lines, progress_line
 from phaselock.model.notices import Code, Notice
+from phaselock.model.party import Order, PartyRules
 from phaselock.model.queue import ItemStatus
 from phaselock.model.snapshot import LatencyClass, LevelView
 from phaselock.model.sweeps import Verdict
@@ -52,6 +53,16 @@ def test_the_progress_line_fits_a_narrow_terminal() -> None:
     )
     for columns in (20, 30, 40, 80):
         assert width(progress_line(long, columns=columns)) <= columns
+
+
+def test_the_rules_one_a_line() -> None:
+    rules = PartyRules(accept=True, order=Order.FAIR, skip_vote=True)
+    assert event_lines(e.RulesChanged(None, rules), columns=60) == [
+        "Songs are accepted at once.",
+        "The order is fair: everybody's first song before anybody's",
+        "second, then by votes.",
+        "A song is left when more than half of the people want that.",
+    ]
 
 
 def test_the_queue_as_a_table() -> None:

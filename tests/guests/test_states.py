@@ -93,3 +93,8 @@ def test_the_timeline_names_songs_that_are_here() -> None:
         "current": None,
         "then": None,
     }
+
+
+def test_songs_of_the_host_were_asked_for_by_no_one() -> None:
+    found = state(queue=(row(1), row(2, added_by="Ana")), now=row(1), timeline=LINE)
+    assert [one["added_by"] for one in found["queue"]] == ["", "Ana"] and found["now"]["added_by"] == ""

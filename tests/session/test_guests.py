@@ -120,6 +120,15 @@ def test_a_request_that_is_accepted_at_once_is_told_without_a_question() -> None
     assert told == [(1, "accepted"), (1, "added"), (2, "added")]
 
 
+def test_a_song_is_asked_for_once_by_a_person() -> None:
+    harness = session_of_guests()
+    for guest, number in ((ANA, 1), (ANA, 2), (BEN, 3)):
+        act(harness, guest, GuestAsks(UUID(int=number), "wish.mp3", 5000))
+    act(harness, ANA, GuestAsks(UUID(int=4), "wish.mp3", 5001))
+    assert [one.request_id.int for one in harness.host.snapshot().requests] == [1, 3, 4]
+    assert told(harness, ANA) == ["You have asked for this song already."] and told(harness, BEN) == []
+
+
 def test_requests_that_wait_are_accepted_when_the_rules_say_so() -> None:
     harness = session_of_guests()
     ask(harness, ANA)

@@ -37,6 +37,7 @@ UNSEEN_EVERY_NS = 10_000_000_000
 """After this time the requests of one person that were withdrawn before their event are told together."""
 
 TOO_MANY = N_("Too many of your requests are open. Please wait until the host has answered.")
+ASKED_TWICE = N_("You have asked for this song already.")
 OVER = Notice(Code.REQUEST_OVER)
 NO_UPLOAD = N_("The song was not sent.")
 
@@ -331,6 +332,8 @@ class IncomingRequests:
     def _refusal(self, request: Request, now_ns: int) -> str:
         """Why a new request is not taken; empty: it is."""
         of_all = list(self._requests.values())
+        if any(_same(request, one) for one in self.of(request.who)):
+            return ASKED_TWICE
         if self.open_of(request.who.key) >= MAX_OPEN or len(of_all) >= MAX_ALL:
             return TOO_MANY
         return self._caps.refusal(request, of_all, now_ns=now_ns)
@@ -384,3 +387,8 @@ class IncomingRequests:
         if pace is not None:
             pace.waiting.pop(request.request_id, None)  # this is newer
         self._outbox.note_request(request.view(reason), now_ns)
+
+
+def _same(one: Request, other: Request) -> bool:
+    """Two requests for one song, as far as is known before it is sent."""
+    return (one.song_id, one.file_name, one.size) == (other.song_id, other.file_name, other.size)

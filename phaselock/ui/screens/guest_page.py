@@ -39,7 +39,7 @@ class GuestPagePart:
         self.switch = Switch(line, api.program.show_guest_page)
         self.switch.grid(row=0, column=1)
         about = tr(
-            "Guests scan the picture and open a page in their browser. There they ask for songs, vote, and listen."
+            "Guests scan the QR code and open a page in their browser. There they ask for songs, vote, and listen."
         )
         self._words(right, about, width).pack(anchor="w", pady=(px(4), 0))
         self.problem = label(right, "", theme.SECONDARY, theme.ERROR_TEXT, wrap=px(width))
@@ -98,7 +98,7 @@ class GuestPagePart:
 
     def _renew(self) -> None:
         self._api.program.renew_guest_page()
-        self._api.show_toast(tr("Guests must scan the new picture."))
+        self._api.show_toast(tr("Guests must scan the new QR code."))
 
     def _copy(self) -> None:
         if self._shown is not None:

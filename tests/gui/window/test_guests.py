@@ -40,7 +40,7 @@ def test_the_page_for_phones_is_switched_on_and_renewed(window: Any) -> None:
     assert reads(window.overlay, "is asked for the code 482\N{NO-BREAK SPACE}913.")
     assert not reads(window.overlay, "#secret"), "only the picture has the secret"
     click(page.new)
-    assert window.program.of("renew_guest_page") == [()] and toasts(window) == ("Guests must scan the new picture.",)
+    assert window.program.of("renew_guest_page") == [()] and toasts(window) == ("Guests must scan the new QR code.",)
     show(window, served())
     assert reads(window.overlay, "This jam has no code")
     click(page.switch)
