@@ -250,7 +250,9 @@ def command_line() -> Parser:
         help=tr("how songs that people ask for are taken and ordered (default: as last time; see rules)"),
     )
     host.add_argument(
-        "--fallback", metavar=tr("PATH"), help=tr("a playlist or folder with songs that play when nothing else waits")
+        "--fallback",
+        metavar=tr("PATH"),
+        help=tr("a playlist or folder with songs that play when nothing else waits, or off (default: as last time)"),
     )
     host.add_argument(
         "--code",
@@ -457,7 +459,7 @@ def _host(options: argparse.Namespace, terminal: Terminal) -> int:
         _clock(options),
         options.desktop,
         options.guests,
-        options.fallback,
+        "" if options.fallback == "off" else options.fallback,
         makes_code,
     )
     return headless.run_host(settled, terminal)

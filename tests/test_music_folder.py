@@ -21,6 +21,7 @@ def hosting(home: pathlib.Path, *arguments: str) -> Iterator[Program]:
         yield host
         host.say("quit")
         host.wait_for("session_end")
+        host.process.wait(30)  # it saves its settings
     finally:
         host.close()
 
@@ -47,3 +48,19 @@ def test_a_song_is_found_and_played_also_the_next_time(tmp_path: pathlib.Path) -
         host.wait_for("session")
         host.say("search yesterday")
         assert host.wait_for("error")["code"] == "no_library"
+
+
+@pytest.mark.slow
+def test_the_fallback_plays_also_the_next_time(tmp_path: pathlib.Path) -> None:
+    calm, home = tmp_path / "calm", tmp_path / "home"
+    tagged_mp3(calm / "a.mp3", "Calm")
+    for arguments in (("--fallback", str(calm)), ()):
+        with hosting(home, *arguments) as host:
+            (row,) = host.wait_for("queue", lambda event: bool(event["queue"]))["queue"]
+            assert row["title"] == "Calm"
+    with hosting(home, "--fallback", "off") as host:
+        host.wait_for("session")
+    with hosting(home) as host:
+        host.wait_for("session")
+        host.say("queue")
+        assert host.wait_for("queue")["queue"] == []

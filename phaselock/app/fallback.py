@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import logging
+import os
 import pathlib
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
@@ -24,7 +25,8 @@ _log = logging.getLogger("phaselock.app.fallback")
 class Fallback:
     """Adds one song when the session wants one, in the order of the files; after the last one follows the first.
 
-    For the network thread. `describe` is `import_file`; it is called in a worker thread. `tell` gets the events.
+    For the network thread. `describe` is `import_file`; it is called in a worker thread. `tell` gets the events,
+    and `keep` what to use in the next session: an absolute path, or an empty text.
     """
 
     def __init__(
@@ -32,10 +34,12 @@ class Fallback:
         runner: HostRunner,
         describe: Callable[[pathlib.Path, None, Callable[[float], bool]], Imported],
         tell: Callable[[Event], None],
+        keep: Callable[[str], None],
     ) -> None:
         self._runner = runner
         self._describe = describe
         self._tell = tell
+        self._keep = keep
         self.source = ""
         """The file, folder or playlist whose songs play; empty: none."""
         self._files: tuple[pathlib.Path, ...] = ()
@@ -56,6 +60,7 @@ class Fallback:
         """Play nothing when nothing waits."""
         self._choices += 1
         self.source, self._files = "", ()
+        self._keep("")
         self._runner.command(UseFallback(False))
         self._tell(Answered(self._runner.session_ns(), Notice(Code.FALLBACK_OFF)))
 
@@ -74,6 +79,7 @@ class Fallback:
             self._fail(found.left_out[0].notice if found.left_out else Notice(Code.FALLBACK_UNPLAYABLE))
             return
         self.source, self._files, self._next = paths[0], found.files, 0
+        self._keep(os.path.abspath(paths[0]) if len(paths) == 1 else "")
         notice = Notice(Code.FALLBACK_SET, number=len(found.files))
         self._tell(Answered(self._runner.session_ns(), notice))
         self._runner.command(UseFallback(True))

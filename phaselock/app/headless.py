@@ -99,7 +99,7 @@ class HeadlessHostOptions:
     guests: bool = False
     """Whether the page for guests is on from the beginning."""
     fallback: str | None = None
-    """The folder or playlist that plays when nothing else waits."""
+    """The folder or playlist that plays when nothing else waits; None: as last time, empty: none."""
     shows_code: bool = False
     """Whether the code is told when the session opens: the program has made it."""
 
@@ -246,8 +246,10 @@ async def _host(options: HeadlessHostOptions, terminal: Terminal) -> Ended:
                     terminal.listen(_on_loop(desk.line), _typing(desk, *hints))
                     if options.autoplay is not None:
                         stage.runner.command(c.Autoplay(options.autoplay))
-                    if options.fallback is not None:
-                        stage.fallback.use([options.fallback])
+                    if options.fallback == "":
+                        store.update(fallback="")
+                    elif fallback := options.fallback or store.settings.fallback:
+                        stage.fallback.use([fallback])
                     for file in options.files:
                         stage.intake.take([file])
                     return await stage.run()

@@ -238,7 +238,7 @@ async def open_host_session(
         stack.callback(watch.close)
         intake = Importer(runner.add, describe, on_event, runner.session_ns)
         stack.callback(intake.close)
-        fallback = Fallback(runner, describe, on_event)
+        fallback = Fallback(runner, describe, on_event, lambda path: store.update(fallback=path))
         stack.callback(fallback.close)
         stack.callback(converter.close)
         if wish.library is not None:

@@ -380,6 +380,8 @@ class WindowBackend:
                         self._show_view()
                         self._emit(Opened())
                         self._keeper = QueueKeeper(session.runner, last_queue_path())
+                        if self._store.settings.fallback:
+                            session.fallback.use([self._store.settings.fallback])
                     self._controls = self._media_controls(session)
                     try:
                         ended: Ended = await session.run()

@@ -75,6 +75,8 @@ class Settings:
     clock_port: int = DEFAULT_CLOCK_PORT
     music_folder: str = ""
     """A host's folder whose songs can be searched; empty: none."""
+    fallback: str = ""
+    """A host's folder or playlist whose songs play when nothing else waits; empty: none."""
     with_code: bool = False
     """The window's jams have a code."""
     own_code: str = ""
@@ -410,6 +412,7 @@ _CHECKS: dict[str, Callable[[object], Any]] = {
     "port": _port,
     "clock_port": _port,
     "music_folder": _folder,
+    "fallback": _folder,
     "with_code": _flag,
     "own_code": _own_code,
     "ui": _ui,

@@ -24,6 +24,8 @@ class Host:
         self.added: list[str] = []
         self.commands: list[Any] = []
         self.told: list[str] = []
+        self.kept: list[str] = []
+        """For the next session."""
         self.want_fallback: Any = None
         self.changed = asyncio.Event()
 
@@ -63,7 +65,7 @@ def test_songs_are_added_in_turn_and_bad_ones_left_out(tmp_path: pathlib.Path) -
 
     async def play() -> Host:
         host: Any = Host()
-        fallback = Fallback(host, describe, host.tell)
+        fallback = Fallback(host, describe, host.tell, host.kept.append)
         fallback.use([str(tmp_path)])
         await host.until(lambda: host.commands == [UseFallback(True)])
         for count in (1, 2, 3):
@@ -78,6 +80,7 @@ def test_songs_are_added_in_turn_and_bad_ones_left_out(tmp_path: pathlib.Path) -
     host = asyncio.run(play())
     assert host.added == ["1.mp3", "3.mp3", "1.mp3"]
     assert host.commands == [UseFallback(True), UseFallback(False)]
+    assert host.kept == [str(tmp_path), ""]
     assert host.told == ["When nothing waits, songs of the fallback play: 3.", "When nothing waits, nothing plays."]
 
 
@@ -86,7 +89,7 @@ def test_a_fallback_without_music_is_told(tmp_path: pathlib.Path) -> None:
 
     async def play() -> SimpleNamespace:
         host: Any = Host()
-        fallback = Fallback(host, describe, host.tell)
+        fallback = Fallback(host, describe, host.tell, host.kept.append)
         fallback.use([str(tmp_path / "nothing")])
         await host.until(lambda: host.told)
         fallback.use([str(tmp_path)])
@@ -97,7 +100,7 @@ def test_a_fallback_without_music_is_told(tmp_path: pathlib.Path) -> None:
         return host
 
     host = asyncio.run(play())
-    assert "nothing" in host.told[0]
+    assert "nothing" in host.told[0] and host.kept == [str(tmp_path)]
     assert host.told[2] == "No song of the fallback can be played, so it is off."
     assert host.commands == [UseFallback(True), UseFallback(False)] and host.added == []
 

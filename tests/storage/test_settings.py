@@ -37,6 +37,7 @@ FULL = Settings(
     role="left",
     port=1,
     clock_port=65535,
+    fallback="/music/calm.m3u8",
     with_code=True,
     own_code="Grüner Tee",
     ui={"place": [10, 20], "size": {"w": 1.5}, "dark": True},
