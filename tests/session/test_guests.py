@@ -214,3 +214,19 @@ def test_a_guest_that_is_forgotten_leaves_no_request_and_no_vote() -> None:
     snapshot = harness.host.snapshot()
     assert BEN not in [guest.guest_id for guest in snapshot.guests]
     assert snapshot.requests == () and snapshot.votes == ()
+
+
+def test_a_removed_guest_takes_no_votes_of_others_at_its_address_along() -> None:
+    harness = session_of_guests()
+    song = a_track(1)
+    harness.command(Add(song))
+    cia, dan = bytes([3]) * 16, bytes([4]) * 16
+    act(harness, cia, GuestHere("Cia", "10.0.0.9"))
+    act(harness, dan, GuestHere("Dan", "10.0.0.9"))
+    act(harness, cia, GuestVotes(song.file_id, True))
+    harness.command(RemoveGuest(dan))
+    harness.run(1)
+    assert [one.votes for one in harness.host.snapshot().votes] == [1]
+    harness.command(RemoveGuest(cia))
+    harness.run(1)
+    assert harness.host.snapshot().votes == ()

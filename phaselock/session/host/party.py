@@ -108,10 +108,7 @@ class Party:
             case c.SetRules(rules=rules):
                 self._set_rules(rules, now_ns)
             case c.RemoveGuest(guest_id=guest_id):
-                guest = self.guests.remove(guest_id, now_ns=now_ns)
-                if guest is not None:
-                    self._requests.left(guest, now_ns=now_ns)
-                    self._forget(guest.key)
+                self._forget(self.guests.remove(guest_id, now_ns=now_ns), now_ns)
             case c.AllowGuest(name=name):
                 self.guests.allow(name, now_ns=now_ns)
             case c.UseFallback(on=on):
@@ -157,7 +154,7 @@ class Party:
             self._outbox.do(GuestRemoved(guest_id))
             return
         if isinstance(action, g.GuestHere):
-            self._forgotten(self.guests.here(guest_id, action, now_ns=now_ns), now_ns)
+            self._forget(self.guests.here(guest_id, action, now_ns=now_ns), now_ns)
         guest = self.guests.known(guest_id)
         if guest is None:
             return
@@ -262,18 +259,17 @@ class Party:
         request = m.SongRequest(ask.request_id, ask.file_name, ask.size, ask.title, ask.artist, max(0.0, duration_s))
         self._requests.asked(guest, request, song_id=ask.song_id, now_ns=now_ns)
 
-    def _forgotten(self, guest: Guest | None, now_ns: int) -> None:
-        if guest is not None:
-            self._requests.left(guest, now_ns=now_ns)
-            if all(one.key != guest.key for one in self.guests):
-                self._forget(guest.key)
-
-    def _forget(self, key: str) -> None:
-        self._caps.left(key)
-        self._votes.left(key)
-        self._skip_votes.left(key)
-        self.people.left(key)
-        self._uncounted = True
+    def _forget(self, guest: Guest | None, now_ns: int) -> None:
+        """End the requests of a guest that is not known any more, and its votes, unless others have the same key."""
+        if guest is None:
+            return
+        self._requests.left(guest, now_ns=now_ns)
+        if all(one.key != guest.key for one in self.guests):
+            self._caps.left(guest.key)
+            self._votes.left(guest.key)
+            self._skip_votes.left(guest.key)
+            self.people.left(guest.key)
+            self._uncounted = True
 
     def _skippable(self) -> UUID | None:
         """The song that plays, if it may be left by votes."""
