@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Collection, Iterator
+from typing import TypeAlias
 from uuid import UUID
 
 from phaselock.language.message import N_
@@ -36,6 +37,8 @@ COUNT_EVERY_NS = 500_000_000
 TOO_LARGE = N_("This file is too large to be shared.")
 PartyCommand = c.SetRules | c.RemoveGuest | c.AllowGuest | c.UseFallback | c.VoteFor | c.WantSkip
 """The commands of the host's user that concern the party."""
+_Called: TypeAlias = dict[str, tuple[int, list[str]]]
+"""The place of each person among all, and the names, by key. Several guests may have one key."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -177,9 +180,9 @@ class Party:
 
     def votes_view(self) -> tuple[VotesView, ...]:
         """The votes as the host's user sees them."""
-        own = self._votes.of(HOST_KEY)
+        own, people = self._votes.of(HOST_KEY), self._people()
         return tuple(
-            VotesView(file_id, votes, file_id in own, self._names(self._votes.voters(file_id)))
+            VotesView(file_id, votes, file_id in own, _names(self._votes.voters(file_id), people))
             for file_id, votes in self._tally.items()
         )
 
@@ -189,7 +192,7 @@ class Party:
         if skip is None:
             return None
         wants = self._skip_votes.wants(HOST_KEY, skip.file_id)
-        return SkipView(len(skip.voters), skip.needed, wants, self._names(skip.voters))
+        return SkipView(len(skip.voters), skip.needed, wants, _names(skip.voters, self._people()))
 
     def page(self, guest_id: bytes, *, now_ns: int) -> GuestPage | None:
         """What the session shows to this guest alone; None: it is not here."""
@@ -313,7 +316,7 @@ class Party:
             voters = self._skip_votes.voters(file_id, present)
             self._skip = _Skip(file_id, voters, len(present) // 2 + 1)
             if self._skip != before and (voters or (before is not None and before.voters)):
-                name, names = self._queue.known(file_id).file_name, self._names(voters)
+                name, names = self._queue.known(file_id).file_name, _names(voters, self._people())
                 self._outbox.note(e.SkipVoted(now_ns, file_id, name, len(voters), self._skip.needed, names))
             if len(voters) >= self._skip.needed:
                 self._left, self._skip = file_id, None
@@ -324,10 +327,12 @@ class Party:
         """A peer that has left does not count for a vote."""
         return not key.startswith("peer:") or key in members
 
-    def _names(self, keys: Collection[str]) -> tuple[str, ...]:
-        """What the people with these keys are called, the host first. Those who are not known any more are left out."""
-        people = [(HOST_KEY, self._host_name), *((one.key, one.name) for one in (*self._members, *self.guests))]
-        return tuple(name for key, name in people if key in keys)
+    def _people(self) -> _Called:
+        """All people, the host first."""
+        people: _Called = {HOST_KEY: (0, [self._host_name])}
+        for number, one in enumerate((*self._members, *self.guests), 1):
+            people.setdefault(one.key, (number, []))[1].append(one.name)
+        return people
 
     def _tell_members(self) -> None:
         present = {member.conn for member in self._members}
@@ -369,3 +374,9 @@ class Party:
         )
         self._queue.arrange(tuple(ids))
         self._sorted_for = (self._queue.changes, *state[1:])
+
+
+def _names(keys: Collection[str], people: _Called) -> tuple[str, ...]:
+    """What the people with these keys are called, in their order. Those who are not known any more are left out."""
+    known = sorted((key for key in keys if key in people), key=lambda key: people[key][0])
+    return tuple(name for key in known for name in people[key][1])
