@@ -376,6 +376,19 @@ def test_people_who_are_gone_do_not_count() -> None:
     assert harness.host.snapshot().skip in (SkipView(0, 1, False), None)
 
 
+def test_a_song_that_begins_by_votes_counts_as_the_turn_of_its_person() -> None:
+    harness = PartyHarness(SKIP)
+    for guest, song in ((1, 1), (2, 2), (2, 3), (3, 4)):
+        harness.wish(guest, song)
+    harness.command(Play())
+    harness.run(1)
+    assert harness.songs == [1, 2, 4, 3]
+    for guest in (1, 2):
+        harness.skip(guest, 1)
+    harness.run(2)
+    assert harness.now() == 2 and harness.songs == [1, 2, 4, 3]
+
+
 def test_without_a_next_song_the_music_stops() -> None:
     harness = PartyHarness(SKIP, guests=1)
     harness.wish(1, 1)

@@ -321,6 +321,7 @@ class Party:
             if len(voters) >= self._skip.needed:
                 self._left, self._skip = file_id, None
                 self._transport.leave_song(now_ns=now_ns)
+                self._note_begun(now_ns)  # before the songs are sorted: the person of the next one had its turn
         self._tell_members()
 
     def _counts(self, key: str, members: set[str]) -> bool:
