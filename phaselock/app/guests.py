@@ -95,7 +95,7 @@ class GuestPage:
                 self._covers.close()
                 self._covers = None
             if server.had_removed:
-                await asyncio.to_thread(self._secret_path.unlink, missing_ok=True)
+                await asyncio.to_thread(_forget_secret, self._secret_path)
             else:
                 await asyncio.to_thread(_touch, self._secret_path)
 
@@ -139,6 +139,9 @@ class GuestPage:
             await server.start(listener)
         except BaseException:
             listener.close()
+            if self._covers is not None:
+                self._covers.close()
+                self._covers = None
             raise
         ip = self._bind_to or (addresses[0] if addresses else name)
         port = listener.getsockname()[1]
@@ -174,6 +177,13 @@ def _keep_secret(path: pathlib.Path, secret: bytes) -> None:
         replace_file(path, secret)
     except OSError as error:
         _log.warning("the secret of the guests' page cannot be kept in %s: %s", path, error)
+
+
+def _forget_secret(path: pathlib.Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        _log.warning("the secret of the guests' page cannot be removed from %s: %s", path, error)
 
 
 def _touch(path: pathlib.Path) -> None:

@@ -79,6 +79,16 @@ async def test_a_removed_guest(network: NetworkFixture, stack: contextlib.AsyncE
 
 
 @played
+async def test_a_secret_that_cannot_be_removed(network: NetworkFixture, stack: contextlib.AsyncExitStack) -> None:
+    (network.folder / "secret" / "inside").mkdir(parents=True)
+    page = await switched_on(network, stack)
+    token, live = await token_of(page, stack), await client_of(page, stack)
+    network.host.runner.command(RemoveGuest(bytes.fromhex((await live.hello(token, "Ana"))["you"])))
+    await page.switch_off()
+    assert [event.name for event in network.host.news.told if event.name == "guest_page"] == ["guest_page"] * 2
+
+
+@played
 async def test_codes_are_guessed_seldom(network: NetworkFixture, stack: contextlib.AsyncExitStack) -> None:
     page = await switched_on(network, stack)
     network.host.runner.command(ChangeCode("482 913"))
