@@ -29,6 +29,7 @@ from phaselock.guests.http import (
 )
 from phaselock.guests.messages import MAX_MESSAGE_BYTES, PageError
 from phaselock.guests.states import dumps
+from phaselock.guests.turns import Work
 from phaselock.model.address import address_group, is_loopback
 
 HEAD_S = 10.0
@@ -49,6 +50,8 @@ HIGH_BYTES, LOW_BYTES = 128 << 10, 32 << 10
 """Unsent bytes above and below which an answer pauses and goes on. The next request waits as well."""
 MAX_UNSENT_BYTES = 1 << 20
 """A connection that has more unsent bytes is closed: it reads too slowly."""
+ENOUGH_BYTES = 8 << 10
+"""A connection from which more has arrived at once is not read before its turn."""
 _TOS_BACKGROUND = 8 << 2
 """As in network/file_connection.py: after the packets of the clock."""
 
@@ -98,6 +101,10 @@ class Handler(Protocol):
         """Check the handshake of a WebSocket. None: it was answered with an error."""
         ...
 
+    def line_up(self, ip: str, work: Work) -> None:
+        """Call `work` when it is the turn of this address, again while it returns True."""
+        ...
+
     def pause_s(self, ip: str) -> float:
         """A request or a message has arrived: for how many seconds its connection is not read."""
         ...
@@ -135,7 +142,11 @@ class Connection(asyncio.Protocol):
         self._asked = False
         """A ping is on its way."""
         self._pauses = 0
-        """Reasons not to read."""
+        """Reasons to neither read nor handle what has arrived."""
+        self._in_line = False
+        """It waits for its turn."""
+        self._has_enough = False
+        """It is not read before its turn, because much has arrived."""
         self._room = asyncio.Event()
         """Set: there is room for more unsent bytes."""
         self._room.set()
@@ -160,11 +171,11 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._arrived_ns = self._handler.now_ns()
         self._heard_s, self._asked = self._loop.time(), False
-        self._take(data)
+        self._receive(data)
 
     def eof_received(self) -> bool:
-        self._take(b"")
-        return not self._answered  # keep the other way open for an answer that is being made
+        self._receive(b"")
+        return self._in_line  # keep the other way open for the answer
 
     def connection_lost(self, error: Exception | None) -> None:
         self._closing = True
@@ -181,7 +192,7 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._room.set()
-        self._loop.call_soon(self._take, None)  # the next request has waited for this
+        self._line_up()  # the next request has waited for this
 
     # -- for the server ----------------------------------------------------------------------------------------------
 
@@ -269,15 +280,13 @@ class Connection(asyncio.Protocol):
     def pause(self) -> None:
         """Do not read until `resume`."""
         self._pauses += 1
-        if self._pauses == 1 and self._transport is not None and not self._closing:
-            self._transport.pause_reading()
+        self._read_or_not()
 
     def resume(self) -> None:
         """End one `pause`."""
         self._pauses -= 1
-        if self._pauses == 0 and self._transport is not None and not self._closing:
-            self._transport.resume_reading()
-            self._loop.call_soon(self._take, None)
+        self._read_or_not()
+        self._line_up()
 
     def pause_for(self, pause_s: float) -> None:
         """Do not read for this time."""
@@ -297,32 +306,61 @@ class Connection(asyncio.Protocol):
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
-    def _take(self, data: bytes | None) -> None:
-        """Handle new bytes, or with None what has arrived already."""
+    def _receive(self, data: bytes) -> None:
+        """Keep new bytes until it is the turn of this connection. Empty: nothing more comes."""
         if self._lingers or self._closing:
             return
+        self._has_enough |= self._in_line or len(data) > ENOUGH_BYTES
+        self._read_or_not()
+        try:
+            self._http.receive(data)
+        except BrokenError as error:
+            self._broken(error)
+        else:
+            self._line_up()
+
+    def _line_up(self) -> None:
+        if not (self._in_line or self._pauses or self._lingers or self._closing):
+            self._in_line = True
+            self._handler.line_up(self.ip, self._turn)
+
+    def _turn(self) -> bool:
+        """Handle the next request or message that has arrived. Return whether there may be another one."""
+        more = False
         try:
             with bug_net("a connection of a guest", BrokenError):
-                if data is not None:
-                    self._http.receive(data)
-                if not self._pauses:
-                    self._go_on()
+                more = self._go_on()
         except InternalError:
             self.abort("an internal error")
         except BrokenError as error:
             self._broken(error)
+        if not more:
+            self._in_line = self._has_enough = False
+            self._read_or_not()
+        return more
 
-    def _go_on(self) -> None:
-        """Handle what has arrived, until this connection is paused."""
-        while not self._closing and not self._lingers:
+    def _go_on(self) -> bool:
+        while not (self._closing or self._lingers or self._pauses):
             for event in self._http.events():
                 self._handle(event)
                 if self._closing or self._lingers or self._pauses:
-                    return
+                    return False
+                if isinstance(event, Text | Frame):
+                    return True
             if not self._http.may_begin or not self._answered or not self._room.is_set():
-                return
+                return False
             self._http.next_request()
             self._deadline_s = self._loop.time() + IDLE_S
+            if self._http.has_more:
+                return True
+        return False
+
+    def _read_or_not(self) -> None:
+        if self._transport is not None and not self._closing:
+            if self._pauses or self._has_enough:
+                self._transport.pause_reading()
+            else:
+                self._transport.resume_reading()
 
     def _handle(self, event: Event) -> None:
         match event:
@@ -400,7 +438,7 @@ class Connection(asyncio.Protocol):
             self._close()
         else:
             self._deadline_s = self._loop.time() + IDLE_S
-            self._loop.call_soon(self._take, None)
+            self._line_up()
 
     def _close(self) -> None:
         self._closing = True

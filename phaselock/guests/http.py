@@ -134,6 +134,11 @@ class HttpConnection:
         return self._frames is None and self._http.our_state is h11.IDLE and not self._http.trailing_data[0]
 
     @property
+    def has_more(self) -> bool:
+        """Behind the last event, more of the same connection has arrived, or its end."""
+        return any(self._http.trailing_data)
+
+    @property
     def must_close(self) -> bool:
         """No request can follow on this connection."""
         return self._frames is None and self._http.our_state in (h11.MUST_CLOSE, h11.CLOSED, h11.ERROR)

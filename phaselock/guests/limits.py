@@ -10,10 +10,8 @@ MAX_CONNECTIONS = 256
 """Most connections."""
 MAX_OF_ADDRESS = 64
 """Most connections of one address. A phone has a few; behind a router, several phones share an address."""
-REQUESTS_S, REQUESTS_BURST = 300.0, 150.0
-"""Requests and messages of all guests: a rate, and how many more may come at once."""
 ADDRESS_REQUESTS_S, ADDRESS_REQUESTS_BURST = 60.0, 90.0
-"""Those of one address."""
+"""Requests and messages of one address: a rate, and how many more may come at once. See turns.py for all addresses."""
 OPENINGS_S, OPENINGS_BURST = 10.0, 80.0
 """New connections of one address. A page opens six at most, and goes on with them."""
 FILE_BYTES_S, FILE_BURST_BYTES = 6e6, 2e6
@@ -55,18 +53,16 @@ class Bucket:
 
 
 class Pace:
-    """Spaces the requests and messages of all connections. A connection that is too fast is not read for a while, so
-    that it costs nothing; others from its address wait with it."""
+    """Spaces the requests and messages of each address. A connection that is too fast is not read for a while, so that
+    it costs nothing; others from its address wait with it."""
 
     def __init__(self) -> None:
-        self._all = Bucket(REQUESTS_S, REQUESTS_BURST)
         self._of: collections.OrderedDict[str, Bucket] = collections.OrderedDict()
         """By address, the one that was used last behind the others."""
 
     def spend(self, ip: str, now_s: float, amount: float = 1.0) -> float:
         """A request has come from this address. Return for how many seconds its connection is not read; 0: go on."""
-        bucket = _of_address(self._of, ip, ADDRESS_REQUESTS_S, ADDRESS_REQUESTS_BURST)
-        return max(bucket.spend(amount, now_s), self._all.spend(amount, now_s))
+        return _of_address(self._of, ip, ADDRESS_REQUESTS_S, ADDRESS_REQUESTS_BURST).spend(amount, now_s)
 
 
 class Openings:

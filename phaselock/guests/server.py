@@ -32,6 +32,7 @@ from phaselock.guests.messages import PageError, read_object, text_of
 from phaselock.guests.page_session import PageSession
 from phaselock.guests.states import Shared, States, sweep_message, timeline_text
 from phaselock.guests.static import PageFile
+from phaselock.guests.turns import SPAN_S, Turns, Work
 from phaselock.guests.uploads import Uploads
 from phaselock.language.catalogue import words_of
 from phaselock.language.message import N_, translated
@@ -45,12 +46,15 @@ STATE_EVERY_S = 0.2
 """Smallest time between two states of one guest."""
 PACE_BYTES_S = 5e6
 """Bytes of states per second to all guests, about: with many guests and a long queue they come less often."""
-SLICE = 16
-"""Guests that receive their state at once, before other work of the network thread."""
+STATES_SHARE, ACCEPT_SHARE = 0.05, 0.05
+"""Shares of the network thread's time for states and for new connections. See turns.py for requests and messages."""
+SLICE_S = 0.001
+"""States are made and sent for this time before other work of the network thread."""
+ACCEPT_AGAIN_S = 0.1
+"""After a failed accept, pause for this time before the next one."""
 CHECK_EVERY_S = 1.0
-MAX_ACCEPTED, MAX_NOT_ACCEPTED = 8, 128
-"""New connections that asyncio accepts at once, before other work of the network thread; and that the system keeps
-until then."""
+BACKLOG = 128
+"""New connections that wait."""
 MAX_LIVE = 200
 """Most open pages."""
 MAX_OF_GUEST = 4
@@ -101,6 +105,7 @@ class GuestServer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._connections: dict[int, Connection] = {}
         self._last_number = 0
+        self._turns = Turns(self._precise_s, self._loop.call_later)
         self._pace = Pace()
         self._openings = Openings()
         self._searching = asyncio.Lock()
@@ -120,8 +125,10 @@ class GuestServer:
         self.uploads = Uploads(
             cache, self.in_worker, self.spawn, self._loop.time, jam.guest_upload_progress, jam.guest_upload
         )
-        self._server: asyncio.Server | None = None
-        self._checking: asyncio.Task[None] | None = None
+        self._states_s = Bucket(STATES_SHARE, STATES_SHARE * SPAN_S)
+        self._accept_s = Bucket(ACCEPT_SHARE, ACCEPT_SHARE * SPAN_S)
+        self._listener: socket.socket | None = None
+        self._working: list[asyncio.Task[None]] = []
         self._due: asyncio.Handle | None = None
         """When the state is looked at again; None: no page is open, or it happens now."""
         self._is_closed = False
@@ -130,17 +137,16 @@ class GuestServer:
 
     async def start(self, listener: socket.socket) -> None:
         """Serve on this listening socket, which is closed by `close`."""
-        self._server = await self._loop.create_server(self._connection, sock=listener, backlog=MAX_ACCEPTED)
-        listener.listen(MAX_NOT_ACCEPTED)
-        self._checking = self.spawn(self._check())
+        listener.setblocking(False)
+        listener.listen(BACKLOG)
+        self._listener = listener
+        self._working = [self.spawn(self._accept(listener)), self.spawn(self._check())]
 
     async def close(self) -> None:
         """Close all connections and the socket, and wait for the workers."""
         self._is_closed = True
-        if self._server is not None:
-            self._server.close()
-        if self._checking is not None:
-            self._checking.cancel()
+        for task in self._working:
+            task.cancel()
         if self._due is not None:
             self._due.cancel()
         for page in list(self._live.values()):
@@ -149,6 +155,8 @@ class GuestServer:
         for connection in list(self._connections.values()):
             connection.abort("the page is off")
         await asyncio.sleep(0)
+        if self._listener is not None:
+            self._listener.close()
         while self._tasks:
             await asyncio.wait(self._tasks, timeout=1.0)
             for task in self._tasks:
@@ -201,6 +209,19 @@ class GuestServer:
         self._last_number += 1
         return Connection(self, self._last_number)
 
+    async def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                sock, _ = await self._loop.sock_accept(listener)
+            except OSError:  # the connection is closed already, or this process has no free file descriptor
+                await asyncio.sleep(ACCEPT_AGAIN_S)
+                continue
+            began_s = self._precise_s()
+            with contextlib.suppress(OSError):
+                await self._loop.connect_accepted_socket(self._connection, sock)
+            now_s = self._precise_s()
+            await asyncio.sleep(self._accept_s.spend(now_s - began_s, now_s))
+
     def admit(self, connection: Connection) -> bool:
         if self._is_closed or not self._openings.take(connection.ip, self._loop.time()):
             return False
@@ -216,6 +237,9 @@ class GuestServer:
     def left(self, connection: Connection) -> None:
         if self._connections.get(connection.number) is connection:
             del self._connections[connection.number]
+
+    def line_up(self, ip: str, work: Work) -> None:
+        self._turns.line_up(ip, work)
 
     def pause_s(self, ip: str) -> float:
         return self._pace.spend(ip, self._loop.time())
@@ -274,6 +298,10 @@ class GuestServer:
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(lambda _: work.close())  # a task that is cancelled before it begins has not awaited it
         return task
+
+    def _precise_s(self) -> float:
+        """For what takes less than a millisecond: on Windows, the time of the loop moves in steps of 16 ms."""
+        return self.now_ns() / 1e9
 
     def time_s(self) -> float:
         """Time of the loop."""
@@ -362,10 +390,13 @@ class GuestServer:
                 timeline = self._timeline = timeline_text(
                     self._music(snapshot), snapshot.queue, self.jam.track, silent=is_check
                 )
-            for number, page in enumerate(list(self._live.values()), 1):
+            slice_began_s = self._precise_s()
+            for page in list(self._live.values()):
                 sent_bytes += page.update(shared, snapshot.chat, timeline, self._loop.time())
-                if number % SLICE == 0:
-                    await asyncio.sleep(0)
+                now_s = self._precise_s()
+                if now_s - slice_began_s > SLICE_S:
+                    await asyncio.sleep(self._states_s.spend(now_s - slice_began_s, now_s))
+                    slice_began_s = self._precise_s()
         finally:
             spent_s = self._loop.time() - began_s
             if self._live and not self._is_closed:

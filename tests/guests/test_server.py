@@ -571,3 +571,38 @@ def test_a_slow_upload_loses_its_place(page: Callable[[Scene], None], monkeypatc
             one.close()
 
     page(scene)
+
+
+def test_a_connection_is_not_read_before_its_turn(page: Callable[[Scene], None]) -> None:
+    async def scene(page: OpenPage) -> None:
+        client, _, _ = await entered(page)
+        (connection,) = (one for one in page.server._connections.values() if not one.is_idle)
+        assert connection._transport is not None
+        waiting: list[Callable[[], bool]] = []
+        page.server.line_up = lambda ip, work: waiting.append(work)  # type: ignore[method-assign]
+        await client.tell("ping", t0=0)
+        while not waiting:
+            await asyncio.sleep(0)
+        await client.tell("ping", t0=1)
+        while connection._transport.is_reading():
+            await asyncio.sleep(0)
+        assert len(waiting) == 1
+        while waiting[0]():
+            pass
+        assert connection._transport.is_reading()
+        assert [(await client.hear("pong"))["t0"] for _ in range(2)] == [0, 1]
+        client.close()
+
+    page(scene)
+
+
+def test_a_client_that_ends_its_side_gets_its_answer(page: Callable[[Scene], None]) -> None:
+    async def scene(page: OpenPage) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", page.port)
+        writer.write(f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{page.port}\r\n\r\n".encode())
+        writer.write_eof()
+        answer = await reader.read()
+        writer.close()
+        assert answer.startswith(b"HTTP/1.1 200") and answer.endswith(b"<!doctype html>")
+
+    page(scene)
