@@ -153,7 +153,9 @@ class HttpConnection:
         try:
             if self._frames is None:
                 self._http.receive_data(data)
-                if self._http.their_state is h11.DONE and len(self._http.trailing_data[0]) > MAX_HEAD_BYTES:
+                is_answered = self._http.our_state is h11.DONE
+                is_early = self._http.their_state is h11.DONE and not is_answered
+                if is_early and len(self._http.trailing_data[0]) > MAX_HEAD_BYTES:
                     raise BrokenError(400, "requests do not wait for their answers")
             else:
                 self._frames.receive_data(data or None)

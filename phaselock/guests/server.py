@@ -140,7 +140,7 @@ class GuestServer:
         listener.setblocking(False)
         listener.listen(BACKLOG)
         self._listener = listener
-        self._working = [self.spawn(self._accept(listener)), self.spawn(self._check())]
+        self._working = [self._spawn(self._accept(listener)), self._spawn(self._check())]
 
     async def close(self) -> None:
         """Close all connections and the socket, and wait for the workers."""
@@ -286,12 +286,16 @@ class GuestServer:
 
     # -- what the pages need -----------------------------------------------------------------------------------------
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Start what a request has begun; see `Turns.counted`."""
+        self._spawn(work, self._turns.counted(work))
+
+    def _spawn(self, work: Coroutine[Any, Any, None], counted: Awaitable[None] | None = None) -> asyncio.Task[None]:
         """Start a task, which `close` ends. An exception in it is a bug, which is logged."""
 
         async def run() -> None:
             with contextlib.suppress(InternalError, asyncio.CancelledError), bug_net("a task of the guests' page"):
-                await work
+                await (counted or work)
 
         task = self._loop.create_task(run())
         self._tasks.add(task)
@@ -368,7 +372,7 @@ class GuestServer:
         """Send the state to those guests for which it has changed."""
         self._due = None
         if self._live and not self._is_closed:
-            self.spawn(self._send_states())
+            self._spawn(self._send_states())
 
     async def _send_states(self) -> None:
         began_s, sent_bytes = self._loop.time(), 0

@@ -7,7 +7,9 @@ addresses take turns, so that one of them cannot delay the others. A connection 
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable
+import functools
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from typing import Any
 
 from phaselock.guests.limits import Bucket
 
@@ -38,6 +40,10 @@ class Turns:
         self._lines.setdefault(ip, collections.deque()).append(work)
         self._plan(0.0)
 
+    def counted(self, work: Coroutine[Any, Any, None]) -> Awaitable[None]:
+        """What a request has begun: the time that its steps take is missing from the next turns."""
+        return _Counted(work, self._now_s, self._plan)
+
     def _plan(self, spent_s: float) -> None:
         pause_s = self._time_s.spend(spent_s, self._now_s())
         if self._lines and not self._is_due:
@@ -56,3 +62,31 @@ class Turns:
         finally:
             self._is_due = False
             self._plan(self._now_s() - began_s)
+
+
+class _Counted:
+    """Waits for a coroutine, and tells how much time each of its steps takes."""
+
+    def __init__(
+        self, work: Coroutine[Any, Any, None], now_s: Callable[[], float], spent: Callable[[float], None]
+    ) -> None:
+        self._work = work
+        self._now_s = now_s
+        self._spent = spent
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        step: Callable[[], Any] = functools.partial(self._work.send, None)
+        while True:
+            began_s = self._now_s()
+            try:
+                waits_for = step()
+            except StopIteration:
+                return
+            finally:
+                self._spent(self._now_s() - began_s)
+            try:
+                yield waits_for
+            except BaseException as error:  # the task is cancelled, or what it waits for has failed
+                step = functools.partial(self._work.throw, error)
+            else:
+                step = functools.partial(self._work.send, None)

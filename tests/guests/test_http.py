@@ -76,6 +76,17 @@ def test_a_long_message_is_refused(parts: list[str]) -> None:
             list(connection.events())
 
 
+def test_a_large_request_may_follow_an_answer_at_once() -> None:
+    connection = HttpConnection(100)
+    connection.receive(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    list(connection.events())
+    connection.respond(404, {}, b"{}")
+    connection.receive(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999\r\n\r\n" + bytes(99999))
+    connection.next_request()
+    assert connection.has_more
+    assert [type(event) for event in connection.events()] == [Head, Body, End]
+
+
 def test_requests_that_do_not_wait_are_limited() -> None:
     connection = HttpConnection(100)
     connection.receive(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")

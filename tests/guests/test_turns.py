@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Generator
 
 import pytest
 from hypothesis import given
@@ -88,6 +89,36 @@ def test_a_guest_who_comes_while_no_time_is_left_waits_as_well() -> None:
     assert world.done == ["a"]
     world.run(world.now_s + 0.1)
     assert world.done == ["a", "b"]
+
+
+def test_what_a_request_has_begun_takes_time_of_the_next_turns() -> None:
+    world, steps = World(), []
+
+    @types.coroutine
+    def wait() -> Generator[None, None, None]:
+        yield
+
+    async def begun() -> None:
+        for _ in range(2):
+            world.now_s += 0.030
+            try:
+                await wait()
+            except ZeroDivisionError:
+                steps.append("failed")
+            else:
+                steps.append("done")
+
+    running = world.turns.counted(begun()).__await__()
+    next(running)
+    world.line_up("a", 0.001)
+    world.run(world.now_s + 0.1)
+    assert not world.done
+    assert next(running, "waits") is None
+    with pytest.raises(StopIteration):
+        running.throw(ZeroDivisionError())
+    assert steps == ["done", "failed"]
+    world.run(world.now_s + 1.0)
+    assert world.done == ["a"]
 
 
 def test_an_exception_does_not_stop_the_others() -> None:
