@@ -12,7 +12,7 @@ from uuid import UUID
 
 from phaselock.language.message import N_
 from phaselock.model.calibration import Confirmation
-from phaselock.model.names import distinct, person_name, skeleton
+from phaselock.model.names import distinct, person_name
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import GuestView, RequestView
 from phaselock.protocol import messages as m
