@@ -35,6 +35,10 @@ progress of a conversion with SongRequestConverting.
 A peer writes to all with ChatSay. The host sends a ChatSaid to all peers, also to the one that wrote, or a ChatRefused
 to that one. After JoinAccepted the host sends the newest messages as a ChatHistory, if there are any.
 
+The host sends RulesUpdate when the rules change, and VotesUpdate when the votes do; each of them also after
+JoinAccepted, unless it would say what a new peer supposes: rules without limits, and no votes. A peer votes with
+SongVote and SkipVote. The next VotesUpdate counts its vote. A vote that comes too late has no answer.
+
 Every connection is encrypted by TLS 1.3 (network/secure.py). The peer is the client. A host sends SessionInfo without
 encryption to a connection that does not begin with TLS, so that an older version can say that it is too old.
 
