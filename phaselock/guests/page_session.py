@@ -161,7 +161,8 @@ class PageSession:
         self._do(self._here())
         own = self._server.jam.guest_page(guest_id)
         self.name = own.name if own is not None else self._asked_name
-        self.send({"type": "welcome", "version": p.VERSION, "you": guest_id.hex(), "name": self.name})
+        who = {"you": guest_id.hex(), "name": self.name}
+        self.send({"type": "welcome", "version": p.VERSION, "session": self._server.number, **who})
         self._server.entered(self)
 
     def _here(self) -> a.GuestHere:

@@ -15,6 +15,7 @@ import dataclasses
 import functools
 import ipaddress
 import logging
+import os
 import pathlib
 import socket
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
@@ -132,6 +133,8 @@ class GuestServer:
         self._due: asyncio.Handle | None = None
         """When the state is looked at again; None: no page is open, or it happens now."""
         self._is_closed = False
+        self.number = os.urandom(8).hex()
+        """A page that meets another one knows that the host was started again."""
         self.had_removed = False
         """A guest was removed. The next session makes a new secret, because it does not know who was removed."""
 

@@ -154,6 +154,19 @@ def test_a_guest_of_a_host_that_was_started_again_comes_back_as_the_same(host: P
 
 
 @pytest.mark.slow
+def test_the_messages_of_a_host_that_was_started_again_are_shown(host: PageHost, visit: Visit) -> None:
+    host.lines = [{"number": number, "name": "Ana", "text": f"old {number}", "mine": False} for number in (1, 2)]
+    page = visit()
+    page.tap("[data-view=chat]")
+    page.wait(shows("#chat-lines", "old 2"))
+    host.stop()
+    host.session, host.lines = "2", [{"number": 1, "name": "Ana", "text": "new", "mine": False}]
+    host.start()
+    page.wait(shows("#chat-lines", "new"))
+    assert not page.run(shows("#chat-lines", "old"))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("error", "text"), [("removed", "removed you"), ("full", "full"), ("version", "newer")])
 def test_the_page_tells_why_it_is_closed(error: str, text: str, host: PageHost, visit: Visit) -> None:
     page = visit(name="")

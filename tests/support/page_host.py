@@ -111,10 +111,12 @@ class PageHost:
     """
 
     def __init__(self) -> None:
+        self.session = "1"
         self.entered: Callable[[Message], tuple[int, Message]] = lambda body: (200, {"token": "t1"})
         self.greeted: Callable[[Message], Message] = lambda hello: {
             "type": "welcome",
             "version": 1,
+            "session": self.session,
             "you": "00",
             "name": hello["name"],
         }

@@ -12,6 +12,7 @@ export class ChatView {
   constructor(link, outbox, visible) {
     this.outbox = outbox;
     this.visible = visible;
+    this.session = null;
     this.number = 0;
     this.last = null; // The name of the newest line.
     this.unread = 0;
@@ -26,7 +27,11 @@ export class ChatView {
       $("say-text").focus();
       this.toEnd();
     });
-    link.on("up", () => setTimeout(() => (this.first = false), LINES_MS));
+    link.on("up", ({ session }) => {
+      if (this.session !== null && session !== this.session) this.clear();
+      this.session = session;
+      setTimeout(() => (this.first = false), LINES_MS);
+    });
     link.on("chat", (message) => this.add(message.lines));
   }
 
@@ -35,6 +40,13 @@ export class ChatView {
     $("to-chat").hidden = !on;
     $("say").hidden = !state.rules.chat;
     return on;
+  }
+
+  // The host was started again: its messages have numbers from 1.
+  clear() {
+    this.number = 0;
+    this.last = null;
+    for (const old of Array.from($("chat-lines").querySelectorAll(".message:not(.unsent)"))) old.remove();
   }
 
   add(lines) {

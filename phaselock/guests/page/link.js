@@ -157,7 +157,7 @@ export class Link {
       this.wait_ms = FIRST_WAIT_MS;
       this.open = true;
       save("guest", this.token);
-      this.tell({ type: "up", name: message.name });
+      this.tell({ type: "up", name: message.name, session: message.session });
     } else if (message.type === "refused") {
       if (message.error !== "token") {
         this.refuse(message);

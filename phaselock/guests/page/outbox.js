@@ -14,8 +14,13 @@ export class Outbox {
     this.changed = changed;
     this.late = late;
     this.items = load("outbox", []).map((item) => Object.assign(item, { sent_ms: null }));
+    this.session = null;
     this.chat_number = 0;
-    link.on("up", () => this.sendAll());
+    link.on("up", ({ session }) => {
+      if (this.session !== null && session !== this.session) this.renumber();
+      this.session = session;
+      this.sendAll();
+    });
     link.on("down", () => this.items.forEach((item) => (item.sent_ms = null)));
     link.on("state", (state) => this.compare(state));
     link.on("chat", (chat) => this.compareChat(chat));
@@ -100,6 +105,12 @@ export class Outbox {
   // The host had it in time: that its song ended is its answer.
   recent(item) {
     return item.sent_ms !== null && performance.now() - item.sent_ms > 1000;
+  }
+
+  // The host was started again: its messages have numbers from 1.
+  renumber() {
+    this.chat_number = 0;
+    for (const item of this.all("say")) item.after = 0;
   }
 
   compareChat(chat) {
