@@ -113,7 +113,7 @@ def test_the_last_choice_counts(tmp_path: pathlib.Path) -> None:
 
     async def play() -> Host:
         host: Any = Host()
-        fallback = Fallback(host, describe, host.tell)
+        fallback = Fallback(host, describe, host.tell, host.kept.append)
         fallback.use([str(tmp_path / "a")])
         fallback.end()
         fallback.use([str(tmp_path / "b")])
