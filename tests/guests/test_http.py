@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from wsproto.connection import Connection as Frames
 from wsproto.connection import ConnectionType
@@ -31,6 +31,7 @@ def live() -> HttpConnection:
     return connection
 
 
+@settings(max_examples=25)
 @given(st.lists(PIECES | st.binary(max_size=40), max_size=12))
 def test_any_bytes_are_a_request_or_broken(pieces: list[bytes]) -> None:
     connection = HttpConnection(100)
@@ -45,6 +46,7 @@ def test_any_bytes_are_a_request_or_broken(pieces: list[bytes]) -> None:
                 connection.next_request()
 
 
+@settings(max_examples=25)
 @given(st.lists(st.binary(max_size=40), max_size=8))
 def test_any_bytes_are_messages_or_broken(pieces: list[bytes]) -> None:
     connection = live()
