@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import pathlib
+
+import pytest
+
 from phaselock.console.qr import qr_lines
+from tests.support import qr_reader
 
 LINK = "http://192.168.1.20:17403/#abcdefghijklmnopqrstuv"
 
@@ -19,6 +24,12 @@ def test_a_code_is_drawn_where_it_fits() -> None:
     ]
     assert [row[2:-2] for row in light[2 : 2 + len(dark)]] == [[not one for one in row] for row in dark]
     assert all(all(row) for row in (light[0], light[1], light[-1]))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(qr_reader.unavailable()), reason=qr_reader.unavailable())
+def test_a_decoder_reads_the_code(tmp_path: pathlib.Path) -> None:
+    assert qr_reader.read_terminal(qr_lines(LINK, 80), tmp_path) == LINK
 
 
 def test_a_narrow_terminal_and_a_file_get_none() -> None:

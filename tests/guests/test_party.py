@@ -8,7 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from phaselock.console.qr import qr_lines
 from tests.support import browser as browsers
+from tests.support import qr_reader
 from tests.support.browser import Browser, Page
 from tests.support.programs import TUNE, Event, Program
 from tests.support.tagged import tagged_mp3
@@ -57,6 +59,8 @@ def test_a_party(tmp_path: pathlib.Path, chromium: Browser) -> None:
     try:
         port = host.wait_for("session")["port"]
         link = host.wait_for("guest_page")["link"]
+        if not qr_reader.unavailable():
+            assert qr_reader.read_terminal(qr_lines(link, 80), tmp_path) == link
         peer = Program(
             *("join", f"127.0.0.1:{port}", "--as", "Ada", "--cache", str(tmp_path / "ada"), "--backend", "null"),
             home=tmp_path / "home",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pathlib
 from typing import Any
 
 import pytest
+
+from tests.support import qr_reader
 
 pytestmark = pytest.mark.gui
 
@@ -38,6 +41,16 @@ def test_a_code_is_dark_on_white_with_a_quiet_zone(window: Any, contrast: bool) 
             ]
     finally:
         theme.set_high_contrast(False)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(qr_reader.unavailable()), reason=qr_reader.unavailable())
+@pytest.mark.parametrize("text", [TEXT, "http://192.168.1.20:17403/#Xz_09-abcdefghijklmnop"])
+def test_a_decoder_reads_the_code(window: Any, text: str, tmp_path: pathlib.Path) -> None:
+    from phaselock.ui.widgets.qr import qr_image
+
+    qr_image(text, 232).write(tmp_path / "code.png", format="png")
+    assert qr_reader.read_picture(tmp_path / "code.png") == text
 
 
 def test_a_long_text_has_at_least_one_pixel_for_each_module(window: Any) -> None:
