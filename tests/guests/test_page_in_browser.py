@@ -136,6 +136,26 @@ def test_a_link_with_a_wrong_secret_sends_no_guest_away(host: PageHost, visit: V
 
 
 @pytest.mark.slow
+def test_a_guest_with_an_old_code_goes_on_without_it(host: PageHost, visit: Visit) -> None:
+    page = visit()
+    welcome = host.greeted
+    host.greeted = lambda hello: (
+        welcome(hello) if hello["token"] == "t2" else {"type": "refused", "error": "token", "message": ""}
+    )
+    host.entered = lambda body: (
+        (403, {"error": "secret", "message": ""}) if "secret" in body else (200, {"token": "t2"})
+    )
+    host.stop()
+    host.start()
+    page.wait(shows("#enter-hint", "out of date"))
+    assert not page.run(visible("#enter-code")) and not page.run(visible("#connection"))
+    page.tap("#enter-go")
+    while host.wait_for("hello")["token"] != "t2":
+        pass
+    page.wait("document.querySelector('#enter').hidden && document.querySelector('#connection').hidden")
+
+
+@pytest.mark.slow
 def test_a_guest_of_a_host_that_was_started_again_comes_back_as_the_same(host: PageHost, visit: Visit) -> None:
     page = visit()
     tokens = iter(["t2"])

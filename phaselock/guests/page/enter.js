@@ -84,9 +84,16 @@ export class EnterView {
 
   refused({ error, message }) {
     const asked = !$("enter-code-field").hidden;
-    if (error === "secret") this.ask("secret_hint", true);
+    if (error === "secret") this.out();
     else if (error === "code") this.ask("code_hint", true, asked ? message || say("code_wrong") : "");
     else this.close(error);
+  }
+
+  // The secret is an old one. Without one, the host asks for the code, or lets all in.
+  out() {
+    forget("secret");
+    this.ask("secret_hint", false);
+    $("enter-name-field").hidden = Boolean(load("name"));
   }
 
   close(error) {

@@ -65,6 +65,7 @@ link.on("down", () => {
   if (state) showOwn();
   if (down_timer) return;
   down_timer = setTimeout(() => {
+    if ($("party").hidden) return;
     $("connection").hidden = false;
     setText($("connection"), say("offline"));
   }, UNNOTICED_MS);
@@ -93,8 +94,12 @@ document.addEventListener("visibilitychange", () => side() === "chat" && documen
 
 function showParty(shown) {
   $("party").hidden = $("views").hidden = $("me").hidden = !shown;
-  if (shown) show(document.body.dataset.view);
-  else showRename(false);
+  if (shown) {
+    show(document.body.dataset.view);
+  } else {
+    $("connection").hidden = true;
+    showRename(false);
+  }
 }
 
 // The name

@@ -95,7 +95,6 @@ export class Outbox {
       }
       if (item.kind === "skip") {
         const plays = now && now.id === item.song;
-        if (!plays && item.wanted && !this.recent(item)) this.late(say("late_skip"));
         return !plays || !now.skip || now.skip.mine === item.wanted;
       }
       return false;
