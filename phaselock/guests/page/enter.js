@@ -91,7 +91,6 @@ export class EnterView {
 
   // The secret is an old one. Without one, the host asks for the code, or lets all in.
   out() {
-    forget("secret");
     this.ask("secret_hint", false);
     $("enter-name-field").hidden = Boolean(load("name"));
   }
