@@ -378,7 +378,7 @@ class GuestServer:
             self._spawn(self._send_states())
 
     async def _send_states(self) -> None:
-        began_s, sent_bytes = self._loop.time(), 0
+        began_s, slice_began_s, sent_bytes = self._loop.time(), self._precise_s(), 0
         try:
             snapshot, session_ns = self.jam.snapshot(), self.jam.session_ns()
             now = snapshot.now
@@ -397,7 +397,6 @@ class GuestServer:
                 timeline = self._timeline = timeline_text(
                     self._music(snapshot), snapshot.queue, self.jam.track, silent=is_check
                 )
-            slice_began_s = self._precise_s()
             for page in list(self._live.values()):
                 sent_bytes += page.update(shared, snapshot.chat, timeline, self._loop.time())
                 now_s = self._precise_s()

@@ -13,7 +13,7 @@ from typing import Any
 
 from phaselock.guests.limits import Bucket
 
-SHARE = 0.15
+SHARE = 0.1
 """Share of the network thread's time for requests and messages, about: reading the bytes is not counted."""
 SPAN_S = 0.02
 """The share is kept over every span that is much longer than this."""
