@@ -199,7 +199,7 @@ class Connection(asyncio.Protocol):
     @property
     def is_idle(self) -> bool:
         """It waits for a request, and may be closed for another connection."""
-        return self._live is None and self._answered
+        return self._live is None and self._answered and not self._in_line
 
     @property
     def is_closing(self) -> bool:

@@ -47,7 +47,7 @@ STATE_EVERY_S = 0.2
 """Smallest time between two states of one guest."""
 PACE_BYTES_S = 5e6
 """Bytes of states per second to all guests, about: with many guests and a long queue they come less often."""
-STATES_SHARE, ACCEPT_SHARE = 0.05, 0.05
+STATES_SHARE, ACCEPT_SHARE = 0.1, 0.05
 """Shares of the network thread's time for states and for new connections. See turns.py for requests and messages."""
 SLICE_S = 0.001
 """States are made and sent for this time before other work of the network thread."""
@@ -334,6 +334,8 @@ class GuestServer:
         self._places[page.guest_id] = dataclasses.replace(before, ips=before.ips | {page.connection.ip})
         while len(self._places) > MAX_PLACES:
             self._places.popitem(last=False)
+        if self._live and self._shared is not None:  # the present round of states may take long with many guests
+            page.update(self._shared, (), "", self._loop.time())
         self._live[page.connection] = page
         self._look_soon()
 

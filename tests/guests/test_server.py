@@ -598,6 +598,27 @@ def test_a_connection_is_not_read_before_its_turn(page: Callable[[Scene], None])
     page(scene)
 
 
+def test_a_connection_whose_request_waits_for_its_turn_is_not_closed_for_another(
+    page: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MAX_CONNECTIONS", 1)
+
+    async def scene(page: OpenPage) -> None:
+        async with await GuestClient.open(page.port) as first:
+            waiting: list[Callable[[], bool]] = []
+            page.server.line_up = lambda ip, work: waiting.append(work)  # type: ignore[method-assign]
+            asking = asyncio.ensure_future(first.request("GET", "/"))
+            while not waiting:
+                await asyncio.sleep(0)
+            async with await GuestClient.open(page.port) as second:
+                with pytest.raises(ConnectionError):
+                    await second.request("GET", "/")
+            waiting[0]()
+            assert (await asking).status == 200
+
+    page(scene)
+
+
 def test_a_client_that_ends_its_side_gets_its_answer(page: Callable[[Scene], None]) -> None:
     async def scene(page: OpenPage) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", page.port)
