@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import h11
 from wsproto.connection import Connection as Frames
-from wsproto.connection import ConnectionType
+from wsproto.connection import ConnectionState, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
 from wsproto.utilities import LocalProtocolError as ClosedError
 from wsproto.utilities import RemoteProtocolError, generate_accept_token
@@ -209,14 +209,14 @@ class HttpConnection:
         return data
 
     def text(self, text: str) -> bytes:
-        """The bytes of a message."""
+        """The bytes of a message; none if the other side has closed the WebSocket."""
         assert self._frames is not None
-        return self._frames.send(TextMessage(data=text))
+        return self._frames.send(TextMessage(data=text)) if self._frames.state is ConnectionState.OPEN else b""
 
     def ping(self) -> bytes:
         """The bytes of a question whether the other side is still there. Browsers answer it by themselves."""
         assert self._frames is not None
-        return self._frames.send(Ping())
+        return self._frames.send(Ping()) if self._frames.state is ConnectionState.OPEN else b""
 
     def close(self, code: int, reason: str) -> bytes:
         """The bytes that close the WebSocket."""

@@ -69,6 +69,13 @@ def test_messages_pings_and_the_end() -> None:
     assert isinstance(closed, Closed) and closed.reply
 
 
+def test_nothing_is_sent_to_a_browser_that_has_gone() -> None:
+    connection = live()
+    connection.receive(b"")
+    assert connection.text("state") == connection.ping() == b""
+    assert [type(event) for event in connection.events()] == [Closed]
+
+
 @pytest.mark.parametrize("parts", [["x" * 101], ["x" * 60, "y" * 60], ["é" * 51]])
 def test_a_long_message_is_refused(parts: list[str]) -> None:
     connection, browser = live(), Frames(ConnectionType.CLIENT)
