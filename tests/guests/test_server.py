@@ -233,7 +233,7 @@ def test_a_removed_guest_stays_out(page: Callable[[Scene], None]) -> None:
             page.jam.removed.add(guest_id)
             page.server.tell(GuestRemoved(guest_id))
             refused = await client.hear("refused")
-            assert (refused["error"], refused["message"]) == ("removed", "Der Gastgeber hat dich entfernt.")
+            assert (refused["error"], refused["message"]) == ("removed", "Der Host hat dich entfernt.")
         async with await GuestClient.open(page.port) as client:
             assert (await client.hello(token))["error"] == "removed"
         async with await GuestClient.open(page.port) as client:
