@@ -56,6 +56,8 @@ ACCEPT_AGAIN_S = 0.1
 CHECK_EVERY_S = 1.0
 BACKLOG = 128
 """New connections that wait."""
+FAREWELL_S = 0.5
+"""How long the pages may take, in seconds, to receive why they are closed when the page is switched off."""
 MAX_LIVE = 200
 """Most open pages."""
 MAX_OF_GUEST = 4
@@ -105,6 +107,8 @@ class GuestServer:
         self._pool = concurrent.futures.ThreadPoolExecutor(WORKERS, "guests")
         self._tasks: set[asyncio.Task[None]] = set()
         self._connections: dict[int, Connection] = {}
+        self._all_left = asyncio.Event()
+        """Set after `close`, when the last connection has ended."""
         self._last_number = 0
         self._turns = Turns(self._precise_s, self._loop.call_later)
         self._pace = Pace()
@@ -152,14 +156,24 @@ class GuestServer:
             task.cancel()
         if self._due is not None:
             self._due.cancel()
-        for page in list(self._live.values()):
+        pages = list(self._live.values())
+        for page in pages:
             page.leave("the page is off")
         self.uploads.close()
+        told = [page.connection for page in pages]
         for connection in list(self._connections.values()):
-            connection.abort("the page is off")
+            if connection not in told:
+                connection.abort("the page is off")
         await asyncio.sleep(0)
         if self._listener is not None:
             self._listener.close()
+        if self._connections:
+            with contextlib.suppress(TimeoutError):  # what a page is told has not always left when it was written
+                async with asyncio.timeout(FAREWELL_S):
+                    await self._all_left.wait()
+        for connection in list(self._connections.values()):
+            connection.abort("the page is off")
+        await asyncio.sleep(0)
         while self._tasks:
             await asyncio.wait(self._tasks, timeout=1.0)
             for task in self._tasks:
@@ -240,6 +254,8 @@ class GuestServer:
     def left(self, connection: Connection) -> None:
         if self._connections.get(connection.number) is connection:
             del self._connections[connection.number]
+        if self._is_closed and not self._connections:
+            self._all_left.set()
 
     def line_up(self, ip: str, work: Work) -> None:
         self._turns.line_up(ip, work)
