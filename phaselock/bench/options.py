@@ -156,12 +156,12 @@ def _add_benchmarks(add: Any, lines: argparse.ArgumentParser) -> None:
     _add_seconds(abuse, "part_s", number(5, 600), ABUSE_S, "how long each attack takes, and each measurement around it")
     guests = add_benchmark(
         "guests",
-        "what members of a session notice of a crowd at the page for phones",
-        "Open 200 connections to the page for guests, send 2,000 requests a second and ten slow uploads, and measure "
-        "before, during and after: how fast commands reach the peers, how far apart they play, and the memory of all "
-        "programs; and what the page adds to the host's memory.",
+        "what members of a session notice of a crowd at the page for phones, and of phones that play",
+        "Open 200 connections to the page for guests, send 2,000 requests a second and ten slow uploads; then let 20 "
+        "phones play the music. Measure before, during and after: how fast commands reach the peers, how far apart "
+        "they play, and the memory of all programs; and what the page adds to the host's memory.",
     )
-    _add_seconds(guests, "part_s", number(5, 600), ABUSE_S, "how long the crowd stays, and each measurement around it")
+    _add_seconds(guests, "part_s", number(5, 600), ABUSE_S, "how long the guests stay, and each measurement around it")
     soak = add_benchmark(
         "soak",
         "a long party: whether memory, open files and phase stay as they are",

@@ -1,4 +1,4 @@
-"""`phaselock bench guests`: the crowd."""
+"""`phaselock bench guests`: the guests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ from phaselock.tools.processes import open_process_group
 
 @pytest.mark.skipif(not is_measurable(), reason="needs Linux")
 @pytest.mark.slow
-def test_the_crowd_uses_the_page(tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "counted"),
+    [("crowd", ("connections", "messages", "fetches", "uploads")), ("phones", ("connections", "pings", "songs"))],
+)
+def test_the_guests_use_the_page(tmp_path: pathlib.Path, kind: str, counted: tuple[str, ...]) -> None:
     with open_process_group(str(tmp_path)) as programs:
         local = ["--session", "bench", "--bind", "127.0.0.1", "--port", "0", "--clock-port", "0", "--unlisted"]
         song = tmp_path / "song.wav"
@@ -24,13 +28,14 @@ def test_the_crowd_uses_the_page(tmp_path: pathlib.Path) -> None:
         host = programs.start("host", "host", str(song), *local, "--backend", "null", "--guests", "--guest-port", "0")
         address, _, secret = programs.wait_for(host, "guest_page")["link"].partition("/#")
         host.say("rules open")
-        crowd = JsonProcess("phaselock.bench.lab.guest_process")
-        crowd.tell(json.dumps({"port": int(address.rpartition(":")[2]), "secret": secret}))
-        assert crowd.answer()
-        crowd.tell("begin")
+        host.say("play")
+        guests = JsonProcess("phaselock.bench.lab.guest_process")
+        guests.tell(json.dumps({"port": int(address.rpartition(":")[2]), "secret": secret, "kind": kind}))
+        assert guests.answer()
+        guests.tell("begin")
         time.sleep(8)
-        crowd.tell("end")
-        counts = crowd.answer()
-        crowd.end()
-        assert all(counts.get(name) for name in ("connections", "messages", "fetches", "uploads")), counts
+        guests.tell("end")
+        counts = guests.answer()
+        guests.end()
+        assert all(counts.get(name) for name in counted), counts
         host.say("quit")
