@@ -104,7 +104,7 @@ def a_guests_case() -> Case:
     sample = ProcessSample(1.0, 1.0, 1, 1, 1, 1, 1)
     part = abuse.Part(0, 1, samples={name: [sample] for name in ("host", "peer1")})
     found = {**abuse.metrics_of([part] * 3, [[1.0]] * 3, {"seconds": 1.0}), "page_added_mb": 1.0}
-    return guests.case({}, [(found, {"parts": dict.fromkeys(abuse.PARTS, dataclasses.asdict(part))})])
+    return guests.case("crowd", {}, [(found, {"parts": dict.fromkeys(abuse.PARTS, dataclasses.asdict(part))})])
 
 
 def a_soak_case() -> Case:
