@@ -116,7 +116,7 @@ def test_answers_that_are_not_read_do_not_pile_up(
         writer.write(b"GET /large.js HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * requests)
         peak_bytes = received = 0
         while received < requests * len(large.content):
-            peak_bytes = max(peak_bytes, *(one.unsent_bytes for one in page.server._connections.values()))
+            peak_bytes = max((peak_bytes, *(one.unsent_bytes for one in page.server._connections.values())))
             received += len(await reader.read(1 << 16))
         writer.close()
         assert peak_bytes < connections.HIGH_BYTES + 2 * len(large.content)
