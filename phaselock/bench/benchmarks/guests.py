@@ -33,8 +33,8 @@ KINDS = {
     "crowd": "200 connections, 2,000 requests a second, ten slow uploads",
     "phones": "20 phones that play the music",
 }
-PEERS = {"crowd": 2, "phones": 4}
-"""How many peers play all the time. One more joins and leaves."""
+PEERS = {"crowd": 2, "phones": 3}
+"""How many peers play all the time. Two more join and leave, one after the other."""
 MAX_ADDED_MB = 25.0
 """The page may add this to the private memory of the host."""
 SAMPLES, SAMPLE_EVERY_S = 10, 0.3
