@@ -78,7 +78,10 @@ class Program:
 
     def close(self) -> None:
         self.process.kill()
-        assert "Traceback" not in self.end()[1]
+        status, errors = self.end()
+        told = [event for event in self.told if event["event"] not in ("sync", "peer_sync")]
+        print(f"{self.process.args}: status {status}, told at last {told[-12:]}")  # pytest shows it if the test fails
+        assert "Traceback" not in errors
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             assert stream
             with contextlib.suppress(OSError):
