@@ -8,8 +8,10 @@ import enum
 from typing import Annotated
 from uuid import UUID
 
+from phaselock.language.message import Message
 from phaselock.model.bounds import ChatText, PersonName, Within
 from phaselock.model.calibration import Confirmation
+from phaselock.model.invitation import InvitationState, Nat
 from phaselock.model.party import I_CHOOSE, PartyRules
 from phaselock.model.queue import QueueItem
 from phaselock.model.role import Role
@@ -327,6 +329,20 @@ class ChatLine:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class InvitationView:
+    """The invitation for friends elsewhere."""
+
+    state: InvitationState
+    text: str = dataclasses.field(repr=False)
+    """The line; empty unless the state is OPEN."""
+    reachable: bool
+    """A friend elsewhere can reach this machine, as far as it is known."""
+    nat: Nat
+    sentence: Message
+    """What is known of the way to the internet, and what helps; empty: there is nothing to say."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class SessionSnapshot:
     """The session as this computer knows it. On a peer `peers` is empty."""
 
@@ -391,3 +407,5 @@ class SessionSnapshot:
     """Host: the names of the guests that the user has removed and not let in again."""
     chat: tuple[ChatLine, ...] = ()
     """The newest messages to all, at most MAX_CHAT_LINES, the oldest first."""
+    invitation: InvitationView | None = None
+    """Host: None if it is closed."""

@@ -51,6 +51,7 @@ from phaselock.session.effects import (
     AskCode,
     Broadcast,
     Close,
+    CloseOutside,
     Effect,
     Ended,
     FetchFromLibrary,
@@ -60,6 +61,7 @@ from phaselock.session.effects import (
     GuestRemoved,
     GuestSweep,
     GuestSweepEnd,
+    OpenOutside,
     Send,
     TellGuest,
     WantFallback,
@@ -164,6 +166,11 @@ class HostRunner(Runner[HostSession]):
         """Returns the path of a song of the library; None: there is none. Called in a worker thread."""
         self.want_fallback: Callable[[], None] | None = None
         """Adds one song of the fallback."""
+        self.open_outside: Callable[[], None] | None = None
+        """Opens the outside port, and tells the places that lead to it: see `OpenOutside`."""
+        self.close_outside: Callable[[], None] | None = None
+        """Closes it."""
+        self._accepting_outside: asyncio.Task[None] | None = None
 
     async def run(self, listeners: Sequence[socket.socket]) -> Ended:
         """Serve until the session ends. The caller closes the listeners."""
@@ -172,6 +179,8 @@ class HostRunner(Runner[HostSession]):
         try:
             return await self._ended
         finally:
+            if self._accepting_outside is not None:
+                working.append(self._accepting_outside)
             for task in working:
                 task.cancel()
             for connection, _ in self._connections.values():
@@ -182,6 +191,17 @@ class HostRunner(Runner[HostSession]):
             self._pool.shutdown()
             self._request_pool.shutdown()
             self._pairing_pool.shutdown()
+
+    def listen_outside(self, listener: socket.socket) -> None:
+        """Accept connections at the outside port, until `stop_outside`. The caller closes the listener afterwards."""
+        self._accepting_outside = self._spawn(self._accept(listener, outside=True))
+
+    async def stop_outside(self) -> None:
+        """Accept no more connections at the outside port."""
+        if self._accepting_outside is not None:
+            self._accepting_outside.cancel()
+            await asyncio.wait([self._accepting_outside])
+            self._accepting_outside = None
 
     @property
     def session_id(self) -> bytes:
@@ -304,6 +324,12 @@ class HostRunner(Runner[HostSession]):
             case WantFallback():
                 if self.want_fallback is not None:
                     self.want_fallback()
+            case OpenOutside():
+                if self.open_outside is not None:
+                    self.open_outside()
+            case CloseOutside():
+                if self.close_outside is not None:
+                    self.close_outside()
             case _:
                 raise AssertionError(f"{effect} is not for this runner")
 
@@ -320,7 +346,7 @@ class HostRunner(Runner[HostSession]):
         if conn in self._connections and not self._ended.done():
             self._connections[conn][0].send(Heartbeat())
 
-    async def _accept(self, listener: socket.socket) -> None:
+    async def _accept(self, listener: socket.socket, outside: bool = False) -> None:
         while True:
             try:
                 sock, address = await self._loop.sock_accept(listener)
@@ -329,23 +355,23 @@ class HostRunner(Runner[HostSession]):
                 continue
             try:
                 with bug_net("a new connection"):
-                    self._admit(sock, address[0].removeprefix("::ffff:"))
+                    self._admit(sock, address[0].removeprefix("::ffff:"), outside)
             except InternalError:
                 sock.close()
             await asyncio.sleep(0)  # yield once: the sockets just closed are released before the next accept
 
-    def _admit(self, sock: socket.socket, ip: str) -> None:
+    def _admit(self, sock: socket.socket, ip: str, outside: bool) -> None:
         if self._unauthenticated.make_room(ip):
             conn = next(self._numbers)
             connection = Connection(sock, Framer(GREETING_CAP))
             self._unauthenticated.add(conn, ip, connection.abort)
-            self._spawn(self._serve(conn, connection, ip))
+            self._spawn(self._serve(conn, connection, ip, outside))
         else:
             sock.close()
 
-    async def _serve(self, conn: int, connection: Connection, ip: str) -> None:
+    async def _serve(self, conn: int, connection: Connection, ip: str, outside: bool) -> None:
         try:
-            message = await self._converse(conn, connection, ip)
+            message = await self._converse(conn, connection, ip, outside)
             if isinstance(message, FileRequest):
                 track = self._session.authorise_fetch(message.peer_id, message.proof, message.file_id)
                 if track is not None and message.offset <= track.size:
@@ -364,7 +390,9 @@ class HostRunner(Runner[HostSession]):
         finally:
             self._unauthenticated.remove(conn)
 
-    async def _converse(self, conn: int, connection: Connection, ip: str) -> FileRequest | SongUploadStart | None:
+    async def _converse(
+        self, conn: int, connection: Connection, ip: str, outside: bool
+    ) -> FileRequest | SongUploadStart | None:
         """Pass the messages of a connection to the session until the connection ends, then return None.
 
         If its first message starts a file transfer, return this message at once; the connection stays open.
@@ -374,9 +402,9 @@ class HostRunner(Runner[HostSession]):
         reason = Notice(Code.PEER_CONNECTION_LOST, "it carries a file")
         try:
             with bug_net("the connection of a peer", ConnectionLost, ProtocolError, TimeoutError):
-                if not await self._secure(connection):
+                if not await self._secure(connection, outside):
                     raise ProtocolError("it does not encrypt")
-                self._do(self._session.connected(conn, ip, now_ns=self._now_ns()))
+                self._do(self._session.connected(conn, ip, outside, now_ns=self._now_ns()))
                 async with asyncio.timeout(HELLO_S):
                     message = await connection.receive()
                 self._unauthenticated.has_spoken(conn)
@@ -425,15 +453,17 @@ class HostRunner(Runner[HostSession]):
         else:
             self._do(self._session.not_paired(conn, now_ns=self._now_ns()))
 
-    async def _secure(self, connection: Connection) -> bool:
+    async def _secure(self, connection: Connection, outside: bool) -> bool:
         """Make the handshake of TLS. A peer of a version without encryption gets a greeting, from which it learns that
-        the versions differ: return False."""
+        the versions differ: return False. At the outside port it gets none."""
         try:
             async with asyncio.timeout(UNENCRYPTED_S):
                 if await connection.secure(SecureChannel(self._identity)):
                     return True
         except TimeoutError:  # such a peer waits for the greeting
             pass
+        if outside:
+            return False
         info, reason = self._session.refusal_of_unencrypted()
         connection.send(info)
         connection.send(reason)

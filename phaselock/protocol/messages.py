@@ -20,6 +20,9 @@ After CodeNeeded:
     host  PairingProof | JoinRejected
     peer  JoinRequest, as before
 
+At the port that a host opens for friends elsewhere, the first SessionInfo has no names, and the code of the invitation
+is always asked for. SessionInfo with the names comes before JoinAccepted.
+
 A file has a connection of its own, so that no command waits behind its bytes. After SessionInfo:
 
     peer  FileRequest                   |  peer  SongUploadStart
@@ -80,7 +83,7 @@ from phaselock.model.transitions import CrossfadeNs
 from phaselock.model.turns import Span
 from phaselock.model.volume import TrimDb
 
-PROTOCOL_VERSION = 6
+PROTOCOL_VERSION = 7
 CHUNK_BYTES = 64 * 1024
 """Most bytes of a file in one message."""
 MAX_PEERS = 5

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from uuid import UUID
 
+from phaselock.model.invitation import Candidate, Nat
 from phaselock.model.party import PartyRules
 from phaselock.model.role import Role
 from phaselock.model.transitions import Transitions
@@ -78,6 +79,36 @@ class ChangeCode:
     """From now on, who wants to join must know this code; empty: everybody may join. Members stay."""
 
     code: str = dataclasses.field(repr=False)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Invite:
+    """Open an invitation for friends elsewhere with this code, which is in its normal form. One that is open is told
+    again, with the code that it has."""
+
+    code: str = dataclasses.field(repr=False)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class WithdrawInvitation:
+    """The code of the invitation is void from now on. Members stay."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class InvitationPlaces:
+    """From the program, not from a user: where the outside port can be reached now."""
+
+    candidates: tuple[Candidate, ...]
+    """The best first."""
+    nat: Nat = Nat.UNKNOWN
+    problem: str = ""
+    """A code of the mapper: why the router opens no port; empty: it does."""
+    reachable: bool = False
+    """At least one candidate can be reached from the internet, as far as it is known."""
+    port: int = 0
+    """The outside port of this machine, TCP."""
+    node: str = ""
+    """This machine's id in the network of relays; empty: it uses none."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -315,6 +346,9 @@ HostCommand = (
     | Repeat
     | SetLoudness
     | ChangeCode
+    | Invite
+    | WithdrawInvitation
+    | InvitationPlaces
     | SetTransitions
     | PlaybackCommand
     | Autoplay

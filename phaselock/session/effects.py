@@ -253,6 +253,17 @@ class WantFallback:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class OpenOutside:
+    """Host: open the outside port, and ask the router to open it to the internet. Then give the command
+    `InvitationPlaces`, and again whenever the places change."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CloseOutside:
+    """Host: close the outside port here and at the router."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Notify:
     """Report an event to the user of this machine."""
 
@@ -298,6 +309,8 @@ Effect = (
     | ForGuest
     | FetchFromLibrary
     | WantFallback
+    | OpenOutside
+    | CloseOutside
     | Notify
     | Ended
 )

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 from uuid import UUID
 
 from phaselock.model.calibration import Confirmation, Place
+from phaselock.model.invitation import InvitationState, Nat
 from phaselock.model.notices import LeftOut, Notice
 from phaselock.model.party import PartyRules
 from phaselock.model.queue import ItemStatus, QueueItem
@@ -810,6 +811,25 @@ class CodeSet(Event):
 
     code: str = dataclasses.field(repr=False)
     """Empty: everybody on the network may join."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class InvitationChanged(Event):
+    """Host: the invitation for friends elsewhere was opened, withdrawn or closed, or its places have changed."""
+
+    event_name: ClassVar[str] = "invitation"
+
+    state: InvitationState
+    """"opening": the router is being asked. "withdrawn": the code is void, and the outside port stays open for the
+    members that came in by it. "closed": the outside port is closed."""
+    text: str = dataclasses.field(repr=False)
+    """The line that a friend opens, pastes or gives to `phaselock join`; empty unless the state is "open"."""
+    reachable: bool
+    """A friend elsewhere can reach this machine, as far as it is known."""
+    nat: Nat
+    """What is between this machine and the internet."""
+    sentence: str
+    """The same for people, and what helps; empty: there is nothing to say."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from phaselock.errors import PhaseLockError
 from phaselock.language.message import ENGLISH, N_, Figure, Message, Words, joined, translated
 from phaselock.model.code import CODE_RULE, shown_code
 from phaselock.model.file_kinds import UnplayableFileError, format_of
+from phaselock.model.invitation import InvitationState
 from phaselock.model.notices import Code, Notice
 from phaselock.model.role import ROLE_PHRASES
 from phaselock.model.snapshot import RequestState, SessionSnapshot
@@ -107,6 +108,14 @@ NOTICES: dict[Code, str] = {
         "it is the right one."
     ),
     Code.CODE_GUESSED: N_("{number} wrong codes were tried. Change the code if your guests have not mistyped it."),
+    Code.INVITATION_GUESSED: N_(
+        "{number} wrong codes were tried from elsewhere. Withdraw the invitation if you expect no friend."
+    ),
+    Code.INVITATION_VOID: N_(
+        "{number} wrong codes were tried from elsewhere, so the invitation no longer lets anyone in. Withdraw it and "
+        "invite again."
+    ),
+    Code.NO_INVITATION: N_("No invitation is open."),
     Code.CODE_VOID: N_("{number} wrong codes were tried, so this code no longer lets anyone in. Change it."),
     Code.CODE_UNUSABLE: CODE_RULE,
     Code.HOST_KEY_CHANGED: N_(
@@ -524,6 +533,8 @@ def event_text(event: e.Event, words: Words = ENGLISH) -> str:
             return f"{opened}\n{known}"
         case e.CodeSet(code=code):
             return _code_text(code, words)
+        case e.InvitationChanged():
+            return invitation_text(event, words)
         case e.TransitionsSet():
             return _transitions_text(event, words)
         case e.FilesAdded():
@@ -540,6 +551,16 @@ def _code_text(code: str, words: Words) -> str:
     if not code:
         return words.gettext(N_("Everybody on this network may join."))
     return words.gettext(N_("Who joins must know the code: {code}")).format(code=shown_code(code))
+
+
+def invitation_text(event: e.InvitationChanged, words: Words = ENGLISH) -> str:
+    """The invitation's line, and what is known of the way to this machine."""
+    known = translated(event.sentence, words)
+    if event.state is InvitationState.CLOSED:
+        return words.gettext(N_("The outside port is closed."))
+    if not event.text:
+        return known
+    return "\n".join(filter(None, [words.gettext(N_("Send your friend this line:")), event.text, known]))
 
 
 def library_text(event: e.LibraryChanged, words: Words = ENGLISH) -> str:

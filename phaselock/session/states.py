@@ -75,7 +75,7 @@ HOST_ACCEPTS: frozenset[type[Message]] = frozenset(
 PEER_ACCEPTS: dict[PeerSide, frozenset[type[Message]]] = {
     PeerSide.OFFLINE: frozenset(),
     PeerSide.GREETING: frozenset({m.SessionInfo}),
-    PeerSide.JOINING: frozenset({m.JoinAccepted, m.JoinRejected, m.CodeNeeded}),
+    PeerSide.JOINING: frozenset({m.SessionInfo, m.JoinAccepted, m.JoinRejected, m.CodeNeeded}),
     PeerSide.JOINED: frozenset(
         {
             m.Heartbeat,

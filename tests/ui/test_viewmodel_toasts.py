@@ -250,6 +250,7 @@ SILENT = {
     e.MicrophoneAsked,
     e.SessionOpened,
     e.CodeSet,
+    e.InvitationChanged,
     e.GuestPageSet,
     e.SessionEnded,
     e.FileReady,
@@ -282,7 +283,13 @@ def test_every_event_has_a_toast_or_is_listed_as_silent() -> None:
 
 
 def test_warnings_of_attacks_stay_instead_of_being_toasts() -> None:
-    staying = {Code.CODE_GUESSED, Code.CODE_VOID, Code.HOST_KEY_CHANGED}
+    staying = {
+        Code.CODE_GUESSED,
+        Code.CODE_VOID,
+        Code.INVITATION_GUESSED,
+        Code.INVITATION_VOID,
+        Code.HOST_KEY_CHANGED,
+    }
     for code in Code:
         happened = SessionEvent(e.Warned(1, Notice(code, "Something.", peer="Ben", number=10)))
         assert bool(event_banner(happened)) == (code in staying)

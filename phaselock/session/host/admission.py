@@ -111,11 +111,11 @@ class Admission:
         member = self._members.numbered(peer_id) if peer_id is not None else None
         return self._prover(member, proof, purpose)
 
-    def needs_code(self, conn: int, request: m.JoinRequest) -> bool:
-        """This machine must prove the code first: it has not, and it proves no membership. Another version is refused
-        without it."""
+    def needs_code(self, conn: int, door: Door, request: m.JoinRequest) -> bool:
+        """This machine, which has come to this door, must prove the code first: it has not, and it proves no
+        membership. Another version is refused without it."""
         return (
-            not self._door.is_open_for(conn)
+            not door.is_open_for(conn)
             and request.protocol_version == m.PROTOCOL_VERSION
             and self.member(request.peer_id, request.proof, JOIN) is None
             and self._returning(request) is None

@@ -38,10 +38,14 @@ class _Guesses:
 class Door:
     """`now_ns` is session time; `conn` is the number of a connection."""
 
-    def __init__(self, code: str, outbox: Outbox) -> None:
-        """`code` is in its normal form; empty: everybody may join."""
+    def __init__(
+        self, code: str, outbox: Outbox, *, guessed: Code = Code.CODE_GUESSED, void: Code = Code.CODE_VOID
+    ) -> None:
+        """`code` is in its normal form; empty: everybody may join. `guessed` and `void`: what the host's user is told
+        of wrong codes."""
         self.code = code
         self._outbox = outbox
+        self._told_as = guessed, void
         self._guesses: dict[str, _Guesses] = {}
         """By address, not by group: the guesses of a neighbour must not count for the other machines of its network. At
         most MAX_GUESSES entries, because each stands for a guess."""
@@ -91,9 +95,9 @@ class Door:
         """The machine does not know the code, or has gone without showing that it does."""
         self._guessing.discard(conn)
         if self._total >= MAX_GUESSES > self._told:
-            self._outbox.warn(Notice(Code.CODE_VOID, number=self._total), now_ns)
+            self._outbox.warn(Notice(self._told_as[1], number=self._total), now_ns)
         elif self._total >= TOLD_GUESSES > self._told:
-            self._outbox.warn(Notice(Code.CODE_GUESSED, number=self._total), now_ns)
+            self._outbox.warn(Notice(self._told_as[0], number=self._total), now_ns)
         else:
             return
         self._told = self._total
@@ -112,7 +116,11 @@ class Door:
 
     def is_open_for(self, conn: int) -> bool:
         """Whether this connection may join."""
-        return not self.code or conn in self._paired
+        return not self.code or self.has_proved(conn)
+
+    def has_proved(self, conn: int) -> bool:
+        """This connection has proved the code."""
+        return conn in self._paired
 
     def closed(self, conn: int, *, now_ns: int) -> None:
         """The connection is over."""

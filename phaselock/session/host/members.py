@@ -270,6 +270,8 @@ class Member:
     attendance: Attendance = Attendance.WAITED_FOR
     asked_name: str = ""
     """The name that it asked for; `name` may have a number in addition."""
+    outside: bool = False
+    """Its connection came through the outside port."""
     transfers: dict[UUID, Transfer] = dataclasses.field(default_factory=dict)
     """The transfers of all files that were offered to it."""
     offers_complete: bool = False

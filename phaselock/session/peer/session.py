@@ -80,14 +80,16 @@ class PeerSession:
         announced_key: bytes = b"",
     ) -> None:
         """`code`: that of the session, in its normal form; empty if the user was told none. `session_id`: of the
-        session that was announced at this place; empty: any session. `announced_key`: the beginning of the key that was
-        announced there; empty: any key."""
+        session that was announced at this place, or the beginning of it; empty: any session. `announced_key`: the
+        beginning of the key that was announced there; empty: any key."""
         self._announced_key = announced_key
         self._code = code
         self._pairing = False
         """The machine that answered last has asked for the code."""
         self._paired = False
         """The machine that answered last has proved that it knows the code."""
+        self._nameless = False
+        """The machine that answered last has told no names: it tells them when it lets this machine in."""
         self._side = PeerSide.OFFLINE
         self._display_name = person_name(display_name)
         self._session_name = self._host_name = ""
@@ -373,8 +375,10 @@ class PeerSession:
 
     def _handle(self, message: Message, now_ns: int) -> None:
         match message:
-            case m.SessionInfo():
+            case m.SessionInfo() if self._side is PeerSide.GREETING:
                 self._greeted(message, now_ns)
+            case m.SessionInfo() if self._nameless:
+                self._take_names(message)
             case m.JoinAccepted():
                 if self._code and not self._token and not self._paired:
                     self._outbox.do(Close(HOST_CONN, "it did not ask for the code"))
@@ -479,15 +483,20 @@ class PeerSession:
             self._outbox.do(Close(HOST_CONN, "another version"))
             self._end(other_version(info.protocol_version, m.PROTOCOL_VERSION), now_ns, failed=True)
             return
-        if self._session_id not in (b"", info.session_id):
+        if not info.session_id.startswith(self._session_id):
             self._outbox.do(Close(HOST_CONN, "another session"))
             self._end(HOST_LOST if self._absence.active else Notice(Code.OTHER_SESSION), now_ns, failed=True)
             return
         self._session_id = info.session_id
-        self._session_name = person_name(info.session_name)
-        self._host_name = person_name(info.host_name)
+        self._take_names(info)
+        self._nameless = not info.session_name
         self._side = PeerSide.JOINING
         self._ask_to_join()
+
+    def _take_names(self, info: m.SessionInfo) -> None:
+        self._nameless = False
+        self._session_name = person_name(info.session_name) or self._session_name
+        self._host_name = person_name(info.host_name) or self._host_name
 
     def _ask_to_join(self) -> None:
         join = m.JoinRequest(self._display_name, m.PROTOCOL_VERSION)

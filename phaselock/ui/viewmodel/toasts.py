@@ -48,7 +48,9 @@ _CALM = frozenset(
     }
 )
 """Errors that need no action: what the user wants was done before, or the click came too late."""
-_STAYING = frozenset({Code.CODE_GUESSED, Code.CODE_VOID, Code.HOST_KEY_CHANGED})
+_STAYING = frozenset(
+    {Code.CODE_GUESSED, Code.CODE_VOID, Code.INVITATION_GUESSED, Code.INVITATION_VOID, Code.HOST_KEY_CHANGED}
+)
 """Warnings that the user must not miss, because another machine may be attacking the session."""
 _HOSTS_REQUESTS = frozenset({RequestState.ADDED, RequestState.FAILED})
 """The states of a request that the host sees as toasts. The others are visible in its list of requests."""

@@ -1,0 +1,171 @@
+"""Invitations for friends elsewhere, without sockets."""
+
+from __future__ import annotations
+
+import pytest
+
+from phaselock.language.message import Message
+from phaselock.model.invitation import Candidate, InvitationState, Nat, parse_invitation
+from phaselock.model.notices import Code
+from phaselock.model.snapshot import InvitationView
+from phaselock.protocol import messages as m
+from phaselock.session import effects as e
+from phaselock.session.commands import ChangeCode, InvitationPlaces, Invite, WithdrawInvitation
+from phaselock.session.host.door import FREE_GUESSES
+from phaselock.session.invitation_sentences import way_sentence
+from phaselock.session.states import HOLD_NS
+from tests.support.session_harness import SessionHarness
+from tests.support.simulation import SECOND
+from tests.support.told import Over
+
+CODE = "4829134471"
+HOME = Candidate("45.32.1.1", 17401, 17402)
+PLACES = InvitationPlaces((Candidate("192.168.1.42", 17404), HOME), Nat.HOME, reachable=True, port=17404)
+
+
+def invited(code: str = CODE) -> SessionHarness:
+    harness = SessionHarness()
+    harness.command(Invite(code), PLACES)
+    return harness
+
+
+def view(harness: SessionHarness) -> InvitationView:
+    found = harness.host.snapshot().invitation
+    assert found is not None
+    return found
+
+
+def test_the_line_is_told_when_the_places_are_known() -> None:
+    harness = SessionHarness()
+    assert harness.host.snapshot().invitation is None
+    harness.command(Invite(CODE))
+    assert harness.host.outside == [e.OpenOutside()]
+    assert view(harness).state is InvitationState.OPENING and view(harness).text == ""
+    harness.command(PLACES)
+    told = harness.host.events("invitation")[-1].fields
+    line = parse_invitation(str(told["text"]))
+    assert (line.candidates, line.code, line.version) == (PLACES.candidates, CODE, m.PROTOCOL_VERSION)
+    assert harness.host.core.session_id.startswith(line.session) and len(line.session) == 4
+    assert (told["state"], told["reachable"], told["nat"]) == ("open", True, "home")
+    assert view(harness).text == told["text"]
+
+
+def test_the_code_stays_while_the_invitation_is_open_and_changes_afterwards() -> None:
+    harness = invited()
+    harness.command(Invite("1111111111"))
+    assert parse_invitation(view(harness).text).code == CODE
+    harness.command(WithdrawInvitation())
+    assert harness.host.snapshot().invitation is None
+    assert harness.host.outside == [e.OpenOutside(), e.CloseOutside()]
+    harness.command(Invite("1111111111"), PLACES)
+    assert parse_invitation(view(harness).text).code == "1111111111"
+
+
+def test_a_new_place_is_a_new_line() -> None:
+    harness = invited()
+    moved = InvitationPlaces((Candidate("45.32.1.9", 17401),), Nat.HOME, reachable=True, port=17404)
+    harness.command(moved, moved)
+    assert len(harness.host.events("invitation")) == 3
+    assert parse_invitation(view(harness).text).places == [("45.32.1.9", 17401)]
+
+
+@pytest.mark.parametrize("room_code", ["", "482913"])
+def test_every_connection_from_outside_must_know_the_code_of_the_invitation(room_code: str) -> None:
+    harness = invited()
+    harness.command(ChangeCode(room_code))
+    friend = harness.join("Ana", code=CODE, outside=True)
+    plain = harness.join("Ben", outside=True)
+    wrong = harness.join("Cid", code="482913", outside=True)
+    harness.run(0.5)
+    assert [peer.name for peer in harness.host.snapshot().peers] == ["Ana"]
+    assert friend.events("joined")[0].fields["session_name"] == "Friday"
+    assert friend.snapshot().host_name == "Hana"
+    assert plain.ended is not None and plain.ended.failed
+    assert wrong.ended == Over("The code is wrong.", failed=True)
+
+
+def test_a_connection_from_outside_learns_no_names_before() -> None:
+    harness = invited()
+    harness.join("Ana")
+    harness.run(0.1)
+    plain = harness.join("Ben", outside=True)
+    harness.run(0.5)
+    assert plain.received == [
+        m.SessionInfo(m.PROTOCOL_VERSION, harness.host.core.session_id, "", "", (), 5),
+        m.CodeNeeded(),
+    ]
+
+
+def test_the_code_of_the_invitation_opens_nothing_inside() -> None:
+    harness = invited()
+    harness.command(ChangeCode("482913"))
+    harness.join("Ana", code=CODE)
+    harness.run(0.5)
+    assert harness.host.snapshot().peers == ()
+
+
+def test_guesses_at_the_outside_port_do_not_count_inside() -> None:
+    harness = invited()
+    harness.command(ChangeCode("482913"))
+    for number in range(FREE_GUESSES + 1):
+        wrong = harness.join(f"x{number}", code="0000000000", outside=True)
+        wrong.ip = "10.0.1.1"
+        harness.run(0.5)
+    assert wrong.ended is not None
+    inside = harness.join("Ana", code="482913")
+    inside.ip = "10.0.1.1"
+    harness.run(0.5)
+    assert [peer.name for peer in harness.host.snapshot().peers] == ["Ana"]
+
+
+def test_a_withdrawn_invitation_lets_its_members_return_but_no_one_else_in() -> None:
+    harness = invited()
+    friend = harness.join("Ana", code=CODE, outside=True)
+    harness.run(0.5)
+    harness.command(WithdrawInvitation())
+    assert view(harness).state is InvitationState.WITHDRAWN and view(harness).text == ""
+    late = harness.join("Ben", code=CODE, outside=True)
+    harness.run(0.5)
+    assert late.ended == Over("This invitation was withdrawn. Ask the host for a new one.", failed=True)
+    friend.cut(7)
+    harness.run(12)
+    assert [peer.name for peer in harness.host.snapshot().peers] == ["Ana"]
+    assert harness.host.outside == [e.OpenOutside()]
+    friend.leave()
+    harness.run(HOLD_NS / SECOND + 10)
+    assert harness.host.outside == [e.OpenOutside(), e.CloseOutside()]
+    assert harness.host.snapshot().invitation is None
+
+
+def test_the_outside_port_waits_for_a_lost_member() -> None:
+    harness = invited()
+    friend = harness.join("Ana", code=CODE, outside=True)
+    harness.run(0.5)
+    harness.command(WithdrawInvitation())
+    friend.cut()
+    harness.run(HOLD_NS / SECOND)
+    assert harness.host.outside == [e.OpenOutside()]
+    harness.run(10)
+    assert harness.host.outside == [e.OpenOutside(), e.CloseOutside()]
+
+
+def test_what_is_withdrawn_twice_is_an_error() -> None:
+    harness = invited()
+    harness.command(WithdrawInvitation(), WithdrawInvitation())
+    assert harness.host.events("error")[-1].fields["code"] == Code.NO_INVITATION
+
+
+@pytest.mark.parametrize("nat", Nat)
+def test_each_verdict_has_a_sentence_and_what_helps(nat: Nat) -> None:
+    shut = way_sentence(InvitationState.OPEN, InvitationPlaces((HOME,), nat, port=17404), 17402)
+    assert isinstance(shut, Message) and shut.count(".") == 2 and "{" not in shut
+    let_in = way_sentence(InvitationState.OPEN, InvitationPlaces((HOME,), nat, reachable=True), 17402)
+    assert let_in.count(".") == 1
+
+
+def test_a_peer_that_knows_the_beginning_of_the_session_joins_no_other() -> None:
+    harness = invited()
+    for session, joins in ((harness.host.core.session_id[:4], True), (b"abcd", False)):
+        peer = harness.join("Ana", code=CODE, outside=True, session=session)
+        harness.run(0.5)
+        assert (peer.ended is None) is joins
