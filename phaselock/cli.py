@@ -24,7 +24,7 @@ from phaselock.errors import PhaseLockError
 from phaselock.language import catalogue
 from phaselock.language.catalogue import tr
 from phaselock.language.message import Message
-from phaselock.model.address import DEFAULT_CLOCK_PORT, DEFAULT_GUEST_PORT, DEFAULT_PORT
+from phaselock.model.address import DEFAULT_CLOCK_PORT, DEFAULT_GUEST_PORT, DEFAULT_OUTSIDE_PORT, DEFAULT_PORT
 from phaselock.model.choices import BACKENDS, FILTERS
 from phaselock.model.code import CODE_RULE, code_from_number, normal_code
 from phaselock.model.file_kinds import SONG_ENDINGS
@@ -202,7 +202,7 @@ def command_line() -> Parser:
             "peer-volume NAME 0..100|mute|unmute, calibrate [NAME] [at NAME=METRES...|walk], calibrate next, "
             "calibrate stop, levels [even|undo|reset], check [NAME|stop], say TEXT, volume [0..100], "
             "role [[NAME] left|right|mono|stereo], offset [MILLISECONDS|reset|anyway|forget], code [new|off|CODE], "
-            "guest-page [on|off|new-secret], "
+            "invite, withdraw, guest-page [on|off|new-secret], "
             "peers, queue, status, quit."
         ),
     )
@@ -277,6 +277,15 @@ def command_line() -> Parser:
         type=port,
         metavar=tr("PORT"),
         help=tr("TCP port of that page (default: {port})").format(port=DEFAULT_GUEST_PORT),
+    )
+    host.add_argument(
+        "--invite", action="store_true", help=tr("let a friend join from elsewhere, by the line that is printed")
+    )
+    host.add_argument(
+        "--outside-port",
+        type=port,
+        metavar=tr("PORT"),
+        help=tr("TCP port for friends elsewhere (default: {port})").format(port=DEFAULT_OUTSIDE_PORT),
     )
     host.add_argument("--play", action="store_true", help=tr("start to play by itself"))
     host.set_defaults(run=_host)
@@ -449,6 +458,7 @@ def _host(options: argparse.Namespace, terminal: Terminal) -> int:
         skip_silence=options.skip_silence,
         library="" if options.library == "off" else options.library,
         guest_port=options.guest_port,
+        outside_port=options.outside_port,
         rules=PRESETS[options.rules] if options.rules else None,
     )
     autoplay = (options.wait_peers or 0) if options.play else None
@@ -461,6 +471,7 @@ def _host(options: argparse.Namespace, terminal: Terminal) -> int:
         options.guests,
         "" if options.fallback == "off" else options.fallback,
         makes_code,
+        options.invite,
     )
     return headless.run_host(settled, terminal)
 
@@ -471,7 +482,6 @@ def _join(options: argparse.Namespace, terminal: Terminal) -> int:
 
     wish = JoinOptions(
         code=options.code or (options.address and options.address.code) or _given_code(),
-        places=[options.address.place] if options.address else [],
         session_name=options.session,
         display_name=options.display_name,
         cache=options.cache,
@@ -481,6 +491,8 @@ def _join(options: argparse.Namespace, terminal: Terminal) -> int:
         clock_filter=options.clock_filter,
         microphone=options.microphone,
     )
+    if options.address:
+        wish = wish.with_invitation(options.address)
     return headless.run_join(headless.HeadlessJoinOptions(wish, _clock(options), options.desktop), terminal)
 
 

@@ -58,6 +58,7 @@ TYPED_ELSEWHERE = {
     "Request": "request",
     "Autoplay": "the option --play",
     "UseFallback": "fallback, which looks for the files first",
+    "InvitationPlaces": "never: the program tells it",
 }
 """Commands that these do not make themselves."""
 WITHOUT_SENTENCE = {e.SyncMeasured, e.PeerSyncMeasured, e.OutputConfirmed, e.VotesChanged}

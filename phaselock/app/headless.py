@@ -102,6 +102,8 @@ class HeadlessHostOptions:
     """The folder or playlist that plays when nothing else waits; None: as last time, empty: none."""
     shows_code: bool = False
     """Whether the code is told when the session opens: the program has made it."""
+    invites: bool = False
+    """Whether an invitation for friends elsewhere is opened at the beginning."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -239,6 +241,8 @@ async def _host(options: HeadlessHostOptions, terminal: Terminal) -> Ended:
                     )
                     if options.guests:
                         await stage.guest_page.switch_on()
+                    if options.invites:
+                        desk.line("invite")
                     hints = (
                         N_("Type play to begin, or help for all commands. Tab completes what you type."),
                         N_("To end the jam for everybody, type quit."),

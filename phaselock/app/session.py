@@ -23,6 +23,7 @@ from phaselock.app.guests import GuestPage
 from phaselock.app.hearing import hear_pass, hear_song
 from phaselock.app.host_key import host_identity
 from phaselock.app.importer import Importer, import_file, played
+from phaselock.app.invitation import OutsidePort
 from phaselock.app.library import MusicFolder
 from phaselock.app.memory import QueueMemory
 from phaselock.app.options import HostOptions, JoinOptions
@@ -48,6 +49,7 @@ from phaselock.network.interfaces import usable_addresses
 from phaselock.network.listener import bind
 from phaselock.network.reach import Place, connect_any
 from phaselock.network.service_record import KEY_BYTES, FoundSession
+from phaselock.protocol.messages import PROTOCOL_VERSION
 from phaselock.session.effects import Ended
 from phaselock.session.events import (
     CodeSet,
@@ -65,7 +67,8 @@ from phaselock.session.events import (
     VolumeSet,
     Warned,
 )
-from phaselock.session.sentences import notice_text
+from phaselock.session.sentences import NoticeError, notice_text
+from phaselock.session.states import other_version
 from phaselock.storage.cache import FileCache
 from phaselock.storage.known_hosts import meet_host
 from phaselock.storage.paths import (
@@ -282,6 +285,7 @@ async def open_host_session(
 
         guest_page = GuestPage(runner, cache, guest_secret_path(), on_event, bind_to=wish.bind, port=wish.guest_port)
         guest_page.songs = lambda: music.library
+        outside = OutsidePort(runner, clock_port, on_event, bind_to=wish.bind, port=wish.outside_port)
         announcing = asyncio.create_task(announce())
         try:
             yield OpenHostSession(
@@ -304,6 +308,7 @@ async def open_host_session(
                 listener,
             )
         finally:
+            await outside.close()
             await guest_page.close()
             announcing.cancel()
             await asyncio.wait([announcing])
@@ -321,6 +326,8 @@ async def open_peer_session(
     from phaselock.network.peer import PeerRunner  # late: a host does not need them
     from phaselock.session.peer.session import PeerSession
 
+    if wish.version not in (0, PROTOCOL_VERSION):
+        raise NoticeError(other_version(wish.version, PROTOCOL_VERSION))
     with contextlib.ExitStack() as stack:
         name = display_name(wish.display_name, store)
         places, session_name = wish.places, wish.session_name or ""
@@ -381,6 +388,7 @@ async def open_peer_session(
             inspect=inspect,
             volume=lambda: (round(store.settings.volume * 100), store.settings.muted),
             role=lambda: store.settings.role,
+            clock_ports=wish.clock_ports,
             now_ns=_native.now_ns,
             on_event=tell,
             find=_find_again,

@@ -26,7 +26,7 @@ from phaselock.app.typed import nothing_after, usage_error
 from phaselock.audio.interface import AudioOutput
 from phaselock.errors import PhaseLockError
 from phaselock.language.message import N_, Figure, Message
-from phaselock.model.code import code_from_number
+from phaselock.model.code import INVITATION_DIGITS, code_from_number
 from phaselock.model.loudness import parse_choice
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import PeerView
@@ -193,6 +193,9 @@ class HostShell(HostPartyShell):
             self._do(c.ChangeCode(rest))
         else:
             self._terminal.event(e.CodeSet(self._runner.session_ns(), self._runner.snapshot().code))
+
+    def _invite(self, rest: str) -> None:
+        self._plain("invite", rest, c.Invite(code_from_number(secrets.randbits(64), INVITATION_DIGITS)))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -373,6 +376,12 @@ class HostShell(HostPartyShell):
             _code,
             N_("code [new|off|CODE]"),
             N_("show, make or set the code that others must know to join; off: everybody may join"),
+        ),
+        "invite": Word(_invite, "invite", N_("let a friend join from elsewhere, and show the line to send")),
+        "withdraw": Word(
+            lambda self, rest: self._plain("withdraw", rest, c.WithdrawInvitation()),
+            "withdraw",
+            N_("withdraw the invitation: it lets no one else in"),
         ),
         "guest-page": HostPartyShell.PARTY_WORDS["guest-page"],
         "save": Word(

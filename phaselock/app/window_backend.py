@@ -204,6 +204,8 @@ class WindowBackend:
             device=self._device_name,
             code=self._tried_code,
         )
+        if invitation.session:
+            options = options.with_invitation(invitation)
         self._start_session(open_peer_session(options, self._store, self._on_event))
 
     def leave(self) -> None:

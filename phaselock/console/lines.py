@@ -70,6 +70,12 @@ def event_lines(event: e.Event, words: Words = ENGLISH, columns: int = 0) -> lis
         case e.GuestPageSet(link=link):
             lines = wrapped(event_text(event, words), columns)
             return [*lines, *qr_lines(link, columns), link] if link else lines
+        case e.InvitationChanged(text=line) if line:  # whole, so that a double click takes all of it
+            return [
+                one
+                for part in event_text(event, words).splitlines()
+                for one in ([line] if part == line else wrapped(part, columns))
+            ]
         case e.HelpTold():
             rows = [(translated(row.form, words), translated(row.meaning, words)) for row in event.commands]
             return _labelled(rows, columns)

@@ -13,6 +13,8 @@ DEFAULT_CLOCK_PORT = 17402
 """UDP: clock measurements."""
 DEFAULT_GUEST_PORT = 17403
 """TCP: the page for guests."""
+DEFAULT_OUTSIDE_PORT = 17404
+"""TCP: friends elsewhere, while an invitation is open."""
 NO_ADDRESS = N_("Enter the address that the host shows, such as 192.168.1.42 or 192.168.1.42:17401.")
 _IPV6_GROUP_BITS = 64
 _LABEL = re.compile(r"[\w-]{1,63}")

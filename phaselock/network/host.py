@@ -170,7 +170,7 @@ class HostRunner(Runner[HostSession]):
         """Opens the outside port, and tells the places that lead to it: see `OpenOutside`."""
         self.close_outside: Callable[[], None] | None = None
         """Closes it."""
-        self._accepting_outside: asyncio.Task[None] | None = None
+        self._accepting_outside: dict[socket.socket, asyncio.Task[None]] = {}
 
     async def run(self, listeners: Sequence[socket.socket]) -> Ended:
         """Serve until the session ends. The caller closes the listeners."""
@@ -179,9 +179,7 @@ class HostRunner(Runner[HostSession]):
         try:
             return await self._ended
         finally:
-            if self._accepting_outside is not None:
-                working.append(self._accepting_outside)
-            for task in working:
+            for task in [*working, *self._accepting_outside.values()]:
                 task.cancel()
             for connection, _ in self._connections.values():
                 connection.end("the session is over")
@@ -194,14 +192,13 @@ class HostRunner(Runner[HostSession]):
 
     def listen_outside(self, listener: socket.socket) -> None:
         """Accept connections at the outside port, until `stop_outside`. The caller closes the listener afterwards."""
-        self._accepting_outside = self._spawn(self._accept(listener, outside=True))
+        self._accepting_outside[listener] = self._spawn(self._accept(listener, outside=True))
 
-    async def stop_outside(self) -> None:
-        """Accept no more connections at the outside port."""
-        if self._accepting_outside is not None:
-            self._accepting_outside.cancel()
-            await asyncio.wait([self._accepting_outside])
-            self._accepting_outside = None
+    async def stop_outside(self, listener: socket.socket) -> None:
+        """Accept no more connections with this listener of `listen_outside`."""
+        if (accepting := self._accepting_outside.pop(listener, None)) is not None:
+            accepting.cancel()
+            await asyncio.wait([accepting])
 
     @property
     def session_id(self) -> bytes:

@@ -9,7 +9,8 @@ import itertools
 import pathlib
 import socket
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -93,11 +94,12 @@ class PeerRunner(Runner[PeerSession]):
         now_ns: Callable[[], int],
         on_event: Callable[[Event], None],
         find: Callable[[str, str], Awaitable[Sequence[Place]]] | None = None,
+        clock_ports: Mapping[Place, int] = MappingProxyType({}),
         hear: Hear | None = None,
         hear_song: HearSong | None = None,
     ) -> None:
         """`find` searches the network for the session with this id and this host key (in hex digits) and returns where
-        it is now."""
+        it is now. `clock_ports`: the UDP port of a place, where it is not the one that the host tells."""
         super().__init__(session, output, now_ns=now_ns, on_event=on_event, hear=hear, hear_song=hear_song)
         self._clock = clock
         self._cache = cache
@@ -105,6 +107,7 @@ class PeerRunner(Runner[PeerSession]):
         self._volume = volume
         self._role = role
         self._find = find
+        self._clock_ports = clock_ports
         self._connection: Connection | None = None
         self._connecting: set[asyncio.Task[None]] = set()
         self._address: Place = ("", 0)
@@ -228,7 +231,8 @@ class PeerRunner(Runner[PeerSession]):
         """Start the clock, and try again later if that fails: a network that changes, or a firewall."""
         self._stop_waiting_for_clock()
         try:
-            self._clock.start(self._address[0], clock_port, peer_id, self._own_ip, key)
+            port = self._clock_ports.get(self._address, clock_port)
+            self._clock.start(self._address[0], port, peer_id, self._own_ip, key)
         except OSError as error:
             log.warning("the clock of the host at %s, port %d: %s", self._address[0], clock_port, error)
             self._clock_due = self._loop.call_later(CLOCK_AGAIN_S, self._start_clock, peer_id, clock_port, key)
@@ -284,8 +288,9 @@ class PeerRunner(Runner[PeerSession]):
         secured = False
         try:
             with bug_net("the connection to the host", ConnectionLost, ProtocolError):
-                host_key = await self._secure(connection)
+                host_key = await self._secure(connection, place)
                 secured = True
+                message = await self._greeting(connection) if self._other_places(place) else None
                 if self._session.host_key in (b"", host_key):
                     self._address, self._own_ip = place, own_ip
                     self._false_places.clear()
@@ -293,7 +298,7 @@ class PeerRunner(Runner[PeerSession]):
                     self._false_places.add(place)
                 self._do(self._session.connected(host_key, now_ns=self._now_ns()))
                 for number in itertools.count(1):
-                    message = await connection.receive()
+                    message = message or await connection.receive()
                     if self._connection is not connection:
                         break
                     if isinstance(message, m.QueueUpdate):
@@ -306,11 +311,14 @@ class PeerRunner(Runner[PeerSession]):
                         if not isinstance(message, m.Heartbeat):
                             self._updates.flush()
                         self._received(message)
+                    message = None
                     if number % MESSAGES_AT_ONCE == 0:
                         await asyncio.sleep(0)
         except (ConnectionLost, ProtocolError, InternalError) as error:
             log.debug("control connection is over: %s; %s", error, connection.counts())
-            if self._connection is connection and not self._ended.done():
+            if self._connection is connection and self._other_places(place):
+                self._begin(self._try_others(place))
+            elif self._connection is connection and not self._ended.done():
                 self._updates.flush()
                 reason = error.reason if isinstance(error, ConnectionLost) else str(error)
                 if secured:
@@ -335,7 +343,37 @@ class PeerRunner(Runner[PeerSession]):
             paired = self._session.paired if right else self._session.not_paired
             self._do(paired(now_ns=self._now_ns()))
 
-    async def _secure(self, connection: Connection) -> bytes:
+    def _other_places(self, place: Place) -> list[Place]:
+        """Where the host may be if it is not at this place; none once a host has been found."""
+        if self._session.host_key or self._ended.done():
+            return []
+        return [one for one in self._places if one != place and one not in self._false_places]
+
+    async def _try_others(self, place: Place) -> None:
+        """Another machine has answered at this place: it may have an address that the host has in its own house."""
+        others = self._other_places(place)
+        self._false_places.add(place)
+        try:
+            with bug_net("a connection to the host", CannotConnect):
+                sock = await connect_any(others)
+        except PhaseLockError as error:
+            if not self._ended.done():
+                self._do(self._session.connect_failed(error.message, refused=False, now_ns=self._now_ns()))
+        else:
+            self._spawn(self._listen(sock))
+
+    async def _greeting(self, connection: Connection) -> m.Message:
+        """The first message of a machine that may not be the host. ConnectionLost if it is not."""
+        try:
+            async with asyncio.timeout(HANDSHAKE_S):
+                greeting = await connection.receive()
+        except TimeoutError:
+            raise ConnectionLost(Message("it does not answer")) from None
+        if not isinstance(greeting, m.SessionInfo) or not greeting.session_id.startswith(self._session.session_id):
+            raise ConnectionLost("another session")
+        return greeting
+
+    async def _secure(self, connection: Connection, place: Place) -> bytes:
         """Make the handshake of TLS and return SHA-256 of the host's certificate. ConnectionLost without one."""
         channel = SecureChannel()
         try:
@@ -345,7 +383,8 @@ class PeerRunner(Runner[PeerSession]):
                 greeting = await connection.receive()
         except TimeoutError:
             raise ConnectionLost(Message("it does not answer")) from None
-        if isinstance(greeting, m.SessionInfo) and greeting.protocol_version != m.PROTOCOL_VERSION:
+        other_version = isinstance(greeting, m.SessionInfo) and greeting.protocol_version != m.PROTOCOL_VERSION
+        if other_version and not self._other_places(place):
             now_ns = self._now_ns()
             self._do([*self._session.connected(b"", now_ns=now_ns), *self._session.received(greeting, now_ns=now_ns)])
         raise ConnectionLost(Message("it does not encrypt"))

@@ -12,7 +12,7 @@ import socket
 import time
 import types
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from phaselock.app.converter import ConversionCancelledError
@@ -203,11 +203,15 @@ class NetworkFixture:
         inspect: Callable[[pathlib.Path, bytes], Any] = lambda path, sha256: LENGTH,
         find: Callable[[str, str], Awaitable[Sequence[Place]]] | None = None,
         code: str = "",
+        places: Sequence[Place] = (),
+        session: bytes = b"",
+        clock_ports: Mapping[Place, int] = types.MappingProxyType({}),
     ) -> Peer:
-        sock = stack.enter_context(await connect(*self.host.address))
+        """A peer that joins at the host's address, or at the first of `places`. `session`: the beginning of its id."""
+        sock = stack.enter_context(await connect(*(places[0] if places else self.host.address)))
         output, clock, news = Output(), Clock(), News()
         runner = PeerRunner(
-            PeerSession(display_name=name, code=code),
+            PeerSession(display_name=name, code=code, session_id=session),
             output,
             clock,
             FileCache(self.folder / name),
@@ -217,8 +221,9 @@ class NetworkFixture:
             now_ns=time.monotonic_ns,
             on_event=news,
             find=find,
+            clock_ports=clock_ports,
         )
-        ended = asyncio.create_task(runner.run(sock))
+        ended = asyncio.create_task(runner.run(sock, places))
         stack.push_async_callback(self._end, ended)
         return Peer(runner, output, clock, news, ended)
 

@@ -1,0 +1,245 @@
+"""The outside port of a session, at which friends elsewhere arrive while an invitation is open, and the places that
+lead to it. See session/host/invitation.py."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import socket
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from phaselock.errors import PhaseLockError, bug_net
+from phaselock.model.address import DEFAULT_CLOCK_PORT, DEFAULT_OUTSIDE_PORT, DEFAULT_PORT
+from phaselock.model.invitation import MAX_CANDIDATES, Candidate, Nat
+from phaselock.network.interfaces import usable_addresses
+from phaselock.network.listener import PortTaken, bind
+from phaselock.network.runner import log_failure
+from phaselock.session.commands import InvitationPlaces, WithdrawInvitation
+from phaselock.session.events import Event, Failed
+from phaselock.session.sentences import notice_of
+
+if TYPE_CHECKING:
+    from phaselock.network.host import HostRunner
+
+ROUTER_S = 6.0
+"""After this time without an answer of the router the line is told without it."""
+CLOSING_S = 3.0
+"""How long the end of a session waits for the router to close its ports."""
+MAX_OWN = 4
+"""Most candidates of this machine's own addresses."""
+LOOK_AGAIN_S = 5.0
+"""Interval at which this machine's own addresses are read."""
+
+_log = logging.getLogger("phaselock.app.invitation")
+
+
+class Pinhole(Protocol):
+    """See internet/state.py."""
+
+    address: str
+    tcp: int
+    udp: int
+
+
+class RouterState(Protocol):
+    """See internet/state.py."""
+
+    nat: str
+    public: str
+    tcp: int
+    udp: int
+    pinholes: tuple[Pinhole, ...]
+    problem: str
+
+
+class Mapping(Protocol):
+    """Opens ports at the router: see internet/router_mapping.py."""
+
+    def map(self, *, tcp: tuple[int, int], udp: tuple[int, int]) -> None: ...
+
+    def close(self) -> None: ...
+
+    def wait(self, timeout_s: float) -> None: ...
+
+
+NewMapping = Callable[[Callable[["RouterState"], object]], Mapping]
+"""Makes a Mapping that calls the function with each state, on another thread. PhaseLockError or OSError."""
+
+
+class OutsidePort:
+    """Opens and closes the outside port when the session says so. For the network thread."""
+
+    def __init__(
+        self,
+        runner: HostRunner,
+        clock_port: int,
+        on_event: Callable[[Event], None],
+        *,
+        bind_to: str = "",
+        port: int | None = None,
+        new_mapping: NewMapping | None = None,
+    ) -> None:
+        """`clock_port`: UDP, of this machine. `port` None: DEFAULT_OUTSIDE_PORT, or another one if it is in use; 0:
+        any. `new_mapping` None: the router is not asked."""
+        self._runner = runner
+        self._clock_port = clock_port
+        self._on_event = on_event
+        self._bind_to = bind_to
+        self._wanted_port = port
+        self._new_mapping = new_mapping
+        self._listener: socket.socket | None = None
+        self._mapping: Mapping | None = None
+        self._router: RouterState | None = None
+        """None: it has not answered, or is not asked."""
+        self._addresses: tuple[str, ...] = ()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._working: asyncio.Task[None] | None = None
+        """Looks for the places, while the port is open."""
+        self._answered = asyncio.Event()
+        """The router has answered, or is not asked."""
+        runner.open_outside = self._open
+        runner.close_outside = self._close
+
+    async def close(self) -> None:
+        """Close the port here and at the router. The runner does not serve any more."""
+        self._runner.open_outside = self._runner.close_outside = None
+        self._close()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _open(self) -> None:
+        try:
+            with bug_net("opening the outside port", PhaseLockError):
+                self._listener = self._bind()
+                self._runner.listen_outside(self._listener)
+        except PhaseLockError as error:
+            self._on_event(Failed(self._runner.session_ns(), notice_of(error)))
+            # The runner is in the middle of the effects of a call.
+            asyncio.get_running_loop().call_soon(self._runner.command, WithdrawInvitation())
+            return
+        self._answered = asyncio.Event()
+        self._mapping = self._map()
+        if self._mapping is None:
+            self._answered.set()
+        self._working = self._spawn(self._keep_telling())
+
+    def _map(self) -> Mapping | None:
+        """Let the router open its ports. None: it is not asked."""
+        loop = asyncio.get_running_loop()
+        if self._new_mapping is None or _is_loopback(self._bind_to):
+            return None
+
+        def tell(state: RouterState) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed already
+                loop.call_soon_threadsafe(self._take_state, mapping, state)
+
+        try:
+            mapping = self._new_mapping(tell)
+        except (PhaseLockError, OSError) as error:
+            _log.warning("the router cannot be asked: %s", error)
+            return None
+        mapping.map(tcp=(self._port, DEFAULT_PORT), udp=(self._clock_port, DEFAULT_CLOCK_PORT))
+        return mapping
+
+    def _bind(self) -> socket.socket:
+        wanted = DEFAULT_OUTSIDE_PORT if self._wanted_port is None else self._wanted_port
+        try:
+            return bind(self._bind_to, wanted, socket.SOCK_STREAM)
+        except PortTaken:
+            if self._wanted_port is not None:
+                raise
+            return bind(self._bind_to, 0, socket.SOCK_STREAM)
+
+    @property
+    def _port(self) -> int:
+        return int(self._listener.getsockname()[1]) if self._listener is not None else 0
+
+    def _close(self) -> None:
+        if self._working is not None:
+            self._working.cancel()
+            self._working = None
+        listener, self._listener = self._listener, None
+        mapping, self._mapping, self._router = self._mapping, None, None
+        if listener is not None:
+            self._spawn(self._shut(listener, mapping))
+
+    async def _shut(self, listener: socket.socket, mapping: Mapping | None) -> None:
+        await self._runner.stop_outside(listener)
+        listener.close()
+        if mapping is not None:
+            mapping.close()
+            await asyncio.to_thread(mapping.wait, CLOSING_S)
+
+    def _take_state(self, mapping: Mapping, state: RouterState) -> None:
+        if mapping is not self._mapping:
+            return
+        self._router = state
+        if state.tcp or state.pinholes or state.problem or Nat(state.nat) is not Nat.UNKNOWN:
+            self._answered.set()
+        if self._answered.is_set():
+            self._tell()
+
+    async def _keep_telling(self) -> None:
+        """Tell the places when the router has answered, and again when this machine has other addresses."""
+        self._addresses = await asyncio.to_thread(usable_addresses, self._bind_to)
+        try:
+            await asyncio.wait_for(self._answered.wait(), ROUTER_S)
+        except TimeoutError:
+            self._answered.set()
+        while True:
+            self._tell()
+            await asyncio.sleep(LOOK_AGAIN_S)
+            self._addresses = await asyncio.to_thread(usable_addresses, self._bind_to)
+
+    def _tell(self) -> None:
+        own = self._addresses or ((self._bind_to,) if self._bind_to else ())
+        self._runner.command(places(own, self._port, self._clock_port, self._router))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(log_failure)
+        return task
+
+
+def places(own: Sequence[str], port: int, clock_port: int, router: RouterState | None) -> InvitationPlaces:
+    """Where this machine can be reached. `own` are its addresses, best first; `port` and `clock_port` are its own."""
+    pinholes = router.pinholes if router is not None else ()
+    holed = {one.address for one in pinholes}
+    v4 = [address for address in own if ":" not in address]
+    v6 = [address for address in own if address not in v4 and _is_public(address)] if v4 else own
+    inside = [Candidate(address, port) for address in [*v4, *v6] if address not in holed and "%" not in address]
+    outside = []
+    if router is not None and router.public and router.tcp and router.udp:
+        outside.append(_candidate(router.public, router.tcp, router.udp, clock_port))
+    outside += [_candidate(one.address, one.tcp, one.udp, clock_port) for one in pinholes if one.tcp and one.udp]
+    nat = Nat(router.nat) if router is not None else Nat.UNKNOWN
+    if nat is Nat.UNKNOWN and any(map(_is_public, v4)):
+        nat = Nat.PUBLIC
+    return InvitationPlaces(
+        tuple(dict.fromkeys([*inside[:MAX_OWN], *outside]))[:MAX_CANDIDATES],
+        nat,
+        str(router.problem) if router is not None else "",
+        bool(outside) or nat is Nat.PUBLIC,
+        port,
+    )
+
+
+def _candidate(host: str, port: int, udp: int, clock_port: int) -> Candidate:
+    """`udp`: the port that leads to `clock_port`, which members are told anyway."""
+    return Candidate(host, port, 0 if udp == clock_port else udp)
+
+
+def _is_public(address: str) -> bool:
+    return ipaddress.ip_address(address.partition("%")[0]).is_global
+
+
+def _is_loopback(bind_to: str) -> bool:
+    try:
+        return ipaddress.ip_address(bind_to).is_loopback
+    except ValueError:
+        return bind_to == "localhost"

@@ -1,0 +1,172 @@
+"""The outside port of a program, and the places that it tells."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from phaselock.app.invitation import OutsidePort, places
+from phaselock.app.options import JoinOptions
+from phaselock.model.address import DEFAULT_CLOCK_PORT, DEFAULT_OUTSIDE_PORT, DEFAULT_PORT
+from phaselock.model.invitation import Candidate, Nat, parse_invitation
+from phaselock.model.snapshot import InvitationView
+from phaselock.network.host import HostRunner
+from phaselock.session.commands import Invite, WithdrawInvitation
+from tests.support.network_session import NetworkFixture, played
+
+CODE = "4829134471"
+
+
+@dataclasses.dataclass
+class Pinhole:
+    address: str
+    tcp: int
+    udp: int
+
+
+@dataclasses.dataclass
+class State:
+    nat: str = "unknown"
+    public: str = ""
+    tcp: int = 0
+    udp: int = 0
+    pinholes: tuple[Any, ...] = ()
+    problem: str = ""
+
+
+class Router:
+    """Stands for the mapping at a router."""
+
+    def __init__(self) -> None:
+        self.tell: Callable[[State], object] = lambda state: None
+        self.mapped: list[dict[str, tuple[int, int]]] = []
+        self.closed = 0
+
+    def open(self, tell: Callable[[State], object]) -> Router:
+        self.tell = tell
+        return self
+
+    def map(self, **ports: tuple[int, int]) -> None:
+        self.mapped.append(ports)
+
+    def close(self) -> None:
+        self.closed += 1
+
+    def wait(self, timeout_s: float) -> None: ...
+
+
+def view(runner: HostRunner) -> InvitationView:
+    found = runner.snapshot().invitation
+    assert found is not None
+    return found
+
+
+def test_the_own_network_comes_before_the_internet() -> None:
+    state = State("open", "45.32.1.1", 17401, 17402)
+    found = places(["192.168.1.42", "100.70.1.2", "fd00::2"], 17404, 17402, state)
+    assert found.candidates == (
+        Candidate("192.168.1.42", 17404),
+        Candidate("100.70.1.2", 17404),
+        Candidate("45.32.1.1", 17401),
+    )
+    assert (found.nat, found.reachable, found.port) == (Nat.OPEN, True, 17404)
+
+
+def test_another_clock_port_is_told() -> None:
+    found = places(["192.168.1.42"], 17404, 17402, State("open", "45.32.1.1", 20001, 20002))
+    assert found.candidates[-1] == Candidate("45.32.1.1", 20001, 20002)
+
+
+def test_pinholes_are_places() -> None:
+    own = ["192.168.1.42", "2001:db8::7", "2a00::7"]
+    state = State("carrier", pinholes=(Pinhole("2a00::7", 17404, 17402),))
+    found = places(own, 17404, 17402, state)
+    assert found.candidates == (Candidate("192.168.1.42", 17404), Candidate("2a00::7", 17404))
+    assert found.reachable
+
+
+@pytest.mark.parametrize("state", [None, State("home", "45.32.1.1", problem="refused"), State("home", tcp=1, udp=1)])
+def test_without_a_public_port_only_the_own_network_is_told(state: State | None) -> None:
+    found = places(["192.168.1.42"], 17404, 17402, state)
+    assert found.candidates == (Candidate("192.168.1.42", 17404),) and not found.reachable
+
+
+def test_a_machine_with_a_public_address_needs_no_router() -> None:
+    found = places(["45.32.1.1"], 17404, 17402, None)
+    assert (found.candidates, found.nat, found.reachable) == ((Candidate("45.32.1.1", 17404),), Nat.PUBLIC, True)
+
+
+def test_a_machine_without_ipv4_tells_what_it_has() -> None:
+    assert places(["fd00::2", "fe80::1%eth0"], 17404, 17402, None).candidates == (Candidate("fd00::2", 17404),)
+
+
+def test_an_invitation_is_how_to_join() -> None:
+    line = parse_invitation("phaselock://10.0.0.1:1,45.32.1.1:2+3/4829134471/7-1f00ab42")
+    options = JoinOptions().with_invitation(line)
+    assert options.places == [("10.0.0.1", 1), ("45.32.1.1", 2)]
+    assert options.clock_ports == {("45.32.1.1", 2): 3}
+    assert (options.code, options.session_id, options.version) == ("4829134471", "1f00ab42", 7)
+    assert JoinOptions(code="482913").with_invitation(line).code == "482913"
+
+
+@played
+async def test_the_outside_port_is_open_as_long_as_the_invitation(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    runner, news, router = network.host.runner, network.host.news, Router()
+    port = OutsidePort(runner, 5000, news, port=0, new_mapping=router.open)
+    runner.command(Invite(CODE))
+    await news.wait_for("invitation", state="opening")
+    (ports,) = router.mapped
+    assert ports["udp"] == (5000, DEFAULT_CLOCK_PORT) and ports["tcp"][1] == DEFAULT_PORT
+    router.tell(State("open", "45.32.1.1", 17401, 17402))
+    told = await news.wait_for("invitation", state="open", reachable=True)
+    line = parse_invitation(str(told.fields["text"]))
+    assert line.candidates[-1] == Candidate("45.32.1.1", 17401, 17402)
+    friend = await network.join(stack, "Ana", code=CODE, places=[("127.0.0.1", ports["tcp"][0])])
+    await friend.news.wait_for("joined")
+    router.tell(State("open", "45.32.1.9", 17401, 17402))
+    while "45.32.1.9" not in view(runner).text:
+        await asyncio.sleep(0)
+    runner.command(WithdrawInvitation())
+    assert router.closed == 0
+    runner.command(Invite(CODE))
+    await port.close()
+    assert router.closed == 1
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", ports["tcp"][0]))
+
+
+@played
+async def test_another_port_is_used_if_the_usual_one_is_in_use(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    runner, news = network.host.runner, network.host.news
+    with contextlib.suppress(OSError):  # another program may have it already
+        stack.enter_context(socket.create_server(("127.0.0.1", DEFAULT_OUTSIDE_PORT)))
+    port = OutsidePort(runner, 5000, news, bind_to="127.0.0.1")
+    runner.command(Invite(CODE))
+    told = await news.wait_for("invitation", state="open")
+    ((host, number),) = parse_invitation(str(told.fields["text"])).places
+    assert host == "127.0.0.1" and number != DEFAULT_OUTSIDE_PORT
+    await port.close()
+
+
+@played
+async def test_a_port_that_cannot_be_opened_withdraws_the_invitation(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    runner, news = network.host.runner, network.host.news
+    taken = stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
+    port = OutsidePort(runner, 5000, news, bind_to="127.0.0.1", port=taken)
+    runner.command(Invite(CODE))
+    failed = await news.wait_for("error")
+    assert str(taken) in str(failed.fields["message"])
+    await news.wait_for("invitation", state="closed")
+    await port.close()

@@ -1,0 +1,127 @@
+"""The outside port of a host, over real sockets, and peers that try several places."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import pathlib
+import socket
+
+import pytest
+
+from phaselock.network.reach import connect
+from phaselock.protocol import messages as m
+from phaselock.session.commands import ChangeCode, InvitationPlaces, Invite, WithdrawInvitation
+from tests.support.network_session import NetworkFixture, played
+from tests.support.raw_client import RawClient
+
+CODE = "4829134471"
+
+
+def listener(stack: contextlib.AsyncExitStack) -> socket.socket:
+    sock = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+    sock.setblocking(False)
+    return sock
+
+
+def outside(network: NetworkFixture, stack: contextlib.AsyncExitStack) -> tuple[str, int]:
+    """Open an invitation, and the outside port at this place."""
+    runner, sock = network.host.runner, listener(stack)
+    runner.open_outside = lambda: runner.listen_outside(sock)
+    runner.command(Invite(CODE))
+    runner.command(InvitationPlaces(()))
+    address: tuple[str, int] = sock.getsockname()
+    return address
+
+
+@played
+async def test_a_friend_joins_at_the_outside_port_and_receives_a_song(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    place = outside(network, stack)
+    network.host.runner.command(ChangeCode("482913"))
+    friend = await network.join(stack, "Ana", code=CODE, places=[place], clock_ports={place: 5000})
+    joined = await friend.news.wait_for("joined")
+    assert joined.fields["session_name"] == "Jam" and joined.fields["host_name"] == "Host"
+    assert friend.clock.asked == ("127.0.0.1", 5000, 1)
+    track = network.host.add(network.song)
+    await friend.news.wait_for("file_ready", file_id=str(track.file_id))
+
+
+@played
+async def test_the_outside_port_says_nothing_to_a_connection_that_does_not_encrypt(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    place = outside(network, stack)
+    for said in (b"GET / HTTP/1.0\r\n\r\n", b"\x05\x01\x00\x00\x00"):
+        sock = stack.enter_context(await connect(*place))
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(sock, said)
+        with contextlib.suppress(ConnectionResetError):
+            assert await loop.sock_recv(sock, 1000) == b""
+
+
+@played
+async def test_the_outside_port_names_nothing_before_the_code_is_proved(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    place = outside(network, stack)
+    await (await network.join(stack, "Ben")).news.wait_for("joined")
+    client = await RawClient.secured(stack.enter_context(await connect(*place)))
+    assert await client.read() == m.SessionInfo(
+        m.PROTOCOL_VERSION, network.host.runner.session_id, "", "", (), m.MAX_PEERS
+    )
+    await client.send(m.JoinRequest("Eve", m.PROTOCOL_VERSION))
+    assert await client.read() == m.CodeNeeded()
+    await client.send(m.JoinRequest("Eve", m.PROTOCOL_VERSION + 1))
+    assert isinstance(await client.read(), m.JoinRejected)
+
+
+@played
+async def test_a_closed_outside_port_takes_no_connections(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    runner, sock = network.host.runner, listener(stack)
+    closed = asyncio.Event()
+    runner.open_outside, runner.close_outside = lambda: runner.listen_outside(sock), closed.set
+    runner.command(Invite(CODE))
+    runner.command(WithdrawInvitation())
+    await closed.wait()
+    await runner.stop_outside(sock)
+    client = stack.enter_context(await connect(*sock.getsockname()))
+    sock.close()
+    with pytest.raises(ConnectionResetError):
+        await asyncio.get_running_loop().sock_recv(client, 1)
+
+
+@played
+async def test_a_machine_with_the_same_address_in_the_house_of_a_friend_is_left_out(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    folder = network.folder / "neighbour"
+    folder.mkdir()
+    neighbour = NetworkFixture(pathlib.Path(folder))
+    await neighbour.open(stack)
+    printer, place = listener(stack), outside(network, stack)
+
+    async def print_something() -> None:
+        sock, _ = await asyncio.get_running_loop().sock_accept(printer)
+        with sock:
+            await asyncio.get_running_loop().sock_sendall(sock, b"220 ready to print\r\n")
+
+    printing = asyncio.create_task(print_something())
+    session = network.host.runner.session_id[:4]
+    places = [neighbour.host.address, printer.getsockname(), place]
+    friend = await network.join(stack, "Ana", code=CODE, places=places, session=session)
+    await friend.news.wait_for("joined")
+    await printing
+    assert neighbour.host.news.names().count("peer_joined") == 0
+
+
+@played
+async def test_a_friend_who_finds_only_another_session_is_told(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    friend = await network.join(stack, "Ana", places=[network.host.address], session=b"abcd")
+    ended = await friend.ended
+    assert ended.failed and ended.reason.code == "other_session"
