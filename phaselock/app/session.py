@@ -47,7 +47,7 @@ from phaselock.network import discovery
 from phaselock.network.greeting import answers_as
 from phaselock.network.interfaces import usable_addresses
 from phaselock.network.listener import bind
-from phaselock.network.reach import Place, connect_any
+from phaselock.network.reach import CannotConnect, Place, connect_any
 from phaselock.network.service_record import KEY_BYTES, FoundSession
 from phaselock.protocol.messages import PROTOCOL_VERSION
 from phaselock.session.effects import Ended
@@ -336,7 +336,16 @@ async def open_peer_session(
             found = await _only_session(wish.session_name)
             places, session_name = places_of(found), found.session_name
             session_id, announced_key = found.session_id, found.host_key
-        control = stack.enter_context(await connect_any(places, session_name=session_name))
+        try:
+            control = stack.enter_context(await connect_any(places, session_name=session_name))
+        except CannotConnect as error:
+            if not wish.version:
+                raise
+            raise PhaseLockError(
+                "Your friend's machine cannot be reached: {reason}. Ask your friend for the newest line, and whether "
+                "it lets friends in.",
+                reason=error.reason,
+            ) from None
         clock = PeerClocks(wish.clock_filter)
         stack.callback(clock.stop)
         inspect = Inspector()

@@ -83,6 +83,8 @@ WORKERS = 12
 """Worker threads for transfers: one file to each peer (MAX_PEERS), one song from each, and two that are ending."""
 REQUEST_WORKERS = 2
 """Worker threads that describe and convert the songs of guests and of the library."""
+OUTSIDE_PAUSE_S = 0.02
+"""Time in seconds between two connections at the outside port: the internet must not keep this thread busy."""
 ACCEPT_AGAIN_S = 0.1
 """Time in seconds from a failed `accept` to the next one."""
 STRANGER_EVERY_S = 60.0
@@ -355,13 +357,14 @@ class HostRunner(Runner[HostSession]):
                     self._admit(sock, address[0].removeprefix("::ffff:"), outside)
             except InternalError:
                 sock.close()
-            await asyncio.sleep(0)  # yield once: the sockets just closed are released before the next accept
+            # Yield once at least: the sockets just closed are released before the next accept.
+            await asyncio.sleep(OUTSIDE_PAUSE_S if outside else 0)
 
     def _admit(self, sock: socket.socket, ip: str, outside: bool) -> None:
-        if self._unauthenticated.make_room(ip):
+        if self._unauthenticated.make_room(ip, outside):
             conn = next(self._numbers)
             connection = Connection(sock, Framer(GREETING_CAP))
-            self._unauthenticated.add(conn, ip, connection.abort)
+            self._unauthenticated.add(conn, ip, connection.abort, outside)
             self._spawn(self._serve(conn, connection, ip, outside))
         else:
             sock.close()
@@ -382,7 +385,7 @@ class HostRunner(Runner[HostSession]):
                     return await self._take_song(FileConnection(*connection.detach()), message, request)
                 connection.send(FileRefused(N_("This song is not wanted.")))
             if not connection.is_aborted:
-                self._unauthenticated.is_closing(conn, ip, connection.abort)
+                self._unauthenticated.is_closing(conn, ip, connection.abort, outside)
             await connection.close()
         finally:
             self._unauthenticated.remove(conn)

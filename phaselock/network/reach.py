@@ -57,6 +57,8 @@ class CannotConnect(PhaseLockError):
             reason = Message("no machine of this network has this name. Use the address that the host shows")
         else:
             reason = Message("no address was found")
+        self.reason = reason
+        """A clause."""
         if session_name:
             super().__init__(N_("Cannot reach {session_name}: {reason}."), session_name=session_name, reason=reason)
         else:

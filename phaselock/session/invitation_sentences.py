@@ -11,23 +11,28 @@ _NOTHING = Message("")
 _BY_HAND = N_(
     "Switch on UPnP, NAT-PMP or PCP in it, or let it forward TCP port {port} and UDP port {clock_port} to this machine."
 )
-REACHABLE: dict[Nat, str] = {
-    Nat.OPEN: N_("This machine can be reached from the internet."),
-    Nat.PUBLIC: N_("This machine can be reached from the internet."),
-}
-"""What is said when a friend can reach this machine; for all other verdicts `_ROUTER_OPENS`."""
 _ROUTER_OPENS = N_("The router lets your friend in.")
+_PUBLIC = N_("This machine has a public address. Only a firewall can keep your friend out.")
 WHAT_IT_IS: dict[Nat, str] = {
-    Nat.OPEN: N_("A firewall may keep your friend out."),
+    Nat.OPEN: N_("The router opens only one of the two ports that your friend needs."),
     Nat.PUBLIC: N_("A firewall may keep your friend out."),
     Nat.HOME: N_("The router does not let your friend in by itself."),
     Nat.DOUBLE: N_("There are two routers between this machine and the internet, and the outer one lets no friend in."),
     Nat.CARRIER: N_("The internet provider shares one address among many homes, so no friend can connect to this one."),
     Nat.UNKNOWN: N_("It is not known whether your friend can reach this machine."),
 }
-"""What is said when a friend cannot."""
+"""What is said when a friend cannot reach this machine."""
+PROBLEMS = {
+    "no_router": N_("This machine has no connection to the internet."),
+    "no_answer": N_("The router opens no ports by itself."),
+    "refused": N_("The router refuses to let your friend in."),
+    "no_public_address": N_("The router has no connection to the internet, or no public address."),
+    "no_ports": N_("The router has no free port for your friend."),
+    "failed": N_("The router did not open the ports."),
+}
+"""The same for what the mapper tells (internet/state.py), in place of the verdicts HOME and UNKNOWN."""
 WHAT_HELPS: dict[Nat, str] = {
-    Nat.OPEN: N_("Open TCP port {port} and UDP port {clock_port} on this machine."),
+    Nat.OPEN: _BY_HAND,
     Nat.PUBLIC: N_("Open TCP port {port} and UDP port {clock_port} on this machine."),
     Nat.HOME: _BY_HAND,
     Nat.DOUBLE: N_("Connect this machine to the outer router, or let that one forward to the inner one."),
@@ -46,6 +51,7 @@ def way_sentence(state: InvitationState, places: InvitationPlaces, clock_port: i
         case InvitationState.CLOSED:
             return _NOTHING
     if places.reachable:
-        return Message(REACHABLE.get(places.nat, _ROUTER_OPENS))
+        return Message(_PUBLIC if places.nat is Nat.PUBLIC else _ROUTER_OPENS)
     helps = Message(WHAT_HELPS[places.nat], port=places.port, clock_port=clock_port)
-    return Message.joined(" ", [Message(WHAT_IT_IS[places.nat]), helps])
+    what_it_is = PROBLEMS.get(places.problem, "") if places.nat in (Nat.HOME, Nat.UNKNOWN) else ""
+    return Message.joined(" ", [Message(what_it_is or WHAT_IT_IS[places.nat]), helps])
