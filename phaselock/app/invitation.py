@@ -22,6 +22,7 @@ from phaselock.session.events import Event, Failed
 from phaselock.session.sentences import notice_of
 
 if TYPE_CHECKING:
+    from phaselock.internet.state import RouterState
     from phaselock.network.host import HostRunner
 
 ROUTER_S = 6.0
@@ -29,30 +30,13 @@ ROUTER_S = 6.0
 CLOSING_S = 3.0
 """How long the end of a session waits for the router to close its ports."""
 MAX_OWN = 4
-"""Most candidates of this machine's own addresses."""
+"""Most candidates of this machine's own addresses (IPv4)."""
+MAX_V6 = 2
+"""Most candidates of IPv6 addresses that no router has opened."""
 LOOK_AGAIN_S = 5.0
 """Interval at which this machine's own addresses are read."""
 
 _log = logging.getLogger("phaselock.app.invitation")
-
-
-class Pinhole(Protocol):
-    """See internet/state.py."""
-
-    address: str
-    tcp: int
-    udp: int
-
-
-class RouterState(Protocol):
-    """See internet/state.py."""
-
-    nat: str
-    public: str
-    tcp: int
-    udp: int
-    pinholes: tuple[Pinhole, ...]
-    problem: str
 
 
 class Mapping(Protocol):
@@ -67,6 +51,13 @@ class Mapping(Protocol):
 
 NewMapping = Callable[[Callable[["RouterState"], object]], Mapping]
 """Makes a Mapping that calls the function with each state, on another thread. PhaseLockError or OSError."""
+
+
+def router_mapping(on_state: Callable[[RouterState], object]) -> Mapping:
+    """The mapping at the router of this network."""
+    from phaselock.internet.router_mapping import RouterMapping  # late: only an invitation needs it
+
+    return RouterMapping(on_state)
 
 
 class OutsidePort:
@@ -177,7 +168,7 @@ class OutsidePort:
         if mapping is not self._mapping:
             return
         self._router = state
-        if state.tcp or state.pinholes or state.problem or Nat(state.nat) is not Nat.UNKNOWN:
+        if state.tcp or state.pinholes or state.problem or state.nat is not Nat.UNKNOWN:
             self._answered.set()
         if self._answered.is_set():
             self._tell()
@@ -211,19 +202,20 @@ def places(own: Sequence[str], port: int, clock_port: int, router: RouterState |
     pinholes = router.pinholes if router is not None else ()
     holed = {one.address for one in pinholes}
     v4 = [address for address in own if ":" not in address]
-    v6 = [address for address in own if address not in v4 and _is_public(address)] if v4 else own
-    inside = [Candidate(address, port) for address in [*v4, *v6] if address not in holed and "%" not in address]
+    v6 = [one for one in own if ":" in one and "%" not in one and one not in holed and (not v4 or _is_public(one))]
+    inside = [Candidate(address, port) for address in v4]
     outside = []
     if router is not None and router.public and router.tcp and router.udp:
         outside.append(_candidate(router.public, router.tcp, router.udp, clock_port))
     outside += [_candidate(one.address, one.tcp, one.udp, clock_port) for one in pinholes if one.tcp and one.udp]
-    nat = Nat(router.nat) if router is not None else Nat.UNKNOWN
+    nat = router.nat if router is not None else Nat.UNKNOWN
     if nat is Nat.UNKNOWN and any(map(_is_public, v4)):
         nat = Nat.PUBLIC
+    found = [*inside[:MAX_OWN], *outside, *(Candidate(address, port) for address in v6[:MAX_V6])]
     return InvitationPlaces(
-        tuple(dict.fromkeys([*inside[:MAX_OWN], *outside]))[:MAX_CANDIDATES],
+        tuple(dict.fromkeys(found))[:MAX_CANDIDATES],
         nat,
-        str(router.problem) if router is not None else "",
+        router.problem if router is not None else "",
         bool(outside) or nat is Nat.PUBLIC,
         port,
     )

@@ -23,7 +23,7 @@ from phaselock.app.guests import GuestPage
 from phaselock.app.hearing import hear_pass, hear_song
 from phaselock.app.host_key import host_identity
 from phaselock.app.importer import Importer, import_file, played
-from phaselock.app.invitation import OutsidePort
+from phaselock.app.invitation import OutsidePort, router_mapping
 from phaselock.app.library import MusicFolder
 from phaselock.app.memory import QueueMemory
 from phaselock.app.options import HostOptions, JoinOptions
@@ -285,7 +285,9 @@ async def open_host_session(
 
         guest_page = GuestPage(runner, cache, guest_secret_path(), on_event, bind_to=wish.bind, port=wish.guest_port)
         guest_page.songs = lambda: music.library
-        outside = OutsidePort(runner, clock_port, on_event, bind_to=wish.bind, port=wish.outside_port)
+        outside = OutsidePort(
+            runner, clock_port, on_event, bind_to=wish.bind, port=wish.outside_port, new_mapping=router_mapping
+        )
         announcing = asyncio.create_task(announce())
         try:
             yield OpenHostSession(

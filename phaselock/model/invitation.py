@@ -36,9 +36,9 @@ class Nat(enum.StrEnum):
     """What is between a machine and the internet."""
 
     OPEN = "open"
-    """A router at a public address, which lets connections in."""
+    """A home router that lets friends in, at a public address."""
     HOME = "home"
-    """A router that does not let them in by itself."""
+    """A home router that lets no friend in by itself."""
     DOUBLE = "double"
     """A router behind another router."""
     CARRIER = "carrier"

@@ -25,6 +25,9 @@ WHAT_IT_IS: dict[Nat, str] = {
 PROBLEMS = {
     "no_router": N_("This machine has no connection to the internet."),
     "no_answer": N_("The router opens no ports by itself."),
+    "no_upnp_library": N_(
+        "The router is asked by PCP and NAT-PMP only, and does not answer: miniupnpc is missing here."
+    ),
     "refused": N_("The router refuses to let your friend in."),
     "no_public_address": N_("The router has no connection to the internet, or no public address."),
     "no_ports": N_("The router has no free port for your friend."),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -13,42 +12,31 @@ import pytest
 
 from phaselock.app.invitation import OutsidePort, places
 from phaselock.app.options import JoinOptions
+from phaselock.internet.state import Pinhole, Problem, RouterState
 from phaselock.model.address import DEFAULT_CLOCK_PORT, DEFAULT_OUTSIDE_PORT, DEFAULT_PORT
 from phaselock.model.invitation import Candidate, Nat, parse_invitation
 from phaselock.model.snapshot import InvitationView
 from phaselock.network.host import HostRunner
 from phaselock.session.commands import Invite, WithdrawInvitation
+from phaselock.session.invitation_sentences import PROBLEMS
 from tests.support.network_session import NetworkFixture, played
 
 CODE = "4829134471"
 
 
-@dataclasses.dataclass
-class Pinhole:
-    address: str
-    tcp: int
-    udp: int
-
-
-@dataclasses.dataclass
-class State:
-    nat: str = "unknown"
-    public: str = ""
-    tcp: int = 0
-    udp: int = 0
-    pinholes: tuple[Any, ...] = ()
-    problem: str = ""
+def state(nat: Nat = Nat.UNKNOWN, public: str = "", tcp: int = 0, udp: int = 0, **more: Any) -> RouterState:
+    return RouterState(nat=nat, public=public, tcp=tcp, udp=udp, **more)
 
 
 class Router:
     """Stands for the mapping at a router."""
 
     def __init__(self) -> None:
-        self.tell: Callable[[State], object] = lambda state: None
+        self.tell: Callable[[RouterState], object] = lambda router: None
         self.mapped: list[dict[str, tuple[int, int]]] = []
         self.closed = 0
 
-    def open(self, tell: Callable[[State], object]) -> Router:
+    def open(self, tell: Callable[[RouterState], object]) -> Router:
         self.tell = tell
         return self
 
@@ -68,8 +56,8 @@ def view(runner: HostRunner) -> InvitationView:
 
 
 def test_the_own_network_comes_before_the_internet() -> None:
-    state = State("open", "45.32.1.1", 17401, 17402)
-    found = places(["192.168.1.42", "100.70.1.2", "fd00::2"], 17404, 17402, state)
+    router = state(Nat.OPEN, "45.32.1.1", 17401, 17402)
+    found = places(["192.168.1.42", "100.70.1.2", "fd00::2"], 17404, 17402, router)
     assert found.candidates == (
         Candidate("192.168.1.42", 17404),
         Candidate("100.70.1.2", 17404),
@@ -79,21 +67,23 @@ def test_the_own_network_comes_before_the_internet() -> None:
 
 
 def test_another_clock_port_is_told() -> None:
-    found = places(["192.168.1.42"], 17404, 17402, State("open", "45.32.1.1", 20001, 20002))
+    found = places(["192.168.1.42"], 17404, 17402, state(Nat.OPEN, "45.32.1.1", 20001, 20002))
     assert found.candidates[-1] == Candidate("45.32.1.1", 20001, 20002)
 
 
 def test_pinholes_are_places() -> None:
     own = ["192.168.1.42", "2001:db8::7", "2a00::7"]
-    state = State("carrier", pinholes=(Pinhole("2a00::7", 17404, 17402),))
-    found = places(own, 17404, 17402, state)
+    router = state(Nat.CARRIER, pinholes=(Pinhole("2a00::7", 17404, 17402),))
+    found = places(own, 17404, 17402, router)
     assert found.candidates == (Candidate("192.168.1.42", 17404), Candidate("2a00::7", 17404))
     assert found.reachable
 
 
-@pytest.mark.parametrize("state", [None, State("home", "45.32.1.1", problem="refused"), State("home", tcp=1, udp=1)])
-def test_without_a_public_port_only_the_own_network_is_told(state: State | None) -> None:
-    found = places(["192.168.1.42"], 17404, 17402, state)
+@pytest.mark.parametrize(
+    "router", [None, state(Nat.HOME, "45.32.1.1", problem=Problem.REFUSED), state(Nat.HOME, tcp=1, udp=1)]
+)
+def test_without_a_public_port_only_the_own_network_is_told(router: RouterState | None) -> None:
+    found = places(["192.168.1.42"], 17404, 17402, router)
     assert found.candidates == (Candidate("192.168.1.42", 17404),) and not found.reachable
 
 
@@ -104,6 +94,10 @@ def test_a_machine_with_a_public_address_needs_no_router() -> None:
 
 def test_a_machine_without_ipv4_tells_what_it_has() -> None:
     assert places(["fd00::2", "fe80::1%eth0"], 17404, 17402, None).candidates == (Candidate("fd00::2", 17404),)
+
+
+def test_all_that_the_router_may_answer_has_a_sentence() -> None:
+    assert PROBLEMS.keys() == {one.value for one in Problem if one is not Problem.NONE}
 
 
 def test_an_invitation_is_how_to_join() -> None:
@@ -125,13 +119,13 @@ async def test_the_outside_port_is_open_as_long_as_the_invitation(
     await news.wait_for("invitation", state="opening")
     (ports,) = router.mapped
     assert ports["udp"] == (5000, DEFAULT_CLOCK_PORT) and ports["tcp"][1] == DEFAULT_PORT
-    router.tell(State("open", "45.32.1.1", 17401, 17402))
+    router.tell(state(Nat.OPEN, "45.32.1.1", 17401, 17402))
     told = await news.wait_for("invitation", state="open", reachable=True)
     line = parse_invitation(str(told.fields["text"]))
     assert line.candidates[-1] == Candidate("45.32.1.1", 17401, 17402)
     friend = await network.join(stack, "Ana", code=CODE, places=[("127.0.0.1", ports["tcp"][0])])
     await friend.news.wait_for("joined")
-    router.tell(State("open", "45.32.1.9", 17401, 17402))
+    router.tell(state(Nat.OPEN, "45.32.1.9", 17401, 17402))
     while "45.32.1.9" not in view(runner).text:
         await asyncio.sleep(0)
     runner.command(WithdrawInvitation())
