@@ -42,6 +42,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "desktop.appearance",
         "desktop.controls",
         "guests",
+        "internet",
         "language",
         "model",
         "network",
