@@ -8,8 +8,8 @@ import contextlib
 import ipaddress
 import logging
 import socket
-from collections.abc import Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from phaselock.errors import PhaseLockError, bug_net
 from phaselock.model.address import DEFAULT_CLOCK_PORT, DEFAULT_OUTSIDE_PORT, DEFAULT_PORT
@@ -86,11 +86,12 @@ class OutsidePort:
         self._router: RouterState | None = None
         """None: it has not answered, or is not asked."""
         self._addresses: tuple[str, ...] = ()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._working: asyncio.Task[None] | None = None
-        """Looks for the places, while the port is open."""
+        self._serving: asyncio.Task[None] | None = None
+        """Keeps the port open; or the last one that did so."""
+        self._one = asyncio.Lock()
+        """One after the other: at the router, the end of one would close the port that another one has opened."""
         self._answered = asyncio.Event()
-        """The router has answered, or is not asked."""
+        """The router has answered, or is no longer waited for."""
         runner.open_outside = self._open
         runner.close_outside = self._close
 
@@ -98,24 +99,43 @@ class OutsidePort:
         """Close the port here and at the router. The runner does not serve any more."""
         self._runner.open_outside = self._runner.close_outside = None
         self._close()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        if self._serving is not None:
+            await asyncio.wait([self._serving])
 
     def _open(self) -> None:
-        try:
-            with bug_net("opening the outside port", PhaseLockError):
-                self._listener = self._bind()
+        self._serving = asyncio.get_running_loop().create_task(self._serve())
+        self._serving.add_done_callback(log_failure)
+
+    def _close(self) -> None:
+        if self._serving is not None and not self._serving.cancelling():
+            self._serving.cancel()
+
+    async def _serve(self) -> None:
+        """Keep the port open, and tell the places that lead to it, until this task is cancelled."""
+        async with self._one:
+            try:
+                with bug_net("opening the outside port", PhaseLockError):
+                    self._listener = self._bind()
+            except PhaseLockError as error:
+                self._on_event(Failed(self._runner.session_ns(), notice_of(error)))
+                self._runner.command(WithdrawInvitation())
+                return
+            try:
                 self._runner.listen_outside(self._listener)
-        except PhaseLockError as error:
-            self._on_event(Failed(self._runner.session_ns(), notice_of(error)))
-            # The runner is in the middle of the effects of a call.
-            asyncio.get_running_loop().call_soon(self._runner.command, WithdrawInvitation())
-            return
-        self._answered = asyncio.Event()
-        self._mapping = self._map()
-        if self._mapping is None:
-            self._answered.set()
-        self._working = self._spawn(self._keep_telling())
+                self._mapping = self._map()
+                await self._keep_telling()
+            finally:
+                await self._shut(self._listener)
+
+    async def _shut(self, listener: socket.socket) -> None:
+        await self._runner.stop_outside(listener)
+        listener.close()
+        self._answered.clear()
+        mapping, self._listener, self._mapping, self._router = self._mapping, None, None, None
+        self._addresses = ()
+        if mapping is not None:
+            mapping.close()
+            await asyncio.to_thread(mapping.wait, CLOSING_S)
 
     def _map(self) -> Mapping | None:
         """Let the router open its ports. None: it is not asked."""
@@ -148,53 +168,29 @@ class OutsidePort:
     def _port(self) -> int:
         return int(self._listener.getsockname()[1]) if self._listener is not None else 0
 
-    def _close(self) -> None:
-        if self._working is not None:
-            self._working.cancel()
-            self._working = None
-        listener, self._listener = self._listener, None
-        mapping, self._mapping, self._router = self._mapping, None, None
-        if listener is not None:
-            self._spawn(self._shut(listener, mapping))
-
-    async def _shut(self, listener: socket.socket, mapping: Mapping | None) -> None:
-        await self._runner.stop_outside(listener)
-        listener.close()
-        if mapping is not None:
-            mapping.close()
-            await asyncio.to_thread(mapping.wait, CLOSING_S)
-
     def _take_state(self, mapping: Mapping, state: RouterState) -> None:
         if mapping is not self._mapping:
             return
         self._router = state
         if state.tcp or state.pinholes or state.problem or state.nat is not Nat.UNKNOWN:
             self._answered.set()
-        if self._answered.is_set():
+        if self._answered.is_set() and self._addresses:
             self._tell()
 
     async def _keep_telling(self) -> None:
         """Tell the places when the router has answered, and again when this machine has other addresses."""
-        self._addresses = await asyncio.to_thread(usable_addresses, self._bind_to)
-        try:
-            await asyncio.wait_for(self._answered.wait(), ROUTER_S)
-        except TimeoutError:
-            self._answered.set()
+        if self._mapping is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._answered.wait(), ROUTER_S)
+        self._answered.set()
         while True:
+            self._addresses = await asyncio.to_thread(usable_addresses, self._bind_to)
             self._tell()
             await asyncio.sleep(LOOK_AGAIN_S)
-            self._addresses = await asyncio.to_thread(usable_addresses, self._bind_to)
 
     def _tell(self) -> None:
         own = self._addresses or ((self._bind_to,) if self._bind_to else ())
         self._runner.command(places(own, self._port, self._clock_port, self._router))
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(log_failure)
-        return task
 
 
 def places(own: Sequence[str], port: int, clock_port: int, router: RouterState | None) -> InvitationPlaces:

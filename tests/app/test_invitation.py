@@ -116,7 +116,8 @@ async def test_the_outside_port_is_open_as_long_as_the_invitation(
     runner, news, router = network.host.runner, network.host.news, Router()
     port = OutsidePort(runner, 5000, news, port=0, new_mapping=router.open)
     runner.command(Invite(CODE))
-    await news.wait_for("invitation", state="opening")
+    while not router.mapped:
+        await asyncio.sleep(0)
     (ports,) = router.mapped
     assert ports["udp"] == (5000, DEFAULT_CLOCK_PORT) and ports["tcp"][1] == DEFAULT_PORT
     router.tell(state(Nat.OPEN, "45.32.1.1", 17401, 17402))
@@ -135,6 +136,28 @@ async def test_the_outside_port_is_open_as_long_as_the_invitation(
     assert router.closed == 1
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", ports["tcp"][0]))
+
+
+@played
+async def test_a_port_that_is_opened_again_is_the_same_and_waits_until_the_router_has_closed_it(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    runner, news, routers = network.host.runner, network.host.news, [Router(), Router()]
+    spare = iter(routers)
+    free = socket.create_server(("127.0.0.1", 0))
+    number = free.getsockname()[1]
+    free.close()
+    port = OutsidePort(runner, 5000, news, port=number, new_mapping=lambda tell: next(spare).open(tell))
+    runner.command(Invite(CODE))
+    while not routers[0].mapped:
+        await asyncio.sleep(0)
+    runner.command(WithdrawInvitation())
+    runner.command(Invite(CODE))
+    while not routers[1].mapped:
+        assert "error" not in news.names()
+        await asyncio.sleep(0)
+    assert routers[0].closed == 1 and routers[0].mapped == routers[1].mapped
+    await port.close()
 
 
 @played
