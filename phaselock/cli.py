@@ -202,7 +202,7 @@ def command_line() -> Parser:
             "peer-volume NAME 0..100|mute|unmute, calibrate [NAME] [at NAME=METRES...|walk], calibrate next, "
             "calibrate stop, levels [even|undo|reset], check [NAME|stop], say TEXT, volume [0..100], "
             "role [[NAME] left|right|mono|stereo], offset [MILLISECONDS|reset|anyway|forget], code [new|off|CODE], "
-            "invite, withdraw, guest-page [on|off|new-secret], "
+            "invite [ADDRESS], withdraw, guest-page [on|off|new-secret], "
             "peers, queue, status, quit."
         ),
     )

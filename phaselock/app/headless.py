@@ -228,7 +228,7 @@ async def _host(options: HeadlessHostOptions, terminal: Terminal) -> Ended:
                 stage.address,
                 stage.music,
             )
-            desk.guest_page, desk.fallback = stage.guest_page, stage.fallback
+            desk.guest_page, desk.fallback, desk.outside = stage.guest_page, stage.fallback, stage.outside
             actions = Actions(desk.quit, notifies=lambda: terminal.for_people)
             media = MediaControls(stage, store, actions, on=options.desktop)
             async with contextlib.aclosing(media) as controls:

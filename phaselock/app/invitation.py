@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from phaselock.errors import PhaseLockError, bug_net
 from phaselock.model.address import DEFAULT_CLOCK_PORT, DEFAULT_OUTSIDE_PORT, DEFAULT_PORT
-from phaselock.model.invitation import MAX_CANDIDATES, Candidate, Nat
+from phaselock.model.invitation import MAX_CANDIDATES, Candidate, Nat, parse_candidate
 from phaselock.network.interfaces import usable_addresses
 from phaselock.network.listener import PortTaken, bind
 from phaselock.network.runner import log_failure
@@ -86,6 +86,8 @@ class OutsidePort:
         self._router: RouterState | None = None
         """None: it has not answered, or is not asked."""
         self._addresses: tuple[str, ...] = ()
+        self._given: tuple[Candidate, ...] = ()
+        """Where the user says that this machine can be reached."""
         self._serving: asyncio.Task[None] | None = None
         """Keeps the port open; or the last one that did so."""
         self._one = asyncio.Lock()
@@ -101,6 +103,15 @@ class OutsidePort:
         self._close()
         if self._serving is not None:
             await asyncio.wait([self._serving])
+        async with self._one:  # an earlier one may still be closing
+            pass
+
+    def use(self, text: str) -> None:
+        """The user has opened the router by hand: it leads from this address to the outside port. ValueError, whose
+        text is a message id for users."""
+        self._given = (parse_candidate(text, self._port or self._wanted_port or DEFAULT_OUTSIDE_PORT),)
+        if self._answered.is_set():
+            self._tell()
 
     def _open(self) -> None:
         self._serving = asyncio.get_running_loop().create_task(self._serve())
@@ -190,11 +201,14 @@ class OutsidePort:
 
     def _tell(self) -> None:
         own = self._addresses or ((self._bind_to,) if self._bind_to else ())
-        self._runner.command(places(own, self._port, self._clock_port, self._router))
+        self._runner.command(places(own, self._port, self._clock_port, self._router, self._given))
 
 
-def places(own: Sequence[str], port: int, clock_port: int, router: RouterState | None) -> InvitationPlaces:
-    """Where this machine can be reached. `own` are its addresses, best first; `port` and `clock_port` are its own."""
+def places(
+    own: Sequence[str], port: int, clock_port: int, router: RouterState | None, given: Sequence[Candidate] = ()
+) -> InvitationPlaces:
+    """Where this machine can be reached. `own` are its addresses, best first; `port` and `clock_port` are its own;
+    `given` are places that its user knows."""
     pinholes = router.pinholes if router is not None else ()
     holed = {one.address for one in pinholes}
     v4 = [address for address in own if ":" not in address]
@@ -207,7 +221,7 @@ def places(own: Sequence[str], port: int, clock_port: int, router: RouterState |
     nat = router.nat if router is not None else Nat.UNKNOWN
     if nat is Nat.UNKNOWN and any(map(_is_public, v4)):
         nat = Nat.PUBLIC
-    found = [*inside[:MAX_OWN], *outside, *(Candidate(address, port) for address in v6[:MAX_V6])]
+    found = [*inside[:MAX_OWN], *given, *outside, *(Candidate(address, port) for address in v6[:MAX_V6])]
     return InvitationPlaces(
         tuple(dict.fromkeys(found))[:MAX_CANDIDATES],
         nat,

@@ -122,6 +122,8 @@ class OpenHostSession:
     """This machine's key as four short words."""
     guest_page: GuestPage
     """Off at first."""
+    outside: OutsidePort
+    """Closed at first."""
     _listener: socket.socket
 
     async def run(self) -> Ended:
@@ -307,6 +309,7 @@ async def open_host_session(
                 addresses,
                 key_words(identity.host_key),
                 guest_page,
+                outside,
                 listener,
             )
         finally:

@@ -16,6 +16,7 @@ from uuid import UUID
 
 from phaselock.app import typed
 from phaselock.app.importer import Importer
+from phaselock.app.invitation import OutsidePort
 from phaselock.app.library import MusicFolder
 from phaselock.app.library_commands import LibraryCommands
 from phaselock.app.output_correction import OutputCorrection
@@ -42,6 +43,9 @@ from phaselock.storage.settings import SettingsStore
 
 class HostShell(HostPartyShell):
     """The commands of a host."""
+
+    outside: OutsidePort
+    """Set before the first command."""
 
     def __init__(
         self,
@@ -195,7 +199,12 @@ class HostShell(HostPartyShell):
             self._terminal.event(e.CodeSet(self._runner.session_ns(), self._runner.snapshot().code))
 
     def _invite(self, rest: str) -> None:
-        self._plain("invite", rest, c.Invite(code_from_number(secrets.randbits(64), INVITATION_DIGITS)))
+        if rest:
+            try:
+                self.outside.use(rest)
+            except ValueError as error:
+                raise PhaseLockError(str(error)) from None
+        self._do(c.Invite(code_from_number(secrets.randbits(64), INVITATION_DIGITS)))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -377,7 +386,11 @@ class HostShell(HostPartyShell):
             N_("code [new|off|CODE]"),
             N_("show, make or set the code that others must know to join; off: everybody may join"),
         ),
-        "invite": Word(_invite, "invite", N_("let a friend join from elsewhere, and show the line to send")),
+        "invite": Word(
+            _invite,
+            N_("invite [ADDRESS]"),
+            N_("let a friend join from elsewhere, and show the line to send; ADDRESS leads here from the internet"),
+        ),
         "withdraw": Word(
             lambda self, rest: self._plain("withdraw", rest, c.WithdrawInvitation()),
             "withdraw",

@@ -142,11 +142,23 @@ def parse_invitation(text: str) -> Invitation:
     texts = addresses.split(",")
     if len(texts) > MAX_CANDIDATES or (len(texts) > 1 and not about):
         raise ValueError(_NOT_WHOLE)
-    candidates = tuple(map(_parse_candidate, texts))
+    candidates = tuple(map(parse_candidate, texts))
     code = normal_code(told)
     if (told or about) and not code:
         raise ValueError(N_("The code in this invitation is not whole. Copy all of it."))
     return Invitation(candidates, code, version, session, node)
+
+
+def parse_candidate(text: str, default_port: int = DEFAULT_PORT) -> Candidate:
+    """A candidate as an invitation tells it: an address, and behind a plus sign its UDP port. ValueError, whose text is
+    a message id for users."""
+    found = _CLOCK_PORT.fullmatch(text)
+    if found is None:
+        return Candidate(*parse_address(text, default_port))
+    clock_port = int(found[2])
+    if not 1 <= clock_port <= 65535:
+        raise ValueError(N_("The port is a number from 1 to 65535."))
+    return Candidate(*parse_address(found[1], default_port), clock_port)
 
 
 def _candidate_text(candidate: Candidate) -> str:
@@ -154,16 +166,6 @@ def _candidate_text(candidate: Candidate) -> str:
     if candidate.clock_port:
         return f"{host}:{candidate.port}+{candidate.clock_port}"
     return host if candidate.port == DEFAULT_PORT else f"{host}:{candidate.port}"
-
-
-def _parse_candidate(text: str) -> Candidate:
-    found = _CLOCK_PORT.fullmatch(text)
-    if found is None:
-        return Candidate(*parse_address(text))
-    clock_port = int(found[2])
-    if not 1 <= clock_port <= 65535:
-        raise ValueError(N_("The port is a number from 1 to 65535."))
-    return Candidate(*parse_address(found[1]), clock_port)
 
 
 def _parse_about(parts: Sequence[str]) -> tuple[int, bytes, str]:

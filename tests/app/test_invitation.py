@@ -100,6 +100,11 @@ def test_all_that_the_router_may_answer_has_a_sentence() -> None:
     assert PROBLEMS.keys() == {one.value for one in Problem if one is not Problem.NONE}
 
 
+def test_a_place_that_the_user_knows_is_told() -> None:
+    found = places(["192.168.1.42"], 17404, 17402, None, (Candidate("jam.example", 17404),))
+    assert found.candidates == (Candidate("192.168.1.42", 17404), Candidate("jam.example", 17404))
+
+
 def test_an_invitation_is_how_to_join() -> None:
     line = parse_invitation("phaselock://10.0.0.1:1,45.32.1.1:2+3/4829134471/7-1f00ab42")
     options = JoinOptions().with_invitation(line)
@@ -132,6 +137,8 @@ async def test_the_outside_port_is_open_as_long_as_the_invitation(
     runner.command(WithdrawInvitation())
     assert router.closed == 0
     runner.command(Invite(CODE))
+    port.use("jam.example+6000")
+    assert f"jam.example:{ports['tcp'][0]}+6000" in view(runner).text
     await port.close()
     assert router.closed == 1
     with pytest.raises(ConnectionRefusedError):
