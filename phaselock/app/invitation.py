@@ -192,7 +192,8 @@ class OutsidePort:
         """Tell the places when the router has answered, and again when this machine has other addresses."""
         if self._mapping is not None:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._answered.wait(), ROUTER_S)
+                async with asyncio.timeout(ROUTER_S):  # `wait_for` of Python 3.11 may lose the cancellation
+                    await self._answered.wait()
         self._answered.set()
         while True:
             self._addresses = await asyncio.to_thread(usable_addresses, self._bind_to)
