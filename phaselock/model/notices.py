@@ -173,6 +173,8 @@ class Code(enum.StrEnum):
     """A host called `peer` had another key the last time; `detail` is this one, in words."""
     OTHER_SESSION = "other_session"
     """The machine at the announced address hosts another session than the announced one."""
+    INVITATION_OLD = "invitation_old"
+    """The machine that answered hosts another session than the one of the invitation."""
     OTHER_VERSION = "other_version"
     """Host and peer speak different versions of the protocol; `detail` says which."""
 

@@ -123,6 +123,7 @@ NOTICES: dict[Code, str] = {
         "Compare these words with those that {peer} shows: {detail}"
     ),
     Code.OTHER_SESSION: N_("Another jam answers at the address that was announced."),
+    Code.INVITATION_OLD: N_("This invitation is for a jam that is over. Ask your friend for a new one."),
     Code.OTHER_VERSION: N_(
         "Another version of PhaseLock is running there. Please install the same one on both machines."
     ),

@@ -124,4 +124,4 @@ async def test_a_friend_who_finds_only_another_session_is_told(
 ) -> None:
     friend = await network.join(stack, "Ana", places=[network.host.address], session=b"abcd")
     ended = await friend.ended
-    assert ended.failed and ended.reason.code == "other_session"
+    assert ended.failed and ended.reason.code == "invitation_old"

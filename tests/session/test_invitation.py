@@ -127,6 +127,7 @@ def test_a_withdrawn_invitation_lets_its_members_return_but_no_one_else_in() -> 
     late = harness.join("Ben", code=CODE, outside=True)
     harness.run(0.5)
     assert late.ended == Over("This invitation was withdrawn. Ask the host for a new one.", failed=True)
+    assert late.received[-1] == m.JoinRejected("This invitation was withdrawn. Ask the host for a new one.", "other")
     friend.cut(7)
     harness.run(12)
     assert [peer.name for peer in harness.host.snapshot().peers] == ["Ana"]

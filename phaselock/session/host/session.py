@@ -217,7 +217,7 @@ class HostSession:
             self._outbox.do(Close(conn, "PairingStart was not expected"))
         elif refusal := found.door.begin(conn, found.ip, now_ns=now_ns):
             self._unauthenticated.pop(conn)
-            self._reject(conn, refusal, "code")
+            self._reject(conn, refusal, "code" if found.door.code else "other")
         else:
             return found.door.code, self._settle(now_ns)
         return "", self._settle(now_ns)

@@ -485,7 +485,8 @@ class PeerSession:
             return
         if not info.session_id.startswith(self._session_id):
             self._outbox.do(Close(HOST_CONN, "another session"))
-            self._end(HOST_LOST if self._absence.active else Notice(Code.OTHER_SESSION), now_ns, failed=True)
+            known = Notice(Code.OTHER_SESSION if len(self._session_id) == len(info.session_id) else Code.INVITATION_OLD)
+            self._end(HOST_LOST if self._absence.active else known, now_ns, failed=True)
             return
         self._session_id = info.session_id
         self._take_names(info)
