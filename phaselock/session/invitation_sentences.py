@@ -9,7 +9,8 @@ from phaselock.session.commands import InvitationPlaces
 
 _NOTHING = Message("")
 _BY_HAND = N_(
-    "Switch on UPnP, NAT-PMP or PCP in it, or let it forward TCP port {port} and UDP port {clock_port} to this machine."
+    "Switch on UPnP, NAT-PMP or PCP in the router, or let it forward TCP port {port} and UDP port {clock_port} to this "
+    "machine."
 )
 _ROUTER_OPENS = N_("The router lets your friend in.")
 _PUBLIC = N_("This machine has a public address. Only a firewall can keep your friend out.")
