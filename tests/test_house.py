@@ -81,6 +81,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "desktop": (),
     "errors": (),
     "guests": ("language", "model", "protocol.messages", "session.effects", "session.guest_actions", "storage"),
+    "internet": ("python_process",),
     "language": (),
     "model": (),
     "network": ("audio.interface", "model", "protocol", "session", "storage"),
@@ -146,6 +147,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "h11": ("phaselock.guests.http", "phaselock.bench.lab.guest_client"),
     "wsproto": ("phaselock.guests.http", "phaselock.bench.lab.guest_client"),
     "phaselock.guests": ("phaselock.app.guests", "phaselock.bench"),
+    "miniupnpc": ("phaselock.internet.igd",),
     "ssl": ("phaselock.network.secure",),
     "av": ("phaselock.audio.conversion", "phaselock.audio.other_tags"),
     "jeepney": ("phaselock.desktop",),
@@ -412,6 +414,7 @@ def test_command_line_loads_no_window_and_no_array_library(arguments: list[str],
     assert "phaselock.cli" in loaded
     assert not loaded & {"tkinter", "customtkinter", "zeroconf", "numpy", "miniaudio"}
     assert not loaded & {"phaselock.guests", "h11", "wsproto"}, "the page for guests is off"
+    assert not loaded & {"phaselock.internet", "miniupnpc"}, "nobody is invited"
     assert not loaded & {"phaselock.storage.library", "sqlite3"}, "there is no music folder"
 
 

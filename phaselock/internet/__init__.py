@@ -1,0 +1,5 @@
+"""The way from the internet to this computer: asks the router to open ports, and finds out what kind of NAT it is.
+
+It is used only while an invitation for friends elsewhere is open. A child process (mapper_process.py) talks to the
+router, so that a host that is killed leaves no open port behind. mapper.py decides; it does no input or output.
+"""

@@ -1,0 +1,43 @@
+"""What kind of NAT there is, from the addresses on both sides of the router."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from phaselock.internet.state import Nat, Problem
+
+# Between a customer and the provider's own NAT: RFC 6598, and DS-Lite (RFC 6333).
+_CARRIER = (ipaddress.ip_network("100.64.0.0/10"), ipaddress.ip_network("192.0.0.0/29"))
+
+
+def verdict(own: str, public: str, mapped: bool, failed: bool, problem: Problem, seen: str = "") -> Nat:
+    """`own`: the address of this computer on the way to the router. `public`: what the router says is its address
+    outside. `mapped`: it has opened the ports. `failed`: it was asked in all ways, and has not. `seen`: the address at
+    which a friend reached this computer. All addresses are of IPv4; empty: not known."""
+    if is_public(own):
+        return Nat.PUBLIC
+    if _is_carriers(public):
+        return Nat.CARRIER
+    if problem == Problem.NO_PUBLIC_ADDRESS or (public not in ("", "0.0.0.0") and not is_public(public)):
+        return Nat.DOUBLE
+    if is_public(public) and is_public(seen) and seen != public:
+        return Nat.DOUBLE  # the router's address only looks like a public one: another NAT is outside of it
+    if mapped and is_public(public):
+        return Nat.OPEN
+    return Nat.HOME if failed else Nat.UNKNOWN
+
+
+def is_public(address: str) -> bool:
+    """Whether this is an address of the internet."""
+    try:
+        return ipaddress.ip_address(address).is_global and not ipaddress.ip_address(address).is_multicast
+    except ValueError:
+        return False
+
+
+def _is_carriers(address: str) -> bool:
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(ip.version == network.version and ip in network for network in _CARRIER)
