@@ -12,7 +12,7 @@ from phaselock.internet.pcp import Answer, Dialect, Result, Transport
 
 LEASE_S = 120
 """Asked for. A router forgets the ports of a computer that was switched off after this time."""
-LOOK_INTERVAL_S = 15.0
+LOOK_INTERVAL_S = 10.0
 """Between questions whether the router was restarted or has another address outside."""
 MIN_RENEW_S = 2.0
 """A router that gives shorter leases is not asked more often."""

@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping
 from phaselock.internet import nat
 from phaselock.internet.leases import LEASE_S, LOOK_INTERVAL_S, Leases, Wanted
 from phaselock.internet.pcp import NONCE_BYTES, NatPmp, Pcp, Result, Transport
-from phaselock.internet.state import Nat, Pinhole, Problem, RouterState, Way
+from phaselock.internet.state import Pinhole, Problem, RouterState, Way
 from phaselock.internet.upnp_job import UpnpAct, UpnpAnswer, UpnpJob
+from phaselock.model.invitation import Nat
 
 MIN_PAUSE_S, MAX_PAUSE_S = 5.0, 60.0
 """Until everything is tried again after all ways have failed; doubled each time."""
@@ -273,7 +274,7 @@ class Mapper:
         """The next way."""
         if leases.failure in _PROBLEMS:
             self._note(_PROBLEMS[leases.failure])
-        self._public = leases.address or self._public
+            self._public = leases.address or self._public
         if self._stage == _Stage.PCP:
             self._stage = _Stage.NAT_PMP
             self._leases = Leases(NatPmp(), self._wanted, now_s)
@@ -336,7 +337,10 @@ class Mapper:
 
     def _told(self, way: Way, public: str, ports: Mapping[Transport, int]) -> RouterState:
         router = self._gateway.router if self._gateway is not None else ""
-        problem = self._problem if way == Way.NONE else Problem.NONE
+        problem = self._problem
+        if ports and not nat.is_public(public):
+            # Another router or a provider's NAT is outside of this one.
+            ports, problem = {}, Problem.NO_PUBLIC_ADDRESS
         tcp, udp = ports.get(Transport.TCP, 0), ports.get(Transport.UDP, 0)
         return RouterState(way, Nat.UNKNOWN, router, public, tcp, udp, problem=problem)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 
-from phaselock.internet.state import Nat, Problem
+from phaselock.internet.state import Problem
+from phaselock.model.invitation import Nat
 
 # Between a customer and the provider's own NAT: RFC 6598, and DS-Lite (RFC 6333).
 _CARRIER = (ipaddress.ip_network("100.64.0.0/10"), ipaddress.ip_network("192.0.0.0/29"))

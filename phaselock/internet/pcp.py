@@ -46,9 +46,10 @@ class Result(enum.Enum):
     FAILED = enum.auto()
 
 
+_UNSUPPORTED_VERSION = 1
 _PCP_RESULTS = {
     0: Result.OK,
-    1: Result.OTHER_VERSION,
+    _UNSUPPORTED_VERSION: Result.OTHER_VERSION,
     2: Result.REFUSED,
     4: Result.OTHER_VERSION,
     7: Result.NO_PUBLIC_ADDRESS,
@@ -59,7 +60,6 @@ _PCP_RESULTS = {
 }
 _PMP_RESULTS = {
     0: Result.OK,
-    1: Result.OTHER_VERSION,
     2: Result.REFUSED,
     3: Result.NO_PUBLIC_ADDRESS,
     4: Result.NO_PORTS,
@@ -117,7 +117,7 @@ class Pcp:
 
     def parse(self, packet: bytes) -> Answer | None:
         if len(packet) >= 4 and packet[0] == 0 and packet[1] >= _ANSWER:
-            return Answer(_PMP_RESULTS[1])  # from a router that speaks NAT-PMP only
+            return Answer(Result.OTHER_VERSION)  # from a router that speaks NAT-PMP only
         if len(packet) < _PCP_ANSWER.size or packet[0] == 0:
             return None
         version, code, number, lifetime_s, epoch_s = _PCP_ANSWER.unpack_from(packet)
@@ -155,7 +155,10 @@ class NatPmp:
         version, code, number, epoch_s = _PMP_ANSWER.unpack_from(packet)
         result = _PMP_RESULTS.get(number, Result.FAILED)
         if version != 0:
-            return Answer(Result.OTHER_VERSION)
+            unsupported = packet[3] == _UNSUPPORTED_VERSION
+            return Answer(Result.OTHER_VERSION) if unsupported else None  # else a late answer to a request of PCP
+        if number == _UNSUPPORTED_VERSION:
+            return None  # a late answer to PCP, too
         if code == _ANSWER:
             if result != Result.OK:
                 return Answer(result, epoch_s)

@@ -6,6 +6,8 @@ import dataclasses
 import enum
 from typing import Any
 
+from phaselock.model.invitation import Nat
+
 
 class Way(enum.StrEnum):
     """How the router was asked."""
@@ -14,22 +16,6 @@ class Way(enum.StrEnum):
     NAT_PMP = "nat-pmp"
     UPNP = "upnp"
     NONE = "none"
-
-
-class Nat(enum.StrEnum):
-    """What stands between this computer and the internet."""
-
-    OPEN = "open"
-    """A home router that lets connections in, at a public address."""
-    HOME = "home"
-    """A home router that does not let them in by itself: its user can open ports by hand."""
-    DOUBLE = "double"
-    """Two routers, one behind the other."""
-    CARRIER = "carrier"
-    """The internet provider shares a public address between customers."""
-    PUBLIC = "public"
-    """Nothing: this computer has a public address of its own."""
-    UNKNOWN = "unknown"
 
 
 class Problem(enum.StrEnum):
@@ -64,7 +50,7 @@ class Pinhole:
 @dataclasses.dataclass(frozen=True, slots=True)
 class RouterState:
     """`router` and `public` are IPv4 addresses; empty: not known. `tcp` and `udp` are the ports of `public` that lead
-    to this computer; 0: none."""
+    from the internet to this computer; 0: none."""
 
     way: Way = Way.NONE
     nat: Nat = Nat.UNKNOWN

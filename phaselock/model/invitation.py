@@ -36,15 +36,15 @@ class Nat(enum.StrEnum):
     """What is between a machine and the internet."""
 
     OPEN = "open"
-    """Nothing translates addresses: the machine has a public one."""
+    """A home router that lets friends in, at a public address."""
     HOME = "home"
-    """One router."""
+    """A home router that lets no friend in by itself."""
     DOUBLE = "double"
     """A router behind another router."""
     CARRIER = "carrier"
     """The provider shares one public address among its customers."""
     PUBLIC = "public"
-    """A router that lets everything through to this machine."""
+    """Nothing: the machine has a public address of its own."""
     UNKNOWN = "unknown"
 
 
