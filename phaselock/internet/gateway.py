@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import ipaddress
 import re
 import socket
 import struct
-import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -104,6 +102,8 @@ def _read(path: str) -> str:
 
 
 def _ask_windows(family: int) -> list[Route]:
+    import ctypes  # late: the other systems do not need it
+
     iphlpapi = ctypes.CDLL("iphlpapi")
     table = ctypes.c_void_p()
     if iphlpapi.GetIpForwardTable2(ctypes.c_ushort(family), ctypes.byref(table)) or not table.value:
@@ -116,6 +116,8 @@ def _ask_windows(family: int) -> list[Route]:
 
 
 def _ask_macos(*family: str) -> list[Route]:
+    import subprocess  # late: the other systems do not need it
+
     command = ["/sbin/route", "-n", "get", *family, "default"]
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         done = subprocess.run(command, capture_output=True, text=True, timeout=_COMMAND_TIMEOUT_S)

@@ -1,8 +1,9 @@
 """UPnP: opens ports at a router that is an Internet Gateway Device. Everything here blocks, for seconds at worst.
 
-miniupnpc does the talking (SOAP over HTTP). It has no dependencies: 0.2 MB installed, and 1 MB of memory in the child
-process; async-upnp-client needs aiohttp (17 MB of memory), and upnpclient needs lxml and requests. We find the router
-ourselves: the library would wait two seconds for each search, and believe every computer that says it is a router.
+miniupnpc does the talking (SOAP over HTTP). It has no dependencies, takes 0.1 MB installed on Linux and 0.1 MB of
+memory in the child process. async-upnp-client needs aiohttp, whose import takes 17 MB; upnpclient needs lxml and
+requests. We find the router ourselves: the library would wait two seconds for each search, and ask every computer that
+says it is a router.
 """
 
 from __future__ import annotations
