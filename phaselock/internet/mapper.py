@@ -80,7 +80,7 @@ class Mapper:
         """Whether there may be something to remove."""
         self._ports: Mapping[Transport, int] = {}
         """The public ports that UPnP has opened."""
-        self._pause_s = MIN_PAUSE_S
+        self._pause_s = self._pause6_s = MIN_PAUSE_S
         self._again_s = self._again6_s = float("inf")
         self._problem = Problem.NONE
         """What the ways told that were tried since the ports were open."""
@@ -259,7 +259,10 @@ class Mapper:
             self._begin6(now_s)
         if self._leases6 is not None and self._leases6.has_failed:
             self._leases6 = None
-            self._again6_s = now_s + MAX_PAUSE_S
+            self._again6_s = now_s + self._pause6_s
+            self._pause6_s = min(2 * self._pause6_s, MAX_PAUSE_S)
+        elif self._leases6 is not None and self._leases6.is_complete:
+            self._pause6_s = MIN_PAUSE_S
         return before != (self._leases, self._leases6)
 
     def _go_on_with_upnp(self, now_s: float) -> None:

@@ -195,6 +195,14 @@ def test_an_ipv6_router_that_says_nothing_changes_nothing() -> None:
     assert home.states == [mapped(Way.PCP)]
 
 
+def test_an_ipv6_router_that_answers_later_is_found() -> None:
+    router6 = SimulatedRouter("2a02:c207:1::2", losses=10**9)
+    home = Home(SimulatedRouter(), router6=router6).run(30.0)
+    router6.losses = 0
+    home.run(50.0)
+    assert home.mapper.state.pinholes == (Pinhole("2a02:c207:1::2", 17401, 17402),)
+
+
 def test_the_public_address_changes() -> None:
     router = SimulatedRouter()
     home = Home(router).run(5.0)
