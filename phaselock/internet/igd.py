@@ -9,6 +9,7 @@ says it is a router.
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import random
 import re
 import socket
@@ -88,7 +89,7 @@ class UpnpRouter:
             return UpnpAnswer()
         public, problem = "", Problem.NONE
         with contextlib.suppress(Exception):
-            public = device.externalipaddress()
+            public = str(ipaddress.IPv4Address(device.externalipaddress()))
         for transport, (inner, wanted) in job.wanted.items():
             if job.act == UpnpAct.OPEN or not self._is_open(device, transport, inner):
                 problem = self._open(device, transport, inner, wanted) or problem

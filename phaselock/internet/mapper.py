@@ -19,6 +19,8 @@ from phaselock.model.invitation import Nat
 
 MIN_PAUSE_S, MAX_PAUSE_S = 5.0, 60.0
 """Until everything is tried again after all ways have failed; doubled each time."""
+MAX_JOB_S = 30.0
+"""A router that lets UPnP wait longer than this is taken for one without UPnP."""
 MAX_END_S = 5.0
 """The removal of the ports is given up after this time."""
 
@@ -70,11 +72,15 @@ class Mapper:
         self._gateway6: Gateway | None = None
         self._knows_network = False
         self._seen = ""
+        self._second = ""
+        self._asked_second = False
         self._stage = _Stage.IDLE
         self._leases: Leases | None = None
         self._leases6: Leases | None = None
         self._job: UpnpJob | None = None
         self._job_runs = False
+        self._job_end_s = float("inf")
+        """The wait limit of the job that runs. It may run on: a thread cannot be ended."""
         self._upnp_look_s = self._upnp_renew_s = float("inf")
         self._upnp_open = False
         """Whether there may be something to remove."""
@@ -105,8 +111,8 @@ class Mapper:
         """When `wake` must be called."""
         times = [self._again_s, self._again6_s, self._end_s]
         times += [one.next_s for one in (self._leases, self._leases6) if one is not None]
-        if self._stage == _Stage.UPNP and not self._job_runs:
-            times += [self._upnp_look_s, self._upnp_renew_s]
+        if self._stage == _Stage.UPNP:
+            times += [self._job_end_s] if self._job_runs else [self._upnp_look_s, self._upnp_renew_s]
         return min(times)
 
     def take_packets(self) -> list[tuple[Gateway, bytes]]:
@@ -118,6 +124,13 @@ class Mapper:
         """What must be asked by UPnP now. `upnp_answered` must follow before there is another one."""
         job, self._job = self._job, None
         return job
+
+    def take_second(self) -> Gateway | None:
+        """The router after which the second one must be looked for now. `set_second` may follow."""
+        if not self._failed or self._public or self._asked_second:
+            return None
+        self._asked_second = True
+        return self._gateway
 
     # -- input ---------------------------------------------------------------------------------------------------------
 
@@ -150,6 +163,12 @@ class Mapper:
         self._seen = address
         self._settle(now_s)
 
+    def set_second(self, gateway: Gateway, second: str, now_s: float) -> None:
+        """The address of the next router after this one; empty: not known."""
+        if gateway == self._gateway:
+            self._second = second
+            self._settle(now_s)
+
     def receive(self, gateway: Gateway, packet: bytes, now_s: float) -> None:
         """A packet from the PCP port of this router."""
         for leases, of in ((self._leases, self._gateway), (self._leases6, self._gateway6)):
@@ -170,7 +189,7 @@ class Mapper:
         if job.act == UpnpAct.REMOVE:
             self._upnp_open = False
         elif self._stage == _Stage.UPNP and self._gateway is not None and job.router == self._gateway.router:
-            self._learn_upnp(job, answer, now_s)
+            self._learn_upnp(answer, now_s)
         self._settle(now_s)
 
     def wake(self, now_s: float) -> None:
@@ -205,7 +224,7 @@ class Mapper:
     def _remove(self, now_s: float) -> None:
         """Remove what is open. When that is done, or takes too long, begin with what is wanted next."""
         if self._upnp_open and not self._job_runs and self._gateway is not None:
-            self._start(UpnpJob(UpnpAct.REMOVE, self._gateway.router, self._wanted))
+            self._start(UpnpJob(UpnpAct.REMOVE, self._gateway.router, self._wanted), now_s)
         waits = self._upnp_open or self._job_runs
         waits |= any(one is not None and not one.has_ended for one in (self._leases, self._leases6))
         if waits and now_s < self._end_s:
@@ -220,7 +239,8 @@ class Mapper:
     def _begin_first(self, now_s: float) -> None:
         """Ask a router of which nothing is known. What is open at another one ends with its lease."""
         self.state = RouterState()
-        self._upnp_open = self._failed = False
+        self._upnp_open = self._failed = self._asked_second = False
+        self._second = ""
         self._pause_s = MIN_PAUSE_S
         self._begin(now_s)
 
@@ -253,7 +273,7 @@ class Mapper:
             self._fail(self._leases, now_s)
         if self._leases is not None and self._leases.is_complete:
             self._succeed()
-        if self._stage == _Stage.UPNP and not self._job_runs:
+        if self._stage == _Stage.UPNP:
             self._go_on_with_upnp(now_s)
         if now_s >= self._again6_s:
             self._begin6(now_s)
@@ -266,12 +286,16 @@ class Mapper:
         return before != (self._leases, self._leases6)
 
     def _go_on_with_upnp(self, now_s: float) -> None:
+        if self._job_runs:
+            if now_s >= self._job_end_s:
+                self._learn_upnp(UpnpAnswer(Problem.NO_ANSWER), now_s)
+            return
         renews = now_s >= self._upnp_renew_s
         if self._gateway is not None and (renews or now_s >= self._upnp_look_s):
             self._upnp_look_s = now_s + LOOK_INTERVAL_S
             if renews:
                 self._upnp_renew_s = now_s + LEASE_S / 2
-            self._start(UpnpJob(UpnpAct.OPEN if renews else UpnpAct.LOOK, self._gateway.router, self._wanted))
+            self._start(UpnpJob(UpnpAct.OPEN if renews else UpnpAct.LOOK, self._gateway.router, self._wanted), now_s)
 
     def _fail(self, leases: Leases, now_s: float) -> None:
         """The next way."""
@@ -286,7 +310,7 @@ class Mapper:
             self._leases = None
             self._upnp_renew_s = now_s
 
-    def _learn_upnp(self, job: UpnpJob, answer: UpnpAnswer, now_s: float) -> None:
+    def _learn_upnp(self, answer: UpnpAnswer, now_s: float) -> None:
         self._public = answer.public or self._public
         # It may have opened one of two ports.
         self._upnp_open |= answer.problem not in (Problem.NO_ANSWER, Problem.NO_UPNP_LIBRARY)
@@ -310,8 +334,9 @@ class Mapper:
     def _note(self, problem: Problem) -> None:
         self._problem = max(self._problem, problem, key=_TELLING.index)
 
-    def _start(self, job: UpnpJob) -> None:
+    def _start(self, job: UpnpJob, now_s: float) -> None:
         self._job, self._job_runs = job, True
+        self._job_end_s = now_s + MAX_JOB_S
 
     def _state(self) -> RouterState:
         """What is told: while a router is asked again, what was known before."""
@@ -321,7 +346,8 @@ class Mapper:
         if self._gateway is None or not self._wanted:
             return state
         mapped = state.way != Way.NONE
-        kind = nat.verdict(self._gateway.own, state.public, mapped, self._failed, state.problem, self._seen)
+        own, seen, second = self._gateway.own, self._seen, self._second
+        kind = nat.verdict(own, state.public, mapped, self._failed, state.problem, seen=seen, second=second)
         return dataclasses.replace(state, nat=kind)
 
     def _ipv4_state(self) -> RouterState:
@@ -349,6 +375,6 @@ class Mapper:
 
     def _pinholes(self) -> tuple[Pinhole, ...]:
         leases = self._leases6
-        if leases is None or not leases.is_complete:
+        if leases is None or not leases.is_complete or not nat.is_public(leases.address):
             return ()
         return (Pinhole(leases.address, leases.outer(Transport.TCP), leases.outer(Transport.UDP)),)

@@ -25,12 +25,15 @@ from phaselock.internet.gateway import gateways
 from phaselock.internet.igd import UpnpRouter
 from phaselock.internet.mapper import Gateway, Mapper
 from phaselock.internet.pcp import Transport
+from phaselock.internet.second_hop import second_router
 from phaselock.internet.state import RouterState
 from phaselock.internet.upnp_job import UpnpAnswer, UpnpJob
 
 NETWORK_INTERVAL_S = 5.0
 """Between looks whether this computer has another router or address."""
 MAX_LINE_BYTES = 65536
+_MAX_MEMORY_BYTES = 512 * 2**20
+"""A hostile router may send a description without end."""
 
 
 class MapperProcess:
@@ -73,6 +76,8 @@ class MapperProcess:
             self._send(gateway, packet)
         if job := self._mapper.take_job():
             self._jobs.put(job)
+        if (silent := self._mapper.take_second()) is not None:
+            threading.Thread(target=self._look_further, args=(silent,), daemon=True).start()
         if self._mapper.state != self._told:
             self._told = self._mapper.state
             with contextlib.suppress(OSError):  # the host is gone
@@ -149,6 +154,11 @@ class MapperProcess:
     def _answered(self, job: UpnpJob, answer: UpnpAnswer) -> None:
         self._call(lambda: self._mapper.upnp_answered(job, answer, time.monotonic()))
 
+    def _look_further(self, gateway: Gateway) -> None:
+        """A thread for the second router."""
+        second = second_router()
+        self._call(lambda: self._mapper.set_second(gateway, second, time.monotonic()))
+
     def _call(self, function: Callable[[], None]) -> None:
         self._calls.put(function)
         with contextlib.suppress(OSError):
@@ -166,5 +176,9 @@ def main() -> None:
     """The process. Only the end of its input ends it: after a signal to all programs it still removes the ports."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    with contextlib.suppress(ImportError, OSError, ValueError):  # Windows has no such limit
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY_BYTES, _MAX_MEMORY_BYTES))
     MapperProcess().run()
     os._exit(0)  # UPnP may still wait for a router that does not answer

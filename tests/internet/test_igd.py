@@ -139,7 +139,12 @@ def test_a_router_that_fails_and_tells_no_address_has_none() -> None:
     assert UpnpRouter().do(job()).problem == Problem.NO_PUBLIC_ADDRESS
 
 
-def test_a_router_that_was_restarted_is_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_that_is_none_is_not_told() -> None:
+    Device.public = "45.32.1.1/482913,evil.example"
+    assert UpnpRouter().do(job()).public == ""
+
+
+def test_a_router_that_was_restarted_is_found_again() -> None:
     router = UpnpRouter()
     router.do(job())
     Device.error = "Miniupnpc Socket error"

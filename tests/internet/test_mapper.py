@@ -139,6 +139,24 @@ def test_a_router_without_a_public_address(public: str, kind: Nat, error: int) -
     assert state.problem == Problem.NO_PUBLIC_ADDRESS
 
 
+def test_the_second_router_is_looked_for_once_if_the_first_one_says_nothing() -> None:
+    home = Home(SILENT).run(1.0)
+    assert home.mapper.take_second() is None
+    home.run(10.0)
+    assert home.mapper.take_second() == HOME
+    home.mapper.set_second(HOME, "100.64.0.1", home.now_s)
+    assert home.mapper.state.nat == Nat.CARRIER
+    home.run(100.0)
+    assert home.mapper.take_second() is None and home.mapper.state.nat == Nat.CARRIER
+    home.mapper.set_second(Gateway("192.168.8.1", "192.168.8.2"), "", home.now_s)
+    assert home.mapper.state.nat == Nat.CARRIER
+
+
+@pytest.mark.parametrize("router", [SimulatedRouter(), SimulatedRouter(error=2)])
+def test_the_second_router_is_not_looked_for_if_the_first_one_tells_its_address(router: SimulatedRouter) -> None:
+    assert Home(router).run(10.0).mapper.take_second() is None
+
+
 def test_a_friend_has_come_by_another_address() -> None:
     home = Home(SimulatedRouter()).run(1.0)
     home.mapper.set_seen("45.32.9.9", home.now_s)
@@ -229,6 +247,22 @@ def test_upnp_fails_after_it_worked() -> None:
     home.upnp = UpnpAnswer(Problem.NO_ANSWER)
     home.run(30.0)
     assert home.mapper.state == RouterState(Way.NONE, Nat.HOME, HOME.router, problem=Problem.NO_ANSWER)
+
+
+def test_a_router_that_lets_upnp_wait_is_taken_for_one_without_it() -> None:
+    home = Home(SILENT, upnp=UPNP)
+    home.upnp_s = float("inf")
+    home.run(200.0)
+    assert home.states[-1] == RouterState(Way.NONE, Nat.HOME, HOME.router, problem=Problem.NO_ANSWER)
+    assert len(home.jobs) == 1  # the thread still waits
+    home.routers[HOME] = SimulatedRouter()
+    home.run(300.0)
+    assert home.mapper.state == mapped(Way.PCP)
+
+
+def test_an_ipv6_router_that_gives_a_private_address_opens_nothing() -> None:
+    router6 = SimulatedRouter("fd00::2", speaks=frozenset({"pcp"}))
+    assert Home(SimulatedRouter(), router6=router6).run(1.0).mapper.state == mapped(Way.PCP)
 
 
 # -- the end -----------------------------------------------------------------------------------------------------------

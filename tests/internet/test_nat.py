@@ -31,7 +31,22 @@ HOME, PUBLIC = "192.168.1.2", "45.32.1.1"
     ],
 )
 def test_verdict(own: str, public: str, mapped: bool, failed: bool, problem: Problem, seen: str, kind: Nat) -> None:
-    assert verdict(own, public, mapped, failed, problem, seen) == kind
+    assert verdict(own, public, mapped, failed, problem, seen=seen) == kind
+
+
+@pytest.mark.parametrize(
+    ("second", "kind"),
+    [
+        ("100.64.1.1", Nat.CARRIER),
+        ("192.168.0.1", Nat.DOUBLE),
+        ("10.0.0.1", Nat.HOME),  # also a provider's router without a NAT
+        ("45.32.0.1", Nat.HOME),
+        ("", Nat.HOME),
+    ],
+)
+def test_the_second_router_tells_what_the_first_one_does_not(second: str, kind: Nat) -> None:
+    assert verdict(HOME, "", False, True, Problem.NO_ANSWER, second=second) == kind
+    assert verdict(HOME, PUBLIC, True, False, Problem.NONE, second=second) == Nat.OPEN
 
 
 @pytest.mark.parametrize("address", ["", "x", "0.0.0.0", "10.0.0.1", "100.64.0.1", "224.0.0.1", "fe80::1%eth0"])

@@ -165,6 +165,11 @@ def test_another_nat_is_outside(tmp_path: pathlib.Path, uplink: Uplink, kind: Na
         one.wait_until_told(RouterState(Way.NONE, kind, "192.168.1.1", public, problem=Problem.NO_PUBLIC_ADDRESS))
 
 
+def test_a_carriers_nat_behind_a_router_that_says_nothing(tmp_path: pathlib.Path) -> None:
+    with Homes(tmp_path, Home(("Ana",), frozenset(), Uplink.CARRIER)) as homes, child(homes) as one:
+        one.wait_until_told(RouterState(Way.NONE, Nat.CARRIER, "192.168.1.1", problem=Problem.NO_ANSWER))
+
+
 def test_a_router_without_any_way(tmp_path: pathlib.Path) -> None:
     with Homes(tmp_path, Home(("Ana",), frozenset())) as homes, child(homes) as one:
         one.wait_until_told(RouterState(Way.NONE, Nat.HOME, "192.168.1.1", problem=Problem.NO_ANSWER))
