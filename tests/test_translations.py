@@ -19,7 +19,7 @@ from tests.support import texts
 TRANSLATED = [code for code in LANGUAGES if code != "en"]
 PERCENT = re.compile(r"%(?:\(\w+\))?[a-z%]")
 # Packages that raise errors, which are checked, but show no texts themselves; `guests` shows marked ones only.
-WITHOUT_TEXTS = ("audio", "desktop", "guests", "network", "protocol", "sync")
+WITHOUT_TEXTS = ("audio", "desktop", "guests", "internet", "network", "protocol", "sync")
 # Texts that only look as if they were for users, by module.
 NOT_FOR_USERS: dict[str, tuple[str, ...]] = {
     "phaselock/app/converter.py": ("import main",),
