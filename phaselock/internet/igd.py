@@ -106,6 +106,12 @@ class UpnpRouter:
 
     def _open(self, device: miniupnpc.UPnP, transport: Transport, inner: int, wanted: int) -> Problem:
         """Open one port, or renew it."""
+        if transport in self._ports and self._is_open(device, transport, inner):
+            if not self._add(device, transport, inner, self._ports[transport]):
+                return Problem.NONE
+            # Some routers refuse to change a mapping, also to renew it.
+            with contextlib.suppress(Exception):
+                device.deleteportmapping(self._ports[transport], transport.name)
         outer = self._ports.pop(transport, wanted)
         error = ""
         for _ in range(_TRIED_PORTS):

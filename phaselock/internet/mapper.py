@@ -71,7 +71,8 @@ class Mapper:
         self._gateway: Gateway | None = None
         self._gateway6: Gateway | None = None
         self._knows_network = False
-        self._seen = ""
+        self._seen = self._seen_at = ""
+        """An address at which a friend reached this computer, and the public one that the router told then."""
         self._second = ""
         self._asked_second = False
         self._stage = _Stage.IDLE
@@ -160,7 +161,7 @@ class Mapper:
 
     def set_seen(self, address: str, now_s: float) -> None:
         """A friend has reached this computer at this address."""
-        self._seen = address
+        self._seen, self._seen_at = address, self.state.public
         self._settle(now_s)
 
     def set_second(self, gateway: Gateway, second: str, now_s: float) -> None:
@@ -346,7 +347,8 @@ class Mapper:
         if self._gateway is None or not self._wanted:
             return state
         mapped = state.way != Way.NONE
-        own, seen, second = self._gateway.own, self._seen, self._second
+        own, second = self._gateway.own, self._second
+        seen = self._seen if self._seen_at == state.public else ""
         kind = nat.verdict(own, state.public, mapped, self._failed, state.problem, seen=seen, second=second)
         return dataclasses.replace(state, nat=kind)
 

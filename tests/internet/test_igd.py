@@ -33,6 +33,7 @@ class Device:
     error = ""
     """For all ports."""
     only_permanent = False
+    refuses_changes = False
     public = PUBLIC
     selected: list[str]
 
@@ -48,6 +49,8 @@ class Device:
     def addportmapping(self, outer: int, transport: str, host: str, inner: int, what: str, remote: str, s: int) -> bool:
         if Device.only_permanent and s:
             raise Exception("OnlyPermanentLeasesSupported")
+        if Device.refuses_changes and (outer, transport) in Device.mappings:
+            raise Exception("ConflictInMappingEntry")
         if error := Device.error or Device.errors.get(outer, ""):
             raise Exception(error)
         Device.mappings[outer, transport] = host, inner
@@ -72,7 +75,7 @@ def library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(igd, "_descriptions", lambda router: iter([f"http://{router}:5000/rootDesc.xml"]))
     for name, value in {"mappings": {}, "leases": [], "errors": {}, "selected": []}.items():
         monkeypatch.setattr(Device, name, value, raising=False)
-    for name in ("error", "only_permanent", "public"):
+    for name in ("error", "only_permanent", "refuses_changes", "public"):
         monkeypatch.setattr(Device, name, getattr(Device, name))
 
 
@@ -113,6 +116,13 @@ def test_a_router_with_permanent_leases_only() -> None:
     Device.only_permanent = True
     assert UpnpRouter().do(job()) == OPEN
     assert Device.leases == [0, 0]
+
+
+def test_a_router_that_does_not_renew_loses_the_mapping_first() -> None:
+    router = UpnpRouter()
+    Device.refuses_changes = True
+    assert router.do(job()) == router.do(job()) == OPEN
+    assert len(Device.leases) == 4 and len(Device.mappings) == 2
 
 
 def test_a_router_that_wants_the_same_port_on_both_sides() -> None:

@@ -163,6 +163,15 @@ def test_a_friend_has_come_by_another_address() -> None:
     assert home.mapper.state == dataclasses.replace(mapped(Way.PCP), nat=Nat.DOUBLE)
 
 
+def test_where_a_friend_came_in_says_nothing_about_the_next_public_address() -> None:
+    router = SimulatedRouter()
+    home = Home(router).run(1.0)
+    home.mapper.set_seen(PUBLIC, home.now_s)
+    router.public = "45.32.1.9"
+    home.run(1.0 + LEASE_S)
+    assert home.mapper.state == dataclasses.replace(mapped(Way.PCP), public="45.32.1.9")
+
+
 def test_a_computer_with_a_public_address_asks_no_router() -> None:
     home = Home(SimulatedRouter())
     home.mapper.set_network(Gateway("45.32.0.1", "45.32.0.9"), None, 0.0)
