@@ -133,7 +133,9 @@ def test_ports_stay_open_over_three_short_leases(tmp_path: pathlib.Path) -> None
                 one.wait_for(has_ports)
             until_s = time.monotonic() + 3 * lease_s + 1
             while time.monotonic() < until_s:
-                assert [open_ports(homes, number) for number in (1, 2, 3)] == [BOTH] * 3
+                for number in (1, 2, 3):
+                    # To renew a mapping of PCP, miniupnpd removes it and adds it again.
+                    assert open_ports(homes, number) | open_ports(homes, number) == BOTH
                 time.sleep(0.2)
             assert all(one.told_nothing_more() for one in children)
         finally:
