@@ -82,14 +82,16 @@ class Child:
 
 
 @contextlib.contextmanager
-def child(homes: Homes) -> Iterator[Child]:
-    """A process on Ana's machine that wants ports."""
-    one = Child(homes, "Ana")
+def children(homes: Homes, *machines: str, code: str = CODE) -> Iterator[list[Child]]:
+    """A process on each of these machines, all of which want the same ports."""
+    started = [Child(homes, machine, code) for machine in machines]
     try:
-        one.say(MAP)
-        yield one
+        for one in started:
+            one.say(MAP)
+        yield started
     finally:
-        one.close()
+        for one in started:
+            one.close()
 
 
 def open_ports(homes: Homes, number: int = 1) -> set[str]:
@@ -98,88 +100,79 @@ def open_ports(homes: Homes, number: int = 1) -> set[str]:
     return {port for port in BOTH if f"dport {port} dnat" in rules}
 
 
+def wait_until(fits: Callable[[], bool]) -> None:
+    until_s = time.monotonic() + TIMEOUT_S
+    while not fits():
+        assert time.monotonic() < until_s
+        time.sleep(0.1)
+
+
 def has_ports(state: RouterState) -> bool:
     return state.tcp != 0
 
 
-def mapped(way: Way, public: str) -> RouterState:
-    return RouterState(way, Nat.OPEN, "192.168.1.1", public, 17401, 17402)
+def mapped(way: Way, homes: Homes, number: int = 1) -> RouterState:
+    return RouterState(way, Nat.OPEN, f"192.168.{number}.1", homes.public(number), 17401, 17402)
 
 
-@pytest.mark.parametrize(
-    ("router", "way"),
-    [(home_routers.Way.PCP, Way.PCP), (home_routers.Way.NAT_PMP, Way.NAT_PMP), (home_routers.Way.UPNP, Way.UPNP)],
-    ids=["pcp", "nat-pmp", "upnp"],
-)
-def test_each_way_alone(tmp_path: pathlib.Path, router: home_routers.Way, way: Way) -> None:
-    with Homes(tmp_path, Home(("Ana",), frozenset({router}))) as homes:
-        with child(homes) as one:
-            one.wait_until_told(mapped(way, homes.public(1)))
-            assert open_ports(homes) == BOTH
-        assert open_ports(homes) == set()
+def unmapped(number: int, kind: Nat, problem: Problem, public: str = "") -> RouterState:
+    return RouterState(Way.NONE, kind, f"192.168.{number}.1", public, problem=problem)
 
 
-def test_ports_stay_open_over_three_short_leases(tmp_path: pathlib.Path) -> None:
-    """Each way at a home of its own. By UPnP the client says how long a lease is."""
-    lease_s = 4
-    short = "from phaselock.internet import igd, mapper; igd.LEASE_S = mapper.LEASE_S = 4; " + CODE
-    ways = list(home_routers.Way)
-    with Homes(tmp_path, *(Home((way.name,), frozenset({way}), lease_s=(3, lease_s)) for way in ways)) as homes:
-        children = [Child(homes, way.name, short) for way in ways]
-        try:
-            for one in children:
-                one.say(MAP)
-            for one in children:
-                one.wait_for(has_ports)
+def test_each_way_alone_over_three_short_leases(tmp_path: pathlib.Path) -> None:
+    lease_s = 8
+    # By UPnP the client says how long a lease is.
+    short = f"from phaselock.internet import igd, mapper; igd.LEASE_S = mapper.LEASE_S = {lease_s}; {CODE}"
+    ways = {home_routers.Way.PCP: Way.PCP, home_routers.Way.NAT_PMP: Way.NAT_PMP, home_routers.Way.UPNP: Way.UPNP}
+    numbers, names = range(1, len(ways) + 1), [way.name for way in ways]
+    here = [Home((way.name,), frozenset({way}), lease_s=(lease_s - 1, lease_s)) for way in ways]
+    with Homes(tmp_path, *here) as homes:
+        with children(homes, *names, code=short) as processes:
+            for number, one, way in zip(numbers, processes, ways.values(), strict=True):
+                one.wait_until_told(mapped(way, homes, number))
             until_s = time.monotonic() + 3 * lease_s + 1
             while time.monotonic() < until_s:
-                for number in (1, 2, 3):
+                for number in numbers:
                     # To renew a mapping of PCP, miniupnpd removes it and adds it again.
                     assert open_ports(homes, number) | open_ports(homes, number) == BOTH
                 time.sleep(0.2)
-            assert all(one.told_nothing_more() for one in children)
-        finally:
-            for one in children:
-                one.close()
+            assert all(one.told_nothing_more() for one in processes)
+        assert [homes.rules(number) for number in numbers] == [""] * len(ways)
 
 
-def test_the_router_is_restarted_and_then_has_another_public_address(tmp_path: pathlib.Path) -> None:
-    with Homes(tmp_path, Home(("Ana",))) as homes, child(homes) as one:
-        one.wait_for(has_ports)
-        time.sleep(OLD_S)
-        homes.restart_daemon(1)
-        until_s = time.monotonic() + TIMEOUT_S
-        while open_ports(homes) != BOTH:
-            assert time.monotonic() < until_s
-            time.sleep(0.2)
-        homes.change_public(1)
-        one.wait_until_told(mapped(Way.PCP, homes.public(1)))
-        assert open_ports(homes) == BOTH
+def test_a_router_is_restarted_and_another_has_another_public_address(tmp_path: pathlib.Path) -> None:
+    with Homes(tmp_path, Home(("Ana",)), Home(("Ben",))) as homes:
+        with children(homes, "Ana", "Ben") as (_, ben):
+            wait_until(lambda: open_ports(homes, 1) == open_ports(homes, 2) == BOTH)
+            time.sleep(OLD_S)
+            homes.restart_daemon(1)
+            homes.change_public(2)
+            ben.wait_until_told(mapped(Way.PCP, homes, 2))
+            wait_until(lambda: open_ports(homes, 1) == open_ports(homes, 2) == BOTH)
 
 
-@pytest.mark.parametrize(
-    ("uplink", "kind", "public"),
-    [(Uplink.LANDLORD, Nat.DOUBLE, "10.0.1.2"), (Uplink.CARRIER, Nat.CARRIER, "100.64.1.2")],
-    ids=["double", "carrier"],
-)
-def test_another_nat_is_outside(tmp_path: pathlib.Path, uplink: Uplink, kind: Nat, public: str) -> None:
-    with Homes(tmp_path, Home(("Ana",), ALL_WAYS, uplink)) as homes, child(homes) as one:
-        one.wait_until_told(RouterState(Way.NONE, kind, "192.168.1.1", public, problem=Problem.NO_PUBLIC_ADDRESS))
-
-
-def test_a_carriers_nat_behind_a_router_that_says_nothing(tmp_path: pathlib.Path) -> None:
-    with Homes(tmp_path, Home(("Ana",), frozenset(), Uplink.CARRIER)) as homes, child(homes) as one:
-        one.wait_until_told(RouterState(Way.NONE, Nat.CARRIER, "192.168.1.1", problem=Problem.NO_ANSWER))
-
-
-def test_a_router_without_any_way(tmp_path: pathlib.Path) -> None:
-    with Homes(tmp_path, Home(("Ana",), frozenset())) as homes, child(homes) as one:
-        one.wait_until_told(RouterState(Way.NONE, Nat.HOME, "192.168.1.1", problem=Problem.NO_ANSWER))
+def test_what_stands_in_the_way(tmp_path: pathlib.Path) -> None:
+    silent = frozenset[home_routers.Way]()
+    here = (
+        Home(("Landlord",), ALL_WAYS, Uplink.LANDLORD),
+        Home(("Carrier",), ALL_WAYS, Uplink.CARRIER),
+        Home(("Both",), silent, Uplink.CARRIER),
+        Home(("Silent",), silent),
+    )
+    states = (
+        unmapped(1, Nat.DOUBLE, Problem.NO_PUBLIC_ADDRESS, "10.0.1.2"),
+        unmapped(2, Nat.CARRIER, Problem.NO_PUBLIC_ADDRESS, "100.64.2.2"),
+        unmapped(3, Nat.CARRIER, Problem.NO_ANSWER),
+        unmapped(4, Nat.HOME, Problem.NO_ANSWER),
+    )
+    with Homes(tmp_path, *here) as homes, children(homes, *(home.machines[0] for home in here)) as processes:
+        for one, state in zip(processes, states, strict=True):
+            one.wait_until_told(state)
 
 
 def test_ipv6_pinholes(tmp_path: pathlib.Path) -> None:
     with Homes(tmp_path, Home(("Ana",), ipv6=True)) as homes:
-        with child(homes) as one:
+        with children(homes, "Ana") as (one,):
             state = one.wait_for(lambda state: bool(state.pinholes))
             assert state.pinholes == (Pinhole("2a02:c207:1::2", 17404, 17402),)
         assert homes.rules(1) == ""
@@ -192,21 +185,13 @@ def test_a_parent_that_is_killed_leaves_no_port_open(tmp_path: pathlib.Path) -> 
         assert open_ports(homes) == BOTH
         parent.process.kill()
         parent.close()
-        until_s = time.monotonic() + TIMEOUT_S
-        while homes.rules(1):
-            assert time.monotonic() < until_s
-            time.sleep(0.05)
+        wait_until(lambda: homes.rules(1) == "")
 
 
 def test_a_port_of_another_machine_is_left_alone(tmp_path: pathlib.Path) -> None:
-    with Homes(tmp_path, Home(("Ana", "Ben"))) as homes:
-        other = Child(homes, "Ben")
-        try:
-            other.say(MAP)
-            other.wait_for(has_ports)
-            with child(homes) as one:
-                state = one.wait_for(has_ports)
-                assert state.tcp not in (0, 17401) and state.udp not in (0, 17402)
-            assert open_ports(homes) == BOTH
-        finally:
-            other.close()
+    with Homes(tmp_path, Home(("Ana", "Ben"))) as homes, children(homes, "Ben") as (first,):
+        first.wait_for(has_ports)
+        with children(homes, "Ana") as (second,):
+            state = second.wait_for(has_ports)
+            assert state.tcp not in (0, 17401) and state.udp not in (0, 17402)
+        assert open_ports(homes) == BOTH
