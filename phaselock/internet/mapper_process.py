@@ -174,8 +174,8 @@ def _ports(inner: Any, outer: Any) -> tuple[int, int]:
 
 def main() -> None:
     """The process. Only the end of its input ends it: after a signal to all programs it still removes the ports."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGTERM"):
+        signal.signal(signal.Signals[name], signal.SIG_IGN)
     with contextlib.suppress(ImportError, OSError, ValueError):  # Windows has no such limit
         import resource
 
