@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import pathlib
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -12,13 +13,20 @@ import pytest
 
 from phaselock.app.invitation import OutsidePort, places
 from phaselock.app.options import JoinOptions
+from phaselock.app.session import open_peer_session
+from phaselock.errors import PhaseLockError
 from phaselock.internet.state import Pinhole, Problem, RouterState
 from phaselock.model.address import DEFAULT_CLOCK_PORT, DEFAULT_OUTSIDE_PORT, DEFAULT_PORT
 from phaselock.model.invitation import Candidate, Nat, parse_invitation
+from phaselock.model.notices import Code
 from phaselock.model.snapshot import InvitationView
 from phaselock.network.host import HostRunner
+from phaselock.protocol.messages import PROTOCOL_VERSION
 from phaselock.session.commands import Invite, WithdrawInvitation
 from phaselock.session.invitation_sentences import PROBLEMS
+from phaselock.session.sentences import NoticeError
+from phaselock.storage.settings import SettingsStore
+from tests.support.closed_port import closed_address
 from tests.support.network_session import NetworkFixture, played
 
 CODE = "4829134471"
@@ -112,6 +120,33 @@ def test_an_invitation_is_how_to_join() -> None:
     assert options.clock_ports == {("45.32.1.1", 2): 3}
     assert (options.code, options.session_id, options.version) == ("4829134471", "1f00ab42", 7)
     assert JoinOptions(code="482913").with_invitation(line).code == "482913"
+
+
+def why_not_joined(options: JoinOptions, folder: pathlib.Path) -> PhaseLockError:
+    async def join() -> None:
+        with contextlib.closing(SettingsStore(folder / "settings.json", lambda problem: None)) as store:
+            async with open_peer_session(options, store, lambda event: None):
+                pass
+
+    with pytest.raises(PhaseLockError) as raised:
+        asyncio.run(join())
+    return raised.value
+
+
+def test_another_version_is_refused_before_anything_is_sent(tmp_path: pathlib.Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        options = JoinOptions([listener.getsockname()], version=PROTOCOL_VERSION + 1, display_name="Ana")
+        error = why_not_joined(options, tmp_path)
+        assert isinstance(error, NoticeError) and error.notice.code is Code.OTHER_VERSION
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+
+def test_a_friend_is_told_what_to_do_when_the_host_is_not_reached(tmp_path: pathlib.Path) -> None:
+    with closed_address() as place:
+        options = JoinOptions([place], version=PROTOCOL_VERSION, display_name="Ana")
+        assert "newest line" in str(why_not_joined(options, tmp_path))
 
 
 @played
