@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import enum
 import ipaddress
+import pathlib
 import re
 import socket
 from collections.abc import Collection, Iterable, Sequence
@@ -37,6 +38,20 @@ _TUNNEL = re.compile(
     re.IGNORECASE,
 )
 
+CARRIERS = ipaddress.IPv4Network("100.64.0.0/10")
+"""RFC 6598: addresses that internet providers assign, and Tailscale."""
+_TAILSCALE = ipaddress.IPv6Network("fd7a:115c:a1e0::/48")
+"""All machines with Tailscale have an address of this network."""
+# On macOS, ZeroTier makes a pair of interfaces (feth) for each network, of which one has the addresses.
+_OVERLAYS = (
+    ("Tailscale", re.compile(r"^tailscale", re.IGNORECASE)),
+    ("ZeroTier", re.compile(r"^(zt[a-z0-9]{8}|feth[1-9]\d{2,3})$|zerotier", re.IGNORECASE)),
+    ("WireGuard", re.compile(r"^(wg|wireguard)", re.IGNORECASE)),
+)
+_POINT_TO_POINT = re.compile(r"^u?tun\d*$")
+_SYS_CLASS_NET = pathlib.Path("/sys/class/net")
+_ARPHRD_NONE = "65534"
+
 
 class _Kind(enum.IntEnum):
     """Kinds of network interfaces, the most useful first."""
@@ -48,11 +63,22 @@ class _Kind(enum.IntEnum):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Adapter:
-    """A network interface as the system lists it. `labels` are its names in the system's user interface."""
+    """A network interface as the system lists it. `labels` are its names in the system's user interface. `driver` is
+    "tun" or "wireguard" where the system tells that the interface is one (Linux), else empty."""
 
     name: str
     addresses: tuple[BoundAddress, ...]
     labels: tuple[str, ...] = ()
+    driver: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class OverlayAddress:
+    """An address of this computer in an overlay network: friends who are in it, too, reach this computer there.
+    `overlay` is the name of its software."""
+
+    overlay: str
+    address: str
 
 
 def usable_addresses(bind: str = "") -> tuple[str, ...]:
@@ -83,6 +109,32 @@ def rank(adapters: Iterable[Adapter], default_route: Collection[str] = ()) -> tu
     candidates.sort(key=lambda one: one[0])  # stable: within a tier in the order of the system
     best = [text for (tier, *_), text in candidates if tier == candidates[0][0][0]]
     return tuple(dict.fromkeys(best))[:MAX_ADDRESSES]
+
+
+def overlay_addresses(adapters: Iterable[Adapter], default_route: Collection[str] = ()) -> tuple[OverlayAddress, ...]:
+    """The addresses in overlay networks, in the order of the system, IPv4 first for each interface. A WireGuard tunnel
+    on the default route is left out: it leads to a provider or a company, not to friends."""
+    found = []
+    for adapter in adapters:
+        overlay = overlay_name(adapter)
+        leads_out = any(str(one.ip) in default_route for one in adapter.addresses)
+        if overlay and not (overlay == "WireGuard" and leads_out):
+            ips = sorted((one.ip for one in adapter.addresses if not one.ip.is_link_local), key=lambda ip: ip.version)
+            found += [OverlayAddress(overlay, str(ip)) for ip in ips]
+    return tuple(found)
+
+
+def overlay_name(adapter: Adapter) -> str:
+    """The overlay network of this interface: "Tailscale", "ZeroTier" or "WireGuard"; empty if it is in none."""
+    if any(one.ip in _TAILSCALE for one in adapter.addresses if one.version == 6) or _has_tailscale_v4(adapter):
+        return "Tailscale"
+    texts = (adapter.name, *adapter.labels)
+    for overlay, pattern in _OVERLAYS:
+        if any(pattern.search(text) for text in texts):
+            return overlay
+    if any(map(_is_zerotier, adapter.addresses)):
+        return "ZeroTier"
+    return "WireGuard" if adapter.driver == "wireguard" else ""
 
 
 def reachable_first(addresses: Iterable[Address], networks: Sequence[Network]) -> tuple[str, ...]:
@@ -116,16 +168,37 @@ def adapters() -> tuple[Adapter, ...]:
 
 
 def networks(adapters: Iterable[Adapter]) -> tuple[Network, ...]:
-    """The networks of these interfaces, without loopback."""
-    return tuple(one.network for adapter in adapters for one in adapter.addresses if not one.ip.is_loopback)
+    """The networks of these interfaces, without loopback and tunnels."""
+    return tuple(
+        one.network
+        for adapter in adapters
+        if _kind(adapter, False) != _Kind.TUNNEL
+        for one in adapter.addresses
+        if not one.ip.is_loopback
+    )
 
 
-def tunnels(adapters: Iterable[Adapter]) -> tuple[str, ...]:
-    """The names of the VPN interfaces that are in use, as the system's user interface shows them."""
+def in_carrier_network(adapters: Iterable[Adapter]) -> bool:
+    """Has an internet provider given one of these interfaces an address that is not public? Those of Tailscale look
+    the same."""
+    return any(
+        one.ip in CARRIERS
+        for adapter in adapters
+        if not overlay_name(adapter)
+        for one in adapter.addresses
+        if one.version == 4
+    )
+
+
+def tunnels(adapters: Iterable[Adapter], default_route: Collection[str] = ()) -> tuple[str, ...]:
+    """The names of the VPN interfaces that are in use, as the system's user interface shows them. Those of overlay
+    networks are left out unless they take all traffic: they keep no other computer away."""
     return tuple(
         (adapter.name, *adapter.labels)[-1]  # the name is a GUID on Windows, and the last label that of the connection
         for adapter in adapters
-        if _kind(adapter, False) == _Kind.TUNNEL and not all(one.ip.is_link_local for one in adapter.addresses)
+        if _kind(adapter, False) == _Kind.TUNNEL
+        and not all(one.ip.is_link_local for one in adapter.addresses)
+        and (not overlay_name(adapter) or any(str(one.ip) in default_route for one in adapter.addresses))
     )
 
 
@@ -141,7 +214,18 @@ def default_route_addresses() -> frozenset[str]:
 
 def _adapter(one: ifaddr.Adapter) -> Adapter:
     labels = tuple(dict.fromkeys([one.nice_name, *(ip.nice_name for ip in one.ips)]))
-    return Adapter(one.name, tuple(_bound_address(ip) for ip in one.ips), labels)
+    return Adapter(one.name, tuple(_bound_address(ip) for ip in one.ips), labels, _driver(_SYS_CLASS_NET / one.name))
+
+
+def _driver(folder: pathlib.Path) -> str:
+    """Which tunnel the interface with this folder of sysfs is, by the system and not by its name, which users choose
+    for WireGuard. Empty for other interfaces and other systems."""
+    with contextlib.suppress(OSError, ValueError):
+        if "DEVTYPE=wireguard" in (folder / "uevent").read_text("ascii").splitlines():
+            return "wireguard"
+        if (folder / "tun_flags").exists() and (folder / "type").read_text("ascii").strip() == _ARPHRD_NONE:
+            return "tun"
+    return ""
 
 
 def _bound_address(ip: ifaddr.IP) -> BoundAddress:
@@ -153,11 +237,26 @@ def _bound_address(ip: ifaddr.IP) -> BoundAddress:
 
 def _kind(adapter: Adapter, leads_out: bool) -> _Kind:
     texts = (adapter.name, *adapter.labels)
-    if any(
-        _TUNNEL.search(text) for text in texts
-    ):  # even on the default route: the other computers are in the local network
+    # Even on the default route: the other computers are in the local network.
+    if adapter.driver or overlay_name(adapter) or any(_TUNNEL.search(text) for text in texts):
         return _Kind.TUNNEL
     return _Kind.INNER if any(_INNER.search(text) for text in texts) and not leads_out else _Kind.NETWORK
+
+
+def _has_tailscale_v4(adapter: Adapter) -> bool:
+    """Has it an address as Tailscale assigns them, without IPv6? A provider's is on another kind of interface, or the
+    network is larger than one address."""
+    return (adapter.driver == "tun" or bool(_POINT_TO_POINT.match(adapter.name))) and any(
+        one.ip in CARRIERS and one.network.prefixlen == one.max_prefixlen
+        for one in adapter.addresses
+        if one.version == 4
+    )
+
+
+def _is_zerotier(one: BoundAddress) -> bool:
+    """Is this an address by which ZeroTier numbers a network (RFC 4193)? fd, the network (64 bits), 9993, the node."""
+    octets = one.ip.packed
+    return one.network.prefixlen == 88 and octets[0] == 0xFD and octets[9:11] == b"\x99\x93"
 
 
 def _tier(kind: _Kind, link_local: bool) -> int:

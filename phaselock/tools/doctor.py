@@ -12,6 +12,7 @@ import dataclasses
 import functools
 import importlib.util
 import ipaddress
+import itertools
 import os
 import pathlib
 import platform
@@ -56,8 +57,6 @@ LOOK_S = 0.05
 
 LITTLE_ROOM_BYTES = 200 << 20
 LATE_MS = 150.0
-CARRIERS = ipaddress.ip_network("100.64.0.0/10")
-"""RFC 6598: addresses that internet providers and some VPNs assign."""
 
 
 # -- this machine ------------------------------------------------------------------------------------------------------
@@ -263,8 +262,8 @@ def _firewall(name: str, command: str) -> Finding:
 
 
 def check_network(found: Sequence[Adapter], default_route: Collection[str]) -> list[Finding]:
-    """Check that this machine has an address that other computers can reach. Hint at a VPN and at a provider's
-    address."""
+    """Check that this machine has an address that other computers can reach. Tell its overlay networks. Hint at a VPN
+    and at a provider's address."""
     usable = interfaces.rank(found, default_route)
     if not usable:
         return [Finding("network", "problem", Message("This machine is in no network."), advice.JOIN_NETWORK)]
@@ -277,13 +276,19 @@ def check_network(found: Sequence[Adapter], default_route: Collection[str]) -> l
         return [Finding("network", "hint", message, Message.joined(" ", (advice.JOIN_NETWORK, normal)))]
     addresses = functools.reduce(lambda some, one: Message("{some} or {one}", some=some, one=one), usable)
     findings = [Finding("network", "ok", Message("Others reach this machine at {addresses}.", addresses=addresses))]
-    if tunnels := interfaces.tunnels(found):
+    for overlay, ours in itertools.groupby(interfaces.overlay_addresses(found, default_route), lambda one: one.overlay):
+        values = {"overlay": overlay, "address": next(ours).address}
+        message = Message(
+            "{overlay} is on: friends in the same {overlay} network reach this machine at {address}.", **values
+        )
+        findings.append(Finding("overlay", "ok", message))
+    if tunnels := interfaces.tunnels(found, default_route):
         message = Message("A VPN is on ({names}).", names=", ".join(tunnels))
         fix = Message(
             "If others cannot be found or reached, switch it off, or allow local network access in its settings."
         )
         findings.append(Finding("vpn", "hint", message, fix))
-    elif any(ip.version == 4 and ip in CARRIERS for ip in ips):
+    elif interfaces.in_carrier_network(found):
         message = Message("An address of this machine is a provider's own; others in the room may not reach it.")
         findings.append(Finding("carrier", "hint", message, advice.JOIN_NETWORK))
     return findings

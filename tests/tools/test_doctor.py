@@ -228,6 +228,9 @@ def adapter(name: str, *texts: str) -> Adapter:
     return Adapter(name, tuple(ipaddress.ip_interface(text) for text in texts))
 
 
+TAILSCALE = adapter("tailscale0", "100.101.102.103/32", "fd7a:115c:a1e0::1234/128")
+
+
 @pytest.mark.parametrize(
     ("found", "expected"),
     [
@@ -236,12 +239,22 @@ def adapter(name: str, *texts: str) -> Adapter:
         ([adapter("eth0", "169.254.3.4/16")], [("network", "hint")]),
         ([adapter("eth0", "192.168.1.5/24")], [("network", "ok")]),
         ([adapter("eth0", "192.168.1.5/24"), adapter("utun0", "fe80::1/64")], [("network", "ok")]),
-        ([adapter("eth0", "192.168.1.5/24"), adapter("wg0", "10.8.0.2/24")], [("network", "ok"), ("vpn", "hint")]),
+        ([adapter("eth0", "192.168.1.5/24"), adapter("tun0", "10.8.0.2/24")], [("network", "ok"), ("vpn", "hint")]),
+        ([adapter("eth0", "192.168.1.5/24"), adapter("wg0", "10.8.0.2/24")], [("network", "ok"), ("overlay", "ok")]),
+        ([adapter("eth0", "192.168.1.5/24"), TAILSCALE], [("network", "ok"), ("overlay", "ok")]),
+        ([adapter("wwan0", "100.70.1.2/10"), TAILSCALE], [("network", "ok"), ("overlay", "ok"), ("carrier", "hint")]),
         ([adapter("wwan0", "100.70.1.2/10")], [("network", "ok"), ("carrier", "hint")]),
     ],
 )
 def test_networks(found: list[Adapter], expected: list[tuple[str, str]]) -> None:
     assert levels(doctor.check_network(found, ())) == expected
+
+
+def test_an_overlay_network_is_told_by_name_and_a_vpn_if_it_takes_all_traffic() -> None:
+    found = [adapter("eth0", "192.168.1.5/24"), TAILSCALE]
+    told = doctor.check_network(found, ())[1].message
+    assert told == "Tailscale is on: friends in the same Tailscale network reach this machine at 100.101.102.103."
+    assert levels(doctor.check_network(found, ("100.101.102.103",)))[2:] == [("vpn", "hint")]
 
 
 def test_discovery() -> None:
