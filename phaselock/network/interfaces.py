@@ -10,7 +10,7 @@ import pathlib
 import re
 import socket
 from collections.abc import Collection, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import ifaddr
@@ -59,6 +59,19 @@ class _Kind(enum.IntEnum):
     NETWORK = 0
     TUNNEL = 1
     INNER = 2
+
+
+class Distance(enum.IntEnum):
+    """How far away an address is, the nearest first."""
+
+    ROOM = 0
+    """In a network of this computer."""
+    ROUTED = 1
+    """Behind a router."""
+    TUNNEL = 2
+    """In an overlay network or behind a VPN."""
+    BRIDGED = 3
+    """A program on this computer, which passes everything on to another one."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -157,6 +170,35 @@ def reachable_first(addresses: Iterable[Address], networks: Sequence[Network]) -
     return tuple(str(address) for address in order[:MAX_ADDRESSES])
 
 
+def distance(address: Address, source: Address, adapters: Iterable[Adapter]) -> Distance:
+    """How far away an address is to which this computer sends from its address `source`."""
+    if address.is_loopback:
+        return Distance.BRIDGED
+    for adapter in adapters:
+        ours = [one for one in adapter.addresses if one.ip == source]
+        if ours and _kind(adapter, False) == _Kind.TUNNEL:
+            return Distance.TUNNEL
+        if any(address in one.network for one in ours):
+            return Distance.ROOM
+    return Distance.ROUTED
+
+
+def source_of(family: int, sockaddr: tuple[Any, ...]) -> Address:
+    """The address of this computer from which it sends to the address of a socket. OSError if there is no way. Sends
+    nothing."""
+    with socket.socket(family, socket.SOCK_DGRAM) as sock:
+        sock.connect(sockaddr)
+        return _bare_address(sock.getsockname())
+
+
+def distance_of(family: int, sockaddr: tuple[Any, ...], adapters: Iterable[Adapter]) -> Distance:
+    """How far away the address of a socket is."""
+    try:
+        return distance(_bare_address(sockaddr), source_of(family, sockaddr), adapters)
+    except OSError:
+        return Distance.ROUTED
+
+
 def adapters() -> tuple[Adapter, ...]:
     """The interfaces of this computer. May block for some milliseconds."""
     import ifaddr
@@ -206,9 +248,8 @@ def default_route_addresses() -> frozenset[str]:
     """The addresses of this computer on its default routes (IPv4 and IPv6). Sends nothing."""
     found = set()
     for family, target in _REMOTE:
-        with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as sock:
-            sock.connect((target, 9))
-            found.add(sock.getsockname()[0])
+        with contextlib.suppress(OSError):
+            found.add(str(source_of(family, (target, 9))))
     return frozenset(found)
 
 
@@ -231,8 +272,7 @@ def _driver(folder: pathlib.Path) -> str:
 def _bound_address(ip: ifaddr.IP) -> BoundAddress:
     if isinstance(ip.ip, str):
         return ipaddress.ip_interface(f"{ip.ip}/{ip.network_prefix}")
-    # A scope is only valid on this computer.
-    return ipaddress.ip_interface(f"{ip.ip[0].partition('%')[0]}/{ip.network_prefix}")
+    return ipaddress.ip_interface(f"{_bare_address(ip.ip)}/{ip.network_prefix}")
 
 
 def _kind(adapter: Adapter, leads_out: bool) -> _Kind:
@@ -241,6 +281,11 @@ def _kind(adapter: Adapter, leads_out: bool) -> _Kind:
     if adapter.driver or overlay_name(adapter) or any(_TUNNEL.search(text) for text in texts):
         return _Kind.TUNNEL
     return _Kind.INNER if any(_INNER.search(text) for text in texts) and not leads_out else _Kind.NETWORK
+
+
+def _bare_address(sockaddr: tuple[Any, ...]) -> Address:
+    """Without a scope, which is only valid on this computer."""
+    return ipaddress.ip_address(sockaddr[0].partition("%")[0])
 
 
 def _has_tailscale_v4(adapter: Adapter) -> bool:

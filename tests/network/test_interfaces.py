@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import pathlib
+import socket
 import types
 
 import pytest
@@ -13,7 +14,10 @@ from phaselock.network import interfaces as module
 from phaselock.network.interfaces import (
     MAX_ADDRESSES,
     Adapter,
+    Distance,
     OverlayAddress,
+    distance,
+    distance_of,
     in_carrier_network,
     networks,
     overlay_addresses,
@@ -223,6 +227,32 @@ def test_a_session_found_in_two_networks_is_reached_in_that_of_the_room() -> Non
     told = ["10.147.17.5", "192.168.1.9", "100.101.7.7"]
     mine = networks([ZEROTIER, TAILSCALE, LAN])
     assert reachable_first(map(ipaddress.ip_address, told), mine)[0] == "192.168.1.9"
+
+
+@pytest.mark.parametrize(
+    ("address", "source", "expected"),
+    [
+        ("192.168.1.20", "192.168.1.5", Distance.ROOM),
+        ("fd12::20", "fd12::5", Distance.ROOM),
+        ("fe80::20", "fe80::5", Distance.ROOM),
+        ("45.32.1.1", "192.168.1.5", Distance.ROUTED),
+        ("192.168.7.20", "192.168.1.5", Distance.ROUTED),
+        ("45.32.1.1", "10.8.0.2", Distance.TUNNEL),
+        ("100.101.7.7", "100.101.102.103", Distance.TUNNEL),
+        ("10.147.17.7", "10.147.17.9", Distance.TUNNEL),
+        ("45.32.1.1", "192.0.2.1", Distance.ROUTED),
+        ("127.0.0.1", "127.0.0.1", Distance.BRIDGED),
+        ("::1", "::1", Distance.BRIDGED),
+    ],
+)
+def test_distances(address: str, source: str, expected: Distance) -> None:
+    found = [LOOPBACK, TAILSCALE, ZEROTIER, VPN, LAN]
+    assert distance(ipaddress.ip_address(address), ipaddress.ip_address(source), found) == expected
+
+
+def test_the_distance_of_an_address_to_which_there_may_be_no_way() -> None:
+    assert distance_of(socket.AF_INET, ("127.0.0.1", 1), [LOOPBACK]) == Distance.BRIDGED
+    assert distance_of(socket.AF_INET, ("255.255.255.255", 1), [LOOPBACK]) == Distance.ROUTED
 
 
 def test_tunnels_have_the_names_that_users_know() -> None:
