@@ -428,7 +428,7 @@ def test_doctor_reports_all_checks_against_a_real_session(
     monkeypatch.setattr(doctor, "LISTEN_S", 0.1)
     monkeypatch.setattr(way, "MEASURE_S", 0.5)
     screen = Screen()
-    status = doctor.run_doctor(("127.0.0.1", port), "null", None, screen)
+    status = doctor.run_doctor(("127.0.0.1", port), "null", None, screen, asks_router=False)
     assert host.wait_for("peer_left")["name"] == "doctor"
     assert screen.found["port"]["message"] == f'Port {port} (TCP) is used by the jam "Kitchen" on this machine.'
     assert screen.found["connect"]["message"].startswith('The jam "Kitchen" by Host answers')
@@ -444,7 +444,7 @@ def test_doctor_reports_all_checks_against_a_real_session(
 def test_the_command(host: Program, tmp_path: pathlib.Path) -> None:
     port = host.wait_for("session")["port"]
     home = settled(tmp_path / "peer", port=port, clock_port=port)
-    status, found = phaselock(home, "doctor", f"127.0.0.1:{port}", "--backend", "null")
+    status, found = phaselock(home, "doctor", f"127.0.0.1:{port}", "--backend", "null", "--no-router")
     assert "good enough for 1 ms by a factor of" in found["clock"]["message"]
     assert status == int(any(one["level"] == "problem" for one in found.values()))
 
@@ -466,7 +466,7 @@ def test_walls_between_real_machines(tmp_path: pathlib.Path) -> None:
         machines.ip("ann", "rule del pref 0")
 
         def doctor_says(*arguments: str) -> dict[str, dict[str, Any]]:
-            done = machines.call("bob", "doctor", *arguments, "--backend", "null", "--json")
+            done = machines.call("bob", "doctor", *arguments, "--backend", "null", "--no-router", "--json")
             return {one["id"]: one for one in map(json.loads, done.stdout.splitlines())}
 
         found = doctor_says(ann)
