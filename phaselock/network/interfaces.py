@@ -124,6 +124,18 @@ def rank(adapters: Iterable[Adapter], default_route: Collection[str] = ()) -> tu
     return tuple(dict.fromkeys(best))[:MAX_ADDRESSES]
 
 
+def usable_overlays(bind: str = "") -> tuple[OverlayAddress, ...]:
+    """The first address in each overlay network at which a program bound to `bind` can be reached. May block for some
+    milliseconds."""
+    if bind not in ("", "::", "0.0.0.0"):
+        return ()
+    first: dict[str, OverlayAddress] = {}
+    for one in overlay_addresses(adapters(), default_route_addresses()):
+        if bind != "0.0.0.0" or ":" not in one.address:
+            first.setdefault(one.overlay, one)
+    return tuple(first.values())
+
+
 def overlay_addresses(adapters: Iterable[Adapter], default_route: Collection[str] = ()) -> tuple[OverlayAddress, ...]:
     """The addresses in overlay networks, in the order of the system, IPv4 first for each interface. A WireGuard tunnel
     on the default route is left out: it leads to a provider or a company, not to friends."""

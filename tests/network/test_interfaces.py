@@ -26,6 +26,7 @@ from phaselock.network.interfaces import (
     reachable_first,
     tunnels,
     usable_addresses,
+    usable_overlays,
 )
 
 
@@ -183,6 +184,22 @@ def test_the_addresses_in_overlay_networks() -> None:
         "WireGuard",
     ]
     assert [one.overlay for one in overlay_addresses(found, ("10.8.0.2",))] == ["Tailscale", "Tailscale", "ZeroTier"]
+
+
+@pytest.mark.parametrize(
+    ("bind", "expected"),
+    [
+        ("", ["100.101.102.103", "10.147.17.9", "fd99::2"]),
+        ("::", ["100.101.102.103", "10.147.17.9", "fd99::2"]),
+        ("0.0.0.0", ["100.101.102.103", "10.147.17.9"]),
+        ("192.168.1.5", []),
+        ("127.0.0.1", []),
+    ],
+)
+def test_one_address_for_each_overlay_network(bind: str, expected: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    found = (LOOPBACK, TAILSCALE, LAN, ZEROTIER, VPN, adapter("wg0", "fd99::2/64"))
+    monkeypatch.setattr(module, "adapters", lambda: found)
+    assert [one.address for one in usable_overlays(bind)] == expected
 
 
 def test_tailscale_is_no_network_of_a_provider() -> None:
