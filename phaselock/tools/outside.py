@@ -110,9 +110,10 @@ def _friend(state: RouterState, nat: Nat, overlays: Sequence[OverlayAddress], po
         message = Message("A friend elsewhere would reach this machine at {addresses}.", addresses=where)
         return Finding("friend", "ok", message, helps if nat == Nat.PUBLIC else "")
     if importlib.util.find_spec("iroh") is None:
-        helps = Message.joined(
-            "\n", [helps, Message("Or install the extra on both machines: pip install 'phaselock[internet]'")]
-        )
+        extra = Message("Or install the extra on both machines: pip install 'phaselock[internet]'")
+    else:
+        extra = Message("Or let your friend install the extra, too: pip install 'phaselock[internet]'")
+    helps = Message.joined("\n", [helps, extra])
     if where:
         message = Message("A friend elsewhere would reach this machine only at {addresses}.", addresses=where)
     else:

@@ -78,10 +78,10 @@ def test_the_friends_in_an_overlay_network_are_told_by_its_name() -> None:
     assert both.message == "A friend elsewhere would reach this machine at 45.32.1.1 or 100.101.102.103 (Tailscale)."
 
 
-def test_the_extra_is_not_recommended_to_those_who_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    for has_it in (True, False):
-        monkeypatch.setattr("importlib.util.find_spec", lambda name, has_it=has_it: object() if has_it else None)
-        assert ("phaselock[internet]" in check_outside(SILENT, (), 17404, 17402)[-1].fix) != has_it
+def test_the_extra_is_needed_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for spec, where in ((None, "on both machines"), (object(), "let your friend install")):
+        monkeypatch.setattr("importlib.util.find_spec", lambda name, spec=spec: spec)
+        assert where in check_outside(SILENT, (), 17404, 17402)[-1].fix
 
 
 class Mapping:
