@@ -394,14 +394,19 @@ def command_line() -> Parser:
         parents=[sound, coded, lines],
         help=tr("find out what keeps music from playing together"),
         description=tr(
-            "Check this machine: window, sound output, ports, network, discovery, disk; and with ADDRESS also the way "
-            "to the jam there: name, firewall, both directions of the clock, how well it is heard. For that it "
-            "takes one of the jam's five places for some seconds, plays and fetches nothing, and nobody waits for "
-            "it. Exit status 0: no problem, 1: see what to do."
+            "Check this machine: window, sound output, ports, network, discovery, disk, and whether the router lets "
+            "friends in from the internet; and with ADDRESS also the way to the jam there: name, firewall, both "
+            "directions of the clock, how well it is heard. For that it takes one of the jam's five places for some "
+            "seconds, plays and fetches nothing, and nobody waits for it. Exit status 0: no problem, 1: see what to do."
         ),
     )
     doctor.add_argument(
         "address", nargs="?", type=address, metavar=tr("ADDRESS[:PORT]"), help=tr("where a jam is hosted")
+    )
+    doctor.add_argument(
+        "--no-router",
+        action="store_true",
+        help=tr("do not ask the router whether it opens ports to the internet, as for an invitation"),
     )
     doctor.set_defaults(run=_doctor)
 
@@ -549,7 +554,14 @@ def _install_desktop(parser: argparse.ArgumentParser, options: argparse.Namespac
 def _doctor(options: argparse.Namespace, terminal: Terminal) -> int:
     from phaselock.tools import doctor
 
-    return doctor.run_doctor(options.address, options.backend, options.device, terminal, options.code or _given_code())
+    return doctor.run_doctor(
+        options.address,
+        options.backend,
+        options.device,
+        terminal,
+        options.code or _given_code(),
+        asks_router=not options.no_router,
+    )
 
 
 def _trace(options: argparse.Namespace, terminal: Terminal) -> int:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from phaselock.errors import PhaseLockError, bug_net
 from phaselock.model.address import DEFAULT_CLOCK_PORT, DEFAULT_OUTSIDE_PORT, DEFAULT_PORT
 from phaselock.model.invitation import MAX_CANDIDATES, Candidate, Nat, parse_candidate
-from phaselock.network.interfaces import usable_addresses
+from phaselock.network.interfaces import OverlayAddress, usable_addresses, usable_overlays
 from phaselock.network.listener import PortTaken, bind
 from phaselock.network.runner import log_failure
 from phaselock.session.commands import InvitationPlaces, WithdrawInvitation
@@ -86,6 +86,7 @@ class OutsidePort:
         self._router: RouterState | None = None
         """None: it has not answered, or is not asked."""
         self._addresses: tuple[str, ...] = ()
+        self._overlays: tuple[OverlayAddress, ...] = ()
         self._given: tuple[Candidate, ...] = ()
         """Where the user says that this machine can be reached."""
         self._serving: asyncio.Task[None] | None = None
@@ -196,39 +197,49 @@ class OutsidePort:
                     await self._answered.wait()
         self._answered.set()
         while True:
+            self._overlays = await asyncio.to_thread(usable_overlays, self._bind_to)
             self._addresses = await asyncio.to_thread(usable_addresses, self._bind_to)
             self._tell()
             await asyncio.sleep(LOOK_AGAIN_S)
 
     def _tell(self) -> None:
         own = self._addresses or ((self._bind_to,) if self._bind_to else ())
-        self._runner.command(places(own, self._port, self._clock_port, self._router, self._given))
+        self._runner.command(places(own, self._port, self._clock_port, self._router, self._given, self._overlays))
 
 
 def places(
-    own: Sequence[str], port: int, clock_port: int, router: RouterState | None, given: Sequence[Candidate] = ()
+    own: Sequence[str],
+    port: int,
+    clock_port: int,
+    router: RouterState | None,
+    given: Sequence[Candidate] = (),
+    overlays: Sequence[OverlayAddress] = (),
 ) -> InvitationPlaces:
     """Where this machine can be reached. `own` are its addresses, best first; `port` and `clock_port` are its own;
-    `given` are places that its user knows."""
+    `given` are places that its user knows. The addresses in `overlays` come last: they are only used if no other one
+    answers."""
     pinholes = router.pinholes if router is not None else ()
     holed = {one.address for one in pinholes}
+    over = [Candidate(one.address, port) for one in overlays]
+    own = [address for address in own if not any(address == one.host for one in over)]
     v4 = [address for address in own if ":" not in address]
     v6 = [one for one in own if ":" in one and "%" not in one and one not in holed and (not v4 or _is_public(one))]
     inside = [Candidate(address, port) for address in v4]
     outside = []
-    if router is not None and router.public and router.tcp and router.udp:
+    if router is not None and router.public and _is_public(router.public) and router.tcp and router.udp:
         outside.append(_candidate(router.public, router.tcp, router.udp, clock_port))
     outside += [_candidate(one.address, one.tcp, one.udp, clock_port) for one in pinholes if one.tcp and one.udp]
     nat = router.nat if router is not None else Nat.UNKNOWN
     if nat is Nat.UNKNOWN and any(map(_is_public, v4)):
         nat = Nat.PUBLIC
-    found = [*inside[:MAX_OWN], *given, *outside, *(Candidate(address, port) for address in v6[:MAX_V6])]
+    found = [*inside[:MAX_OWN], *given, *outside, *(Candidate(address, port) for address in v6[:MAX_V6]), *over]
     return InvitationPlaces(
         tuple(dict.fromkeys(found))[:MAX_CANDIDATES],
         nat,
         router.problem if router is not None else "",
         bool(outside) or nat is Nat.PUBLIC,
         port,
+        overlays=tuple(dict.fromkeys(one.overlay for one in overlays)),
     )
 
 

@@ -109,6 +109,8 @@ class InvitationPlaces:
     """The outside port of this machine, TCP."""
     node: str = ""
     """This machine's id in the network of relays; empty: it uses none."""
+    overlays: tuple[str, ...] = ()
+    """The names of the overlay networks in which a candidate is."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -54,8 +54,12 @@ def way_sentence(state: InvitationState, places: InvitationPlaces, clock_port: i
             return Message("The invitation is withdrawn. Who came in by it stays.")
         case InvitationState.CLOSED:
             return _NOTHING
+    over = [
+        Message("A friend in the same {overlay} network can join in any case.", overlay=overlay)
+        for overlay in places.overlays
+    ]
     if places.reachable:
-        return Message(_PUBLIC if places.nat is Nat.PUBLIC else _ROUTER_OPENS)
+        return Message.joined(" ", [Message(_PUBLIC if places.nat is Nat.PUBLIC else _ROUTER_OPENS), *over])
     helps = Message(WHAT_HELPS[places.nat], port=places.port, clock_port=clock_port)
     what_it_is = PROBLEMS.get(places.problem, "") if places.nat in (Nat.HOME, Nat.UNKNOWN) else ""
-    return Message.joined(" ", [Message(what_it_is or WHAT_IT_IS[places.nat]), helps])
+    return Message.joined(" ", [Message(what_it_is or WHAT_IT_IS[places.nat]), helps, *over])

@@ -21,6 +21,7 @@ from phaselock.model.invitation import Candidate, Nat, parse_invitation
 from phaselock.model.notices import Code
 from phaselock.model.snapshot import InvitationView
 from phaselock.network.host import HostRunner
+from phaselock.network.interfaces import OverlayAddress
 from phaselock.protocol.messages import PROTOCOL_VERSION
 from phaselock.session.commands import Invite, WithdrawInvitation
 from phaselock.session.invitation_sentences import PROBLEMS
@@ -93,6 +94,22 @@ def test_pinholes_are_places() -> None:
 def test_without_a_public_port_only_the_own_network_is_told(router: RouterState | None) -> None:
     found = places(["192.168.1.42"], 17404, 17402, router)
     assert found.candidates == (Candidate("192.168.1.42", 17404),) and not found.reachable
+
+
+def test_a_router_behind_another_one_lets_no_friend_in() -> None:
+    found = places(["192.168.1.42"], 17404, 17402, RouterState(nat=Nat.DOUBLE, public="10.0.0.2", tcp=17401, udp=17402))
+    assert found.candidates == (Candidate("192.168.1.42", 17404),) and not found.reachable
+
+
+def test_overlay_networks_come_last_and_have_names() -> None:
+    overlays = [OverlayAddress("Tailscale", "100.101.2.3"), OverlayAddress("ZeroTier", "10.147.17.9")]
+    own = ["192.168.1.42", "10.147.17.9", "100.101.2.3"]
+    open_ = RouterState(nat=Nat.OPEN, public="45.32.1.1", tcp=17401, udp=17402)
+    found = places(own, 17404, 17402, open_, overlays=overlays)
+    assert [one.host for one in found.candidates] == ["192.168.1.42", "45.32.1.1", "100.101.2.3", "10.147.17.9"]
+    assert found.overlays == ("Tailscale", "ZeroTier")
+    crowded = places([f"192.168.1.{number}" for number in range(2, 20)], 17404, 17402, None, overlays=overlays)
+    assert [one.host for one in crowded.candidates[-2:]] == ["100.101.2.3", "10.147.17.9"] and not crowded.reachable
 
 
 def test_a_machine_with_a_public_address_needs_no_router() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from phaselock.language.message import Message
@@ -33,6 +35,14 @@ def view(harness: SessionHarness) -> InvitationView:
     found = harness.host.snapshot().invitation
     assert found is not None
     return found
+
+
+def test_the_overlay_networks_are_told_by_name() -> None:
+    told = InvitationPlaces((Candidate("100.101.2.3", 17404),), Nat.CARRIER, overlays=("Tailscale",))
+    for reachable in (False, True):
+        places = dataclasses.replace(told, reachable=reachable)
+        sentence = way_sentence(InvitationState.OPEN, places, 17402)
+        assert sentence.endswith(" A friend in the same Tailscale network can join in any case.")
 
 
 def test_the_line_is_told_when_the_places_are_known() -> None:
