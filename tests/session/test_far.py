@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from phaselock.model.distance import FAR_NS, NEAR_AGAIN_NS
+from phaselock.model.distance import FAR_NS
 from phaselock.protocol import messages as m
 from phaselock.session.commands import Add, Autoplay, Check, Next, Play
 from phaselock.session.host.members import PROMPT_NS
@@ -42,7 +42,7 @@ def test_a_long_least_round_trip_makes_a_peer_far_and_a_late_packet_does_not() -
     harness, _, far = with_far_friend()
     near_view, far_view = harness.host.snapshot().peers
     assert (near_view.far, far_view.far, far_view.away_ns) == (False, True, 40 * MS)
-    far.delay_ns = (NEAR_AGAIN_NS + MS) // 2
+    far.delay_ns = (FAR_NS - MS) // 2
     harness.run(2)
     assert harness.host.snapshot().peers[1].far  # the limit is not crossed to and fro
     far.delay_ns = MS

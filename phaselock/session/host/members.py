@@ -88,10 +88,12 @@ def network_allowance_ns(rtt_ns: int) -> int:
 
 
 class Reports:
-    """The reports of one machine about its clock and its output. They start at `since_ns`, in session time."""
+    """The reports of one machine about its clock and its output. They start at `since_ns`, in session time. `outside`:
+    its connection came through the outside port."""
 
-    def __init__(self, since_ns: int) -> None:
+    def __init__(self, since_ns: int, *, outside: bool = False) -> None:
         self.since_ns = since_ns
+        self._outside = outside
         self.latest: m.PeerStatus | None = None
         self.heard_at_ns = since_ns
         """Time of the latest report, or of the start."""
@@ -106,7 +108,7 @@ class Reports:
         """Store a new report."""
         self.latest, self.heard_at_ns = status, now_ns
         if status.least_rtt_ns:
-            self.far = is_far(status.least_rtt_ns, was_far=self.far)
+            self.far = is_far(status.least_rtt_ns, outside=self._outside, was_far=self.far)
         self.proof.take(status.device_name, status.correction_ns)
         if not status.clock_stale:
             self._silent_since_ns = None
