@@ -6,8 +6,8 @@ import pytest
 
 from phaselock.model.distance import FAR_NS
 from phaselock.protocol import messages as m
-from phaselock.session.commands import Add, Autoplay, Check, Next, Play
-from phaselock.session.host.members import PROMPT_NS
+from phaselock.session.commands import Add, Autoplay, Check, Invite, Next, Play
+from phaselock.session.host.members import FAR_WAIT_NS, MARGIN_NS, network_allowance_ns
 from phaselock.session.host.transport import SILENCE_NS
 from tests.support.session_harness import HarnessPeer, SessionHarness, all_follow_the_same, error, line
 from tests.support.simulation import MS, SECOND, a_track
@@ -53,6 +53,15 @@ def test_a_long_least_round_trip_makes_a_peer_far_and_a_late_packet_does_not() -
     assert not harness.host.snapshot().peers[1].far
 
 
+def test_a_peer_that_came_by_an_invitation_is_far_from_a_shorter_path_on() -> None:
+    harness = SessionHarness()
+    harness.command(Invite("4829134471"))
+    for name, delay_ms, outside in (("Ana", 3, True), ("Ben", 3, False), ("Cleo", 1, True)):
+        harness.join(name, delay_ns=delay_ms * MS, code="4829134471" if outside else "", outside=outside)
+    harness.run(2)
+    assert {peer.name: peer.far for peer in harness.host.snapshot().peers} == {"Ana": True, "Ben": False, "Cleo": False}
+
+
 def test_a_peer_that_does_not_tell_its_least_round_trip_is_near() -> None:
     status = m.PeerStatus(0, 0, 0, 0, "exact", 0, 90 * MS, 0, "card", 0, True, False, 0)
     assert status.least_rtt_ns == 0
@@ -67,24 +76,25 @@ def test_a_peer_that_does_not_tell_its_least_round_trip_is_near() -> None:
 # -- commands ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("delay_ms", "most_ms"), [(30, 145), (80, 200), (200, 200), (700, 200)])
+@pytest.mark.parametrize(("delay_ms", "most_ms"), [(30, 145), (80, 200), (200, 252), (700, 252)])
 def test_a_click_does_not_wait_long_for_a_far_peer(delay_ms: int, most_ms: int) -> None:
     harness, near, far = with_far_friend(delay_ms, songs=1)
     harness.run(2)
     clicked_ns = harness.now_ns
     harness.command(Play())
-    assert line(harness).start_session_ns - clicked_ns <= most_ms * MS <= PROMPT_NS
+    assert line(harness).start_session_ns - clicked_ns <= most_ms * MS
     harness.run(2)
     assert all_follow_the_same(harness, [near, far])
 
 
-def test_the_slow_output_of_a_far_peer_delays_no_one() -> None:
+def test_the_slow_output_of_a_far_peer_does_not_slow_the_room() -> None:
     harness, _, far = with_far_friend(songs=1)
     far.output.latency_ns = 900 * MS
     harness.run(2)
     clicked_ns = harness.now_ns
     harness.command(Play())
-    assert line(harness).start_session_ns - clicked_ns == PROMPT_NS
+    of_the_room_ns = 10 * MS + network_allowance_ns(400_000) + MARGIN_NS
+    assert line(harness).start_session_ns - clicked_ns == of_the_room_ns + FAR_WAIT_NS
 
 
 def test_the_next_song_is_armed_early_enough_for_a_far_peer() -> None:
@@ -196,7 +206,7 @@ def test_a_far_peer_that_lags_behind_keeps_no_other_song_waiting() -> None:
     harness.run(4)
     clicked_ns = harness.now_ns
     harness.command(Next())
-    assert line(harness).file_id.int == 2 and line(harness).start_session_ns - clicked_ns <= PROMPT_NS
+    assert line(harness).file_id.int == 2 and line(harness).start_session_ns - clicked_ns < 250 * MS
 
 
 def test_autoplay_does_not_wait_for_a_far_peer() -> None:

@@ -153,7 +153,7 @@ def test_udp_clock_sync_not_converging() -> None:
 @pytest.mark.parametrize("delays_ms", [(0.1, 0.1), (0.2, 60), (45, 1)])
 def test_play_command_sync(delays_ms: tuple[float, float], latencies_ms: tuple[int, int]) -> None:
     """Two peers with different networks and outputs receive a command early enough for the same session time. The room
-    does not wait for a far one that needs longer than PROMPT_NS."""
+    does not wait for a far one that needs longer than FAR_WAIT_NS."""
     harness = SessionHarness()
     peers = [
         harness.join(name, delay_ns=round(delay_ms * MS), output=ReportedOutput(latency_ns=latency_ms * MS))

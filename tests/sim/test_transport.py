@@ -37,7 +37,7 @@ def apart_us(instants: list[float]) -> float:
 @pytest.mark.parametrize("link", [WIRED, WIFI, WAN], ids=["wired", "wifi", "wan"])
 def test_each_command_takes_effect_at_one_instant(link: Link, monkeypatch: pytest.MonkeyPatch) -> None:
     """Provided that the host waits for far machines with slow outputs; see test_far.py."""
-    monkeypatch.setattr(members, "PROMPT_NS", SECOND)
+    monkeypatch.setattr(members, "FAR_WAIT_NS", SECOND)
     simulation = settled(*(dataclasses.replace(machine, link=link) for machine in MIXED))
     limit_us = IN_PHASE_US if link is WIRED else 500.0
     said: list[tuple[HostCommand, str]] = [

@@ -49,8 +49,9 @@ MAX_LATENCY_NS = 2_000_000_000
 """Largest output latency that counts; only the host's own can be longer than MAX_LEAD_NS."""
 SLOW_RTT_NS = 5_000_000
 """Recent worst round trip from which on a lost segment is reckoned with."""
-PROMPT_NS = 200_000_000
-"""Longest time between a command and its effect that a far machine may demand. People notice a longer one."""
+FAR_WAIT_NS = 140_000_000
+"""How much longer than without far machines a command of a user may take because of them. With an output of usual
+latency it then takes a quarter of a second."""
 HANDLING_NS = 60_000_000
 """Part of every allowance for the network: until both programs have handled the message."""
 ABSENT_AFTER_NS = 5_000_000_000
@@ -143,13 +144,10 @@ class Reports:
         return min(self.latency_ns + allowance_ns, MAX_LEAD_NS)
 
     @property
-    def prompt_lead_ns(self) -> int:
-        """As `lead_ns` for the commands of a user. A far machine demands at most PROMPT_NS, and no time for a lost
-        segment: if it hears of a command too late, it follows it late and in phase."""
-        if not self.far or self.latest is None:
-            return self.lead_ns
-        one_way_ns = self.latest.rtt_ns // 2
-        return min(self.lead_ns, self.latency_ns + one_way_ns + HANDLING_NS, PROMPT_NS - MARGIN_NS)
+    def shortest_lead_ns(self) -> int:
+        """As `lead_ns`, without time for the way back and for a lost segment."""
+        one_way_ns = self.latest.rtt_ns // 2 if self.latest else 0
+        return min(self.lead_ns, self.latency_ns + one_way_ns + HANDLING_NS)
 
     @property
     def slowness_ns(self) -> int:
@@ -519,9 +517,13 @@ class Members:
         return max([own, *(peer.reports.lead_ns for peer in self if not peer.absent)]) + MARGIN_NS
 
     def prompt_lead_ns(self) -> int:
-        """As `lead_ns` for the commands of a user, whose room does not wait for the slowest of the far machines."""
+        """As `lead_ns` for the commands of a user, whose room waits at most FAR_WAIT_NS longer because of far members.
+        If that is not enough for one, it follows the command late and in phase."""
         own = self.own.latency_ns if self.own else 0
-        return max([own, *(peer.reports.prompt_lead_ns for peer in self if not peer.absent)]) + MARGIN_NS
+        here = [peer for peer in self if not peer.absent]
+        near_ns = max([own, *(peer.reports.lead_ns for peer in here if not peer.far)])
+        far_ns = max((peer.reports.shortest_lead_ns for peer in here if peer.far), default=0)
+        return max(near_ns, min(far_ns, near_ns + FAR_WAIT_NS)) + MARGIN_NS
 
     def broadcast(self, message: m.Message) -> list[Effect]:
         """The effect that sends a message to all members, first to the one with the largest `slowness_ns`. Empty if
