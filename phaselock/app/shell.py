@@ -584,6 +584,8 @@ def _peer_figures(peer: PeerView) -> dict[str, Any]:
         "latency_ms": round(peer.latency_ns / 1e6, 3),
         "latency_class": peer.latency_class,
         "rtt_ms": round(peer.rtt_ns / 1e6, 3),
+        "far": peer.far,
+        "away_ms": round(peer.away_ns / 1e6, 3),
         "phase_error_us": round(peer.phase_error_ns / 1e3, 1),
         "offset_uncertainty_us": e.known_us(peer.offset_uncertainty_ns),
         "dac_uncertainty_us": e.known_us(peer.dac_uncertainty_ns),

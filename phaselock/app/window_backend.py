@@ -488,6 +488,7 @@ class WindowBackend:
             correction_ms=self._store.settings.correction_ms(status.device_name),
             calibration=session.correction.view(),
             trim_db=status.trim_db,
+            least_rtt_ns=clock.least_rtt_ns,
         )
         return self._local_status
 

@@ -46,6 +46,8 @@ class Code(enum.StrEnum):
     """A track behind `file_name` plays first, because `peers` have not received `file_name` yet."""
     GOING_ON_WITHOUT = "going_on_without"
     """Playback no longer waits for `peer`, because its transfer of `file_name` makes no progress, or takes too long."""
+    JOINS_LATER = "joins_later"
+    """`file_name` starts without `peer`, which is far away and has not received it yet."""
     NOT_IN_TIME = "not_in_time"
     """A track starts although the clocks of `peers` are not known well enough yet."""
     CLOCK_NOT_CONVERGING = "clock_not_converging"

@@ -97,6 +97,10 @@ class PeerView:
     """What a microphone has heard of it, if that is still true."""
     microphone: bool = False
     """The host may listen by its microphone without a question."""
+    far: bool = False
+    """It is in no room with the host: its least round trip is too long for that."""
+    away_ns: int = 0
+    """Half of the least round trip of about the last minute; 0: unknown."""
 
     @property
     def latency_ns(self) -> int:

@@ -671,11 +671,13 @@ class PeerStatus:
 
     `device_name` is None if no output is open. `timing` says how exactly the output's delay is known.
     `dac_deviation_ns` is the standard deviation of the output clock. `dac_uncertainty_ns` is the uncertainty of the
-    time at which a frame leaves the loudspeaker (None: unknown). `rtt_ns` is the recent worst round trip. `room_bytes`
-    is how many bytes of tracks the peer can store. `volume_percent` is the volume of its output, which a muted output
-    keeps (None: unknown). `role` says which channels the peer plays (None: unknown). `trim_db` is how much louder than
-    its volume says it plays. `correction_ns` says by how much its output plays earlier than it would without the user's
-    correction and without a calibration. `microphone`: the host may listen by the peer's microphone without a question.
+    time at which a frame leaves the loudspeaker (None: unknown). `rtt_ns` is the recent worst round trip.
+    `least_rtt_ns` is the least one of about the last minute (0: unknown). `room_bytes` is how many bytes of tracks the
+    peer can store.
+    `volume_percent` is the volume of its output, which a muted output keeps (None: unknown). `role` says which channels
+    the peer plays (None: unknown). `trim_db` is how much louder than its volume says it plays. `correction_ns` says by
+    how much its output plays earlier than it would without the user's correction and without a calibration.
+    `microphone`: the host may listen by the peer's microphone without a question.
     """
 
     phase_error_ns: SignedNs
@@ -697,6 +699,7 @@ class PeerStatus:
     trim_db: TrimDb = 0.0
     correction_ns: SignedNs = 0
     microphone: bool = False
+    least_rtt_ns: DurationNs = 0
 
 
 Message: TypeAlias = (

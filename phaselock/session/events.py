@@ -920,6 +920,10 @@ class PeerFigures:
     """Below 10 ms, up to 100 ms, more."""
     rtt_ms: float
     """Recent worst round trip, in milliseconds; 0 before the first report."""
+    far: bool
+    """It is in no room with the host: it is not one of the loudspeakers that are in phase."""
+    away_ms: float
+    """Half of the least round trip of about the last minute, in milliseconds; 0: not known."""
     phase_error_us: float
     """How much too early (positive) or too late (negative) its sound is, in microseconds."""
     offset_uncertainty_us: float | None

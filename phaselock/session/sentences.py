@@ -47,6 +47,7 @@ NOTICES: dict[Code, str] = {
     Code.STARTS_WHEN_RECEIVED: N_("{file_name} starts as soon as it is there. Waiting for {peers}."),
     Code.PLAYS_LATER: N_("{file_name} plays later. Still waiting for {peers}."),
     Code.GOING_ON_WITHOUT: N_("Going on without {peer}: it does not receive {file_name} in time."),
+    Code.JOINS_LATER: N_("{peer} is far away, and joins in as soon as it has received {file_name}."),
     Code.NOT_IN_TIME: N_("Not yet in time with the host: {peers}."),
     Code.CLOCK_NOT_CONVERGING: N_("The clock of {peer} does not keep up with the host's. It would not play in time."),
     Code.CLOCK_SILENT_AT_PEER: N_(

@@ -15,7 +15,7 @@ from typing import Any
 
 from phaselock import _native
 from phaselock.model.types import UNKNOWN_CLOCK, ClockStatus
-from phaselock.sync.trace import Exchange
+from phaselock.sync.trace import Exchange, round_trip_ns
 
 _log = logging.getLogger("phaselock.clock")
 
@@ -27,12 +27,21 @@ _TOS_URGENT = 46 << 2
 """DSCP "expedited forwarding": a packet that waits behind a download in a router or wireless card is useless."""
 _COUNTS_EVERY_NS = 1_000_000_000
 """Smallest interval between two lines of the log about a host's pings."""
+_LEAST_RTT_EVERY_NS = 2_000_000_000
+"""How often the least round trip is looked for among the exchanges."""
 _WANDER = 0.05e-6
 """How fast a clock may leave its fitted line while it is not measured, a ratio (0.05 ppm): the drift of a laptop's
 crystal varies by about this much with the temperature of a room."""
 
 
-def clock_status(known: _native.ClockMapValue, last_sample_ns: int | None, rtt_ns: int, *, now_ns: int) -> ClockStatus:
+def clock_status(
+    known: _native.ClockMapValue,
+    last_sample_ns: int | None,
+    rtt_ns: int,
+    least_rtt_ns: int | None = None,
+    *,
+    now_ns: int,
+) -> ClockStatus:
     """What a clock map that was measured some time ago still says at local time `now_ns`. `last_sample_ns` is the local
     time of the newest measurement (None: there is none), `rtt_ns` its recent worst round trip."""
     if not known.valid:
@@ -47,6 +56,7 @@ def clock_status(known: _native.ClockMapValue, last_sample_ns: int | None, rtt_n
         drift_ppm=known.drift * 1e6,
         uncertainty_ns=int(uncertainty_ns),
         rtt_ns=rtt_ns if last_sample_ns is not None else None,
+        least_rtt_ns=least_rtt_ns,
     )
 
 
@@ -108,6 +118,8 @@ class PeerClock:
     ) -> None:
         self.clock_map = clock_map if clock_map is not None else _native.ClockMap()
         self._logged: Exchange | None = None
+        self._least_rtt_ns: int | None = None
+        self._least_rtt_due_ns = 0
         family, address = _numeric(ip, port)
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
         try:
@@ -132,8 +144,11 @@ class PeerClock:
         samples = self._pinger.status()
         if _log.isEnabledFor(logging.DEBUG):
             self._log_exchanges(samples)
+        if samples.samples and now_ns >= self._least_rtt_due_ns:
+            self._least_rtt_due_ns = now_ns + _LEAST_RTT_EVERY_NS
+            self._least_rtt_ns = min(map(round_trip_ns, self.exchanges()), default=None)
         last_sample_ns = samples.last_sample_ns if samples.samples else None
-        return clock_status(self.clock_map.value(), last_sample_ns, samples.rtt_ns, now_ns=now_ns)
+        return clock_status(self.clock_map.value(), last_sample_ns, samples.rtt_ns, self._least_rtt_ns, now_ns=now_ns)
 
     def exchanges(self, after: Exchange | None = None) -> list[Exchange]:
         """The exchanges after `after` (None: all), oldest first; at most the newest 4096: 25 s just after joining,

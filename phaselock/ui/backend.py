@@ -61,6 +61,7 @@ class LocalStatus:
     drift_ppm: float | None
     correction_ppm: float
     rtt_ns: int | None
+    """Recent worst round trip."""
     underruns: int
     device_name: str | None
     output_latency_ns: int
@@ -70,6 +71,8 @@ class LocalStatus:
     """What a microphone has heard of it."""
     trim_db: float = 0.0
     """How much louder than the volume says it plays, because the host has evened out the volumes; 0 or less."""
+    least_rtt_ns: int | None = None
+    """Least round trip of about the last minute."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import pytest
 from phaselock import _native
 from phaselock.network.listener import bind
 from phaselock.sync.clock import HostClock, PeerClock
+from phaselock.sync.trace import round_trip_ns
 from tests.support.clock_packets import (
     PACKET_BYTES,
     PONG,
@@ -148,7 +149,9 @@ def test_the_offset_is_found(host: ClockAsker) -> None:
                     break
                 threading.Event().wait(0.001)
             assert abs(peer.clock_map.session_from_local(10**15) - 10**15) < 10**15 * 100e-6
-            assert abs(peer.status(_native.now_ns()).offset_ns) < 1_000_000
+            status = peer.status(_native.now_ns())
+            assert abs(status.offset_ns) < 1_000_000
+            assert status.least_rtt_ns in map(round_trip_ns, peer.exchanges())
         finally:
             peer.close()
         trace = peer._pinger.trace()

@@ -86,7 +86,8 @@ class HarnessPeer(SimulatedPeer):
 
     def clock_status(self) -> ClockStatus:
         usable, uncertainty_ns = self.output.clock_usable, self.output.uncertainty_ns
-        return ClockStatus(self.now_ns, usable, self.is_cut, -self._ahead_ns, 0.0, uncertainty_ns, 2 * self.delay_ns)
+        rtt_ns = 2 * self.delay_ns
+        return ClockStatus(self.now_ns, usable, self.is_cut, -self._ahead_ns, 0.0, uncertainty_ns, rtt_ns, rtt_ns)
 
 
 class SessionHarness(Simulation):

@@ -559,10 +559,11 @@ class HostSession:
     def _accept(self, conn: int, found: _Unauthenticated, admitted: Admitted, now_ns: int) -> None:
         peer_id, token, name, budget = admitted.peer_id, admitted.token, admitted.name, admitted.budget
         attendance = Attendance.CATCHING_UP if self._transport.busy else Attendance.WAITED_FOR
+        outside = found.door is self._invitation.door
+        reports = Reports(now_ns, outside=outside)
         member = Member(
-            conn, peer_id, name, token, now_ns, Reports(now_ns), found.ip, budget, attendance, admitted.asked_name
+            conn, peer_id, name, token, now_ns, reports, found.ip, budget, attendance, admitted.asked_name, outside
         )
-        member.outside = found.door is self._invitation.door
         member.owes_since_ns = budget.owes_since_ns(now_ns)
         self._members.members[conn] = member
         if self._heartbeat_at_ns is None:
