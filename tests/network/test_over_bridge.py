@@ -98,4 +98,4 @@ async def test_a_bridge_to_another_session_ends_the_attempt(
         stack, "Ana", code=CODE, places=[network.host.address], session=b"abcd", bridge=Bridge(wrong)
     )
     ended = await friend.ended
-    assert ended.failed and ended.reason.code == "other_session"
+    assert ended.failed and ended.reason.code == "invitation_old"
