@@ -125,7 +125,9 @@ def test_connections_and_clock_packets_pass_both_ways() -> None:
 
 @needs_iroh
 @pytest.mark.slow
-def test_a_lost_bridge_of_the_host_is_found_again_under_its_node_id() -> None:
+def test_a_lost_bridge_of_the_host_is_found_again_under_its_node_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bridge, "MAX_FAILURES", 1)
+
     async def test() -> None:
         paths = []
         async with FakeHost() as host:
