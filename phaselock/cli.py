@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from phaselock import __version__
 from phaselock.bench import options as bench_options
-from phaselock.console.arguments import Parser, address, code, crossfade, invitation, loudness, name, number
+from phaselock.console.arguments import Parser, address, code, crossfade, invitation, loudness, name, number, relay
 from phaselock.console.columns import wrapped
 from phaselock.console.output import Terminal, replace_unprintable
 from phaselock.console.secret import CODE_VARIABLE
@@ -29,6 +29,7 @@ from phaselock.model.choices import BACKENDS, FILTERS
 from phaselock.model.code import CODE_RULE, code_from_number, normal_code
 from phaselock.model.file_kinds import SONG_ENDINGS
 from phaselock.model.party import PRESETS
+from phaselock.model.relay import RELAY_VARIABLE
 from phaselock.session.events import Failed
 from phaselock.session.sentences import notice_of
 
@@ -170,6 +171,15 @@ def command_line() -> Parser:
         metavar=tr("CODE"),
         help=tr("the code of the jam, if it has one (also: {variable})").format(variable=CODE_VARIABLE),
     )
+    relayed = Parser(add_help=False)
+    relayed.add_argument(
+        "--relay",
+        type=relay,
+        metavar=tr("URL"),
+        help=tr(
+            "the relay by which friends connect if no direct way leads to the host (also: {variable}); direct: no relay"
+        ).format(variable=RELAY_VARIABLE),
+    )
     person = Parser(add_help=False)
     person.add_argument("--as", dest="display_name", type=name, metavar=tr("NAME"), help=tr("your name in the jam"))
 
@@ -188,7 +198,7 @@ def command_line() -> Parser:
 
     host = commands.add_parser(
         "host",
-        parents=[person, sound, microphone, laboratory, lines],
+        parents=[person, relayed, sound, microphone, laboratory, lines],
         help=tr("host a jam"),
         description=tr("Host a jam and play music files in it."),
         epilog=tr(
@@ -292,7 +302,7 @@ def command_line() -> Parser:
 
     join = commands.add_parser(
         "join",
-        parents=[person, coded, sound, microphone, laboratory, lines],
+        parents=[person, coded, relayed, sound, microphone, laboratory, lines],
         help=tr("take part in a jam"),
         description=tr("Take part in the jam that is hosted at ADDRESS, or in the one that is found on the network."),
         epilog=tr(
@@ -464,6 +474,7 @@ def _host(options: argparse.Namespace, terminal: Terminal) -> int:
         library="" if options.library == "off" else options.library,
         guest_port=options.guest_port,
         outside_port=options.outside_port,
+        relay=options.relay or "",
         rules=PRESETS[options.rules] if options.rules else None,
     )
     autoplay = (options.wait_peers or 0) if options.play else None
@@ -495,6 +506,7 @@ def _join(options: argparse.Namespace, terminal: Terminal) -> int:
         card=_card(options),
         clock_filter=options.clock_filter,
         microphone=options.microphone,
+        relay=options.relay or "",
     )
     if options.address:
         wish = wish.with_invitation(options.address)

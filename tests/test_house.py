@@ -163,7 +163,15 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "lameenc": ("phaselock.bench",),
     "tkinter": ("phaselock.ui", "phaselock.app.window"),
     "customtkinter": ("phaselock.ui", "phaselock.app.window"),
-    "asyncio": ("phaselock.app", "phaselock.bench", "phaselock.guests", "phaselock.network", "phaselock.tools"),
+    "iroh": ("phaselock.internet.iroh_bridge", "phaselock.internet.iroh_process"),
+    "asyncio": (
+        "phaselock.app",
+        "phaselock.bench",
+        "phaselock.guests",
+        "phaselock.internet",
+        "phaselock.network",
+        "phaselock.tools",
+    ),
 }
 NEVER_IN: dict[str, tuple[str, ...]] = {
     "phaselock.session.host": ("phaselock.session.peer",),

@@ -22,6 +22,7 @@ PERCENT = re.compile(r"%(?:\(\w+\))?[a-z%]")
 WITHOUT_TEXTS = ("audio", "desktop", "guests", "internet", "network", "protocol", "sync")
 # Texts that only look as if they were for users, by module.
 NOT_FOR_USERS: dict[str, tuple[str, ...]] = {
+    "phaselock/app/bridge.py": ("import main", "pip install"),
     "phaselock/app/converter.py": ("import main",),
     "phaselock/app/host_key.py": ("import main",),
     "phaselock/app/cover_decoder.py": ("import main",),

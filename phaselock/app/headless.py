@@ -269,11 +269,15 @@ async def _join(options: HeadlessJoinOptions, terminal: Terminal) -> Ended:
         terminal.say(named if name else Message("Looking for a jam on this network…"))
 
     def tell(event: e.Event) -> None:
+        if desk is None:  # about the way to the host
+            terminal.event(event)
+            return
         desk.tell(event)
         controls.tell(event)
         if isinstance(event, e.Joined) and not event.again:  # before, the terminal may be needed to ask for the code
             terminal.listen(_on_loop(desk.line), _typing(desk, *hints))
 
+    desk: PeerShell | None = None
     with _settings(terminal) as store, _polite_interrupts(this_task.cancel) as give_up:
         async with open_peer_session(options.wish, store, tell) as stage:
             desk = PeerShell(stage.runner, stage.player, stage.correction, store, terminal, stage.address)

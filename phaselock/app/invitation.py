@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import ipaddress
 import logging
 import socket
@@ -14,17 +15,21 @@ from typing import TYPE_CHECKING, Protocol
 from phaselock.errors import PhaseLockError, bug_net
 from phaselock.model.address import DEFAULT_CLOCK_PORT, DEFAULT_OUTSIDE_PORT, DEFAULT_PORT
 from phaselock.model.invitation import MAX_CANDIDATES, Candidate, Nat, parse_candidate
+from phaselock.model.relay import DEFAULT_RELAY, OFF
 from phaselock.network.interfaces import OverlayAddress, usable_addresses, usable_overlays
 from phaselock.network.listener import PortTaken, bind
 from phaselock.network.runner import log_failure
 from phaselock.session.commands import InvitationPlaces, WithdrawInvitation
-from phaselock.session.events import Event, Failed
+from phaselock.session.events import Event, Failed, Warned
 from phaselock.session.sentences import notice_of
 
 if TYPE_CHECKING:
+    from phaselock.app.bridge import HostBridgeProcess
     from phaselock.internet.state import RouterState
     from phaselock.network.host import HostRunner
 
+BRIDGE_S = 5.0
+"""After this time without a bridge the line is told without it."""
 ROUTER_S = 6.0
 """After this time without an answer of the router the line is told without it."""
 CLOSING_S = 3.0
@@ -72,15 +77,22 @@ class OutsidePort:
         bind_to: str = "",
         port: int | None = None,
         new_mapping: NewMapping | None = None,
+        relay: str = OFF,
     ) -> None:
         """`clock_port`: UDP, of this machine. `port` None: DEFAULT_OUTSIDE_PORT, or another one if it is in use; 0:
-        any. `new_mapping` None: the router is not asked."""
+        any. `new_mapping` None: the router is not asked. `relay`: see model/relay.py; empty: the default one, if the
+        extra is installed."""
         self._runner = runner
         self._clock_port = clock_port
         self._on_event = on_event
         self._bind_to = bind_to
         self._wanted_port = port
         self._new_mapping = new_mapping
+        self._relay = relay
+        self._bridge: HostBridgeProcess | None = None
+        """Started when the router lets no friend in, or when the user has chosen a relay."""
+        self._node = ""
+        self._node_known = asyncio.Event()
         self._listener: socket.socket | None = None
         self._mapping: Mapping | None = None
         self._router: RouterState | None = None
@@ -145,8 +157,13 @@ class OutsidePort:
         self._answered.clear()
         mapping, self._listener, self._mapping, self._router = self._mapping, None, None, None
         self._addresses = ()
+        bridge, self._bridge, self._node = self._bridge, None, ""
+        self._node_known.clear()
         if mapping is not None:
             mapping.close()
+        if bridge is not None:
+            await bridge.close()
+        if mapping is not None:
             await asyncio.to_thread(mapping.wait, CLOSING_S)
 
     def _map(self) -> Mapping | None:
@@ -199,12 +216,40 @@ class OutsidePort:
         while True:
             self._overlays = await asyncio.to_thread(usable_overlays, self._bind_to)
             self._addresses = await asyncio.to_thread(usable_addresses, self._bind_to)
+            await self._open_bridge()
             self._tell()
             await asyncio.sleep(LOOK_AGAIN_S)
 
-    def _tell(self) -> None:
+    async def _open_bridge(self) -> None:
+        """Open the bridge over iroh if it is needed, and wait a moment for what the line says of it."""
+        is_needed = self._relay or not (self._places().reachable or _is_loopback(self._bind_to))
+        if self._bridge or self._relay == OFF or not is_needed:
+            return
+        from phaselock.app.bridge import HostBridgeProcess  # late: few need it
+
+        self._bridge = HostBridgeProcess(self._relay or DEFAULT_RELAY, self._on_event, self._take_node)
+        try:
+            self._bridge.open(self._bind_to or "127.0.0.1", self._port, self._clock_port)
+        except PhaseLockError as error:
+            self._on_event(Warned(self._runner.session_ns(), notice_of(error)))
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(BRIDGE_S):
+                await self._node_known.wait()
+
+    def _take_node(self, node: str) -> None:
+        self._node = node
+        self._node_known.set()
+        if self._answered.is_set():
+            self._tell()
+
+    def _places(self) -> InvitationPlaces:
         own = self._addresses or ((self._bind_to,) if self._bind_to else ())
-        self._runner.command(places(own, self._port, self._clock_port, self._router, self._given, self._overlays))
+        found = places(own, self._port, self._clock_port, self._router, self._given, self._overlays)
+        return dataclasses.replace(found, node=self._node)
+
+    def _tell(self) -> None:
+        self._runner.command(self._places())
 
 
 def places(

@@ -43,6 +43,9 @@ class HostOptions:
     """TCP port of the page for guests, if it is switched on. None: DEFAULT_GUEST_PORT."""
     outside_port: int | None = None
     """TCP port for friends elsewhere, while an invitation is open. None: DEFAULT_OUTSIDE_PORT, or another one."""
+    relay: str = ""
+    """By which friends come in where the router does not let them in: see model/relay.py. Empty: the default one,
+    if the extra is installed."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -74,6 +77,10 @@ class JoinOptions:
     """The UDP port of a place, where it is not the one that the host tells."""
     version: int = 0
     """Of the host's protocol; 0: not known. The host of another one is not joined."""
+    node: str = ""
+    """How the host is found by the bridge over iroh; empty: not at all. See app/bridge.py."""
+    relay: str = ""
+    """The relay of this bridge: see model/relay.py. Empty: what `node` says."""
 
     def with_invitation(self, invitation: Invitation) -> JoinOptions:
         """With the places that an invitation tells, and with its code if there is no other one."""
@@ -83,5 +90,6 @@ class JoinOptions:
             clock_ports=invitation.clock_ports,
             session_id=invitation.session.hex(),
             version=invitation.version,
+            node=invitation.node,
             code=self.code or invitation.code,
         )

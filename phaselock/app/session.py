@@ -43,6 +43,7 @@ from phaselock.model.address import DEFAULT_PORT
 from phaselock.model.key_words import key_words
 from phaselock.model.names import person_name
 from phaselock.model.notices import Code, Notice
+from phaselock.model.relay import OFF, RELAY_VARIABLE, parse_relay
 from phaselock.network import discovery
 from phaselock.network.greeting import answers_as
 from phaselock.network.interfaces import usable_addresses
@@ -85,7 +86,7 @@ from phaselock.sync.clock import HostClock, PeerClocks
 if TYPE_CHECKING:
     from phaselock.app.fallback import Fallback
     from phaselock.network.host import HostRunner
-    from phaselock.network.peer import PeerRunner
+    from phaselock.network.peer import Bridge, PeerRunner
 
 DEFAULT_DEVICE = "default"
 SEARCH_S = 2.0
@@ -288,7 +289,13 @@ async def open_host_session(
         guest_page = GuestPage(runner, cache, guest_secret_path(), on_event, bind_to=wish.bind, port=wish.guest_port)
         guest_page.songs = lambda: music.library
         outside = OutsidePort(
-            runner, clock_port, on_event, bind_to=wish.bind, port=wish.outside_port, new_mapping=router_mapping
+            runner,
+            clock_port,
+            on_event,
+            bind_to=wish.bind,
+            port=wish.outside_port,
+            new_mapping=router_mapping,
+            relay=_relay(wish),
         )
         announcing = asyncio.create_task(announce())
         try:
@@ -333,7 +340,7 @@ async def open_peer_session(
 
     if wish.version not in (0, PROTOCOL_VERSION):
         raise NoticeError(other_version(wish.version, PROTOCOL_VERSION))
-    with contextlib.ExitStack() as stack:
+    async with contextlib.AsyncExitStack() as stack:
         name = display_name(wish.display_name, store)
         places, session_name = wish.places, wish.session_name or ""
         session_id, announced_key = wish.session_id, wish.host_key
@@ -341,16 +348,13 @@ async def open_peer_session(
             found = await _only_session(wish.session_name)
             places, session_name = places_of(found), found.session_name
             session_id, announced_key = found.session_id, found.host_key
-        try:
-            control = stack.enter_context(await connect_any(places, session_name=session_name))
-        except CannotConnect as error:
-            if not wish.version:
-                raise
-            raise PhaseLockError(
-                "Your friend's machine cannot be reached: {reason}. Ask your friend for the newest line, and whether "
-                "it lets friends in.",
-                reason=error.reason,
-            ) from None
+        bridge = None
+        if wish.node and (relay := _relay(wish)) != OFF:
+            from phaselock.app.bridge import FriendBridgeProcess  # late: few need it
+
+            bridge = FriendBridgeProcess(wish.node, relay, places, on_event, lambda: runner.path_changed())
+            stack.push_async_callback(bridge.close)
+        control = stack.enter_context(await _connect(wish, places, session_name, bridge))
         clock = PeerClocks(wish.clock_filter)
         stack.callback(clock.stop)
         inspect = Inspector()
@@ -403,6 +407,7 @@ async def open_peer_session(
             volume=lambda: (round(store.settings.volume * 100), store.settings.muted),
             role=lambda: store.settings.role,
             clock_ports=wish.clock_ports,
+            bridge=bridge,
             now_ns=_native.now_ns,
             on_event=tell,
             find=_find_again,
@@ -414,6 +419,15 @@ async def open_peer_session(
         yield OpenPeerSession(
             runner, player, correction, clock.clock_map, analyser, address_text(*places[0]), places, control
         )
+
+
+def _relay(wish: HostOptions | JoinOptions) -> str:
+    """The relay of the options, or that of the environment; empty: neither says one. PhaseLockError if it is none."""
+    told = os.environ.get(RELAY_VARIABLE)
+    try:
+        return wish.relay or (parse_relay(told) if told else "")
+    except ValueError as error:
+        raise PhaseLockError("{variable}: {rule}", variable=RELAY_VARIABLE, rule=Message(str(error))) from None
 
 
 def _loudness_settings(target_lufs: float | None) -> dict[str, object]:
@@ -477,6 +491,25 @@ def rivals_text(session: FoundSession) -> Message | None:
 def places_of(session: FoundSession) -> list[Place]:
     """Where a session can be joined: all addresses that its host has announced."""
     return [(address, session.port) for address in session.addresses]
+
+
+async def _connect(
+    wish: JoinOptions, places: Sequence[Place], session_name: str, bridge: Bridge | None
+) -> socket.socket:
+    """Connect to a host at one of these places, or else by the bridge. PhaseLockError if that is impossible."""
+    try:
+        return await connect_any(places, session_name=session_name)
+    except CannotConnect as error:
+        if not wish.version:
+            raise
+        if bridge is None:
+            raise PhaseLockError(
+                "Your friend's machine cannot be reached: {reason}. Ask your friend for the newest line, and whether "
+                "it lets friends in.",
+                reason=error.reason,
+            ) from None
+        _log.info("%s", error)
+    return await connect_any([await bridge.reach()])
 
 
 async def _find_again(session_id: str, host_key: str) -> list[Place]:

@@ -18,6 +18,7 @@ from phaselock.model.file_kinds import SONG_ENDINGS
 from phaselock.model.invitation import Candidate, Invitation, is_invitation, parse_invitation
 from phaselock.model.loudness import MAX_LUFS, MIN_LUFS, LoudnessChoice, parse_choice
 from phaselock.model.names import PERSON_BYTES, PERSON_CHARS, person_name
+from phaselock.model.relay import parse_relay
 from phaselock.model.transitions import MAX_CROSSFADE_S, parse_crossfade
 
 ARGPARSE_TEXTS = (
@@ -110,6 +111,14 @@ def invitation(text: str) -> Invitation:
     hide_argument(text)
     try:
         return parse_invitation(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(tr(str(error))) from None
+
+
+def relay(text: str) -> str:
+    """Parse the relay of a bridge. argparse.ArgumentTypeError if it is invalid."""
+    try:
+        return parse_relay(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(tr(str(error))) from None
 

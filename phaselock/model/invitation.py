@@ -28,7 +28,7 @@ _UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 _CLOCK_PORT = re.compile(r"(.*)\+([0-9]{1,5})")
 _ABOUT = re.compile(rf"([0-9]{{1,9}})-([0-9a-f]{{{2 * SESSION_BYTES}}})", re.IGNORECASE)
-_NODE = re.compile(r"[0-9A-Za-z_-]{1,128}")
+_NODE = re.compile(r"[0-9A-Za-z_-]{1,128}(@[0-9A-Za-z.:-]{1,128})?")
 _NOT_WHOLE = N_("This invitation is not whole. Copy all of it.")
 
 
@@ -90,7 +90,7 @@ class Invitation:
     session: bytes = b""
     """The first SESSION_BYTES of the session's id; empty: not told."""
     node: str = ""
-    """The host's id in the network of relays; empty: it uses none."""
+    """How the host's end of a bridge is found: see model/relay.py. Empty: it has none."""
 
     @property
     def place(self) -> tuple[str, int]:

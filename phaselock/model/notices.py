@@ -198,6 +198,13 @@ class Code(enum.StrEnum):
     """This machine is muted since an earlier session."""
     NOT_ANNOUNCED = "not_announced"
     """The session cannot be found on the network; `detail` says why, `address` is what others join with."""
+    RELAYS_USED = "relays_used"
+    """A connection may go over relays from now on; `detail` says whose. This is said before the first packet leaves."""
+    INTERNET_EXTRA_MISSING = "internet_extra_missing"
+    """No direct way leads to the other machine, and the extra for ways over relays is not installed; `detail` is the
+    command that installs it."""
+    NO_WAY = "no_way"
+    """The host that an invitation names answers on no way, neither a direct one nor one over relays."""
     NO_SESSION_FOUND = "no_session_found"
     """No session announces itself on this network."""
     RIVAL_HOSTS = "rival_hosts"

@@ -71,9 +71,23 @@ class ClockFollower(Protocol):
 
     def start(self, host_ip: str, port: int, peer_id: int, own_ip: str, key: bytes) -> None: ...
 
+    def start_anew(self) -> None: ...
+
     def stop(self) -> None: ...
 
     def status(self, now_ns: int) -> ClockStatus: ...
+
+
+class Bridge(Protocol):
+    """Leads to the host where none of its places can be reached."""
+
+    place: Place | None
+    """On this machine; None: not known yet."""
+    clock_port: int
+    """UDP, there."""
+
+    async def reach(self) -> Place:
+        """Its place, as soon as it leads to the host. PhaseLockError if it does not."""
 
 
 class PeerRunner(Runner[PeerSession]):
@@ -95,6 +109,7 @@ class PeerRunner(Runner[PeerSession]):
         on_event: Callable[[Event], None],
         find: Callable[[str, str], Awaitable[Sequence[Place]]] | None = None,
         clock_ports: Mapping[Place, int] = MappingProxyType({}),
+        bridge: Bridge | None = None,
         hear: Hear | None = None,
         hear_song: HearSong | None = None,
     ) -> None:
@@ -108,6 +123,7 @@ class PeerRunner(Runner[PeerSession]):
         self._role = role
         self._find = find
         self._clock_ports = clock_ports
+        self._bridge = bridge
         self._connection: Connection | None = None
         self._connecting: set[asyncio.Task[None]] = set()
         self._address: Place = ("", 0)
@@ -166,6 +182,13 @@ class PeerRunner(Runner[PeerSession]):
     def request(self, path: pathlib.Path) -> None:
         """Ask the host to add this file. A problem with the file is reported as an `error` event."""
         self._spawn(self._request(path))
+
+    def path_changed(self) -> None:
+        """The packets to the host take another path from now on, so its delays are no measure of the new one."""
+        try:
+            self._clock.start_anew()
+        except OSError as error:
+            log.warning("the clock does not start anew: %s", error)
 
     def clock_status(self) -> ClockStatus:
         return self._clock.status(self._now_ns())
@@ -232,6 +255,8 @@ class PeerRunner(Runner[PeerSession]):
         self._stop_waiting_for_clock()
         try:
             port = self._clock_ports.get(self._address, clock_port)
+            if self._bridge and self._address == self._bridge.place:
+                port = self._bridge.clock_port
             self._clock.start(self._address[0], port, peer_id, self._own_ip, key)
         except OSError as error:
             log.warning("the clock of the host at %s, port %d: %s", self._address[0], clock_port, error)
@@ -252,7 +277,7 @@ class PeerRunner(Runner[PeerSession]):
         if self._connection:
             self._connection.abort("another connection takes its place")
         try:
-            with bug_net("a connection to the host", CannotConnect):
+            with bug_net("a connection to the host", PhaseLockError):
                 sock = await self._connect_again()
         except PhaseLockError as error:
             refused = isinstance(error, CannotConnect) and error.refused
@@ -264,8 +289,14 @@ class PeerRunner(Runner[PeerSession]):
     async def _connect_again(self) -> socket.socket:
         """Connect to the host where it was, or else where it is now: it may have changed its network or its address.
         CannotConnect if it is found nowhere."""
+        bridged = self._bridge and self._address == self._bridge.place
+        if bridged:
+            with contextlib.suppress(PhaseLockError, TimeoutError):
+                async with asyncio.timeout(RECONNECT_S):
+                    return await self._over_bridge()
         known = [one for one in dict.fromkeys([self._address, *self._places]) if one not in self._false_places]
-        problem = CannotConnect(self._address, ConnectionError())
+        known = [one for one in known if not bridged or one != self._address]
+        problem: PhaseLockError = CannotConnect(self._address, ConnectionError())
         if known:
             try:
                 return await connect_any(known, RECONNECT_S)
@@ -276,7 +307,18 @@ class PeerRunner(Runner[PeerSession]):
             self._places = places
             return await connect_any(places, RECONNECT_S)
         self._false_places.clear()  # the host may be back there the next time
+        if self._bridge:
+            return await self._over_bridge()
         raise problem
+
+    async def _over_bridge(self) -> socket.socket:
+        """Connect by the bridge. PhaseLockError if it does not lead to the host."""
+        assert self._bridge
+        place = await self._bridge.reach()
+        try:
+            return await connect_any([place], RECONNECT_S)
+        except CannotConnect as error:
+            raise PhaseLockError(error.message) from None  # the bridge may have ended, but not the host
 
     async def _listen(self, sock: socket.socket) -> None:
         place, own_ip = self._address, self._own_ip
@@ -290,7 +332,7 @@ class PeerRunner(Runner[PeerSession]):
             with bug_net("the connection to the host", ConnectionLost, ProtocolError):
                 host_key = await self._secure(connection, place)
                 secured = True
-                message = await self._greeting(connection) if self._other_places(place) else None
+                message = await self._greeting(connection) if self._may_be_elsewhere(place) else None
                 if self._session.host_key in (b"", host_key):
                     self._address, self._own_ip = place, own_ip
                     self._false_places.clear()
@@ -316,7 +358,7 @@ class PeerRunner(Runner[PeerSession]):
                         await asyncio.sleep(0)
         except (ConnectionLost, ProtocolError, InternalError) as error:
             log.debug("control connection is over: %s; %s", error, connection.counts())
-            if self._connection is connection and self._other_places(place):
+            if self._connection is connection and self._may_be_elsewhere(place):
                 self._begin(self._try_others(place))
             elif self._connection is connection and not self._ended.done():
                 self._updates.flush()
@@ -349,18 +391,39 @@ class PeerRunner(Runner[PeerSession]):
             return []
         return [one for one in self._places if one != place and one not in self._false_places]
 
+    def _may_be_elsewhere(self, place: Place) -> bool:
+        """The host may be at another place, or behind the bridge."""
+        return bool(self._other_places(place)) or (
+            self._bridge is not None
+            and self._bridge.place != place
+            and not self._session.host_key
+            and not self._ended.done()
+        )
+
     async def _try_others(self, place: Place) -> None:
         """Another machine has answered at this place: it may have an address that the host has in its own house."""
         others = self._other_places(place)
         self._false_places.add(place)
         try:
-            with bug_net("a connection to the host", CannotConnect):
-                sock = await connect_any(others)
+            with bug_net("a connection to the host", PhaseLockError):
+                sock = await self._connect_elsewhere(others)
         except PhaseLockError as error:
             if not self._ended.done():
                 self._do(self._session.connect_failed(error.message, refused=False, now_ns=self._now_ns()))
         else:
             self._spawn(self._listen(sock))
+
+    async def _connect_elsewhere(self, places: Sequence[Place]) -> socket.socket:
+        """Connect to one of these places, or else by the bridge. PhaseLockError if that is impossible."""
+        problem: PhaseLockError = CannotConnect(self._places[0], ConnectionError())
+        if places:
+            try:
+                return await connect_any(places)
+            except CannotConnect as error:
+                problem = error
+        if self._bridge and self._bridge.place not in self._false_places:
+            return await self._over_bridge()
+        raise problem
 
     async def _greeting(self, connection: Connection) -> m.Message:
         """The first message of a machine that may not be the host. ConnectionLost if it is not."""
@@ -384,7 +447,7 @@ class PeerRunner(Runner[PeerSession]):
         except TimeoutError:
             raise ConnectionLost(Message("it does not answer")) from None
         other_version = isinstance(greeting, m.SessionInfo) and greeting.protocol_version != m.PROTOCOL_VERSION
-        if other_version and not self._other_places(place):
+        if other_version and not self._may_be_elsewhere(place):
             now_ns = self._now_ns()
             self._do([*self._session.connected(b"", now_ns=now_ns), *self._session.received(greeting, now_ns=now_ns)])
         raise ConnectionLost(Message("it does not encrypt"))

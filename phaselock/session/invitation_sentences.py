@@ -7,6 +7,7 @@ from phaselock.language.message import N_, Message
 from phaselock.model.invitation import InvitationState, Nat
 from phaselock.session.commands import InvitationPlaces
 
+EXTRA = "phaselock[internet]"
 _NOTHING = Message("")
 _BY_HAND = N_(
     "Switch on UPnP, NAT-PMP or PCP in the router, or let it forward TCP port {port} and UDP port {clock_port} to this "
@@ -60,6 +61,9 @@ def way_sentence(state: InvitationState, places: InvitationPlaces, clock_port: i
     ]
     if places.reachable:
         return Message.joined(" ", [Message(_PUBLIC if places.nat is Nat.PUBLIC else _ROUTER_OPENS), *over])
-    helps = Message(WHAT_HELPS[places.nat], port=places.port, clock_port=clock_port)
+    if places.node:
+        helps = Message("Your friend can join if {extra} is installed there, too.", extra=EXTRA)
+    else:
+        helps = Message(WHAT_HELPS[places.nat], port=places.port, clock_port=clock_port)
     what_it_is = PROBLEMS.get(places.problem, "") if places.nat in (Nat.HOME, Nat.UNKNOWN) else ""
     return Message.joined(" ", [Message(what_it_is or WHAT_IT_IS[places.nat]), helps, *over])

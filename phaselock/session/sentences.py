@@ -145,6 +145,12 @@ NOTICES: dict[Code, str] = {
     Code.NO_OUTPUT: N_("No audio output detected."),
     Code.MUTED: N_("This speaker is muted. Type: volume 50"),
     Code.NOT_ANNOUNCED: N_("{detail} Others cannot find this jam by itself; tell them: phaselock join {address}"),
+    Code.RELAYS_USED: N_(
+        "The connection may now go over {detail}. There the internet addresses of both sides are seen, and how much is "
+        "sent, but nothing of its content. To choose another relay: --relay URL"
+    ),
+    Code.INTERNET_EXTRA_MISSING: N_("No direct way was found. To try relays, too, install them: {detail}"),
+    Code.NO_WAY: N_("The host cannot be reached, neither directly nor over relays. Is the invitation still open?"),
     Code.NO_SESSION_FOUND: N_(
         "No jam was found on this network. You can still join by address: phaselock join ADDRESS"
     ),

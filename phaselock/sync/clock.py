@@ -189,17 +189,27 @@ class PeerClocks:
         self._filter_kind = filter_kind
         self._clock: PeerClock | None = None
         self._target: tuple[str, int, int, str] | None = None
+        self._key = b""
 
     def start(self, host_ip: str, port: int, peer_id: int, own_ip: str, key: bytes) -> None:
         """Measure the host's clock from the local address `own_ip` under this key. A measurement with the same values
         continues, also if only the key is another one. OSError if the host cannot be reached."""
         target = host_ip, port, peer_id, own_ip
+        self._key = key
         if self._clock and target == self._target:
             self._clock.use_key(key)
         else:
             self.stop()
             self._clock = PeerClock(host_ip, port, peer_id, key, self._filter_kind, self.clock_map, own_ip)
             self._target = target
+
+    def start_anew(self) -> None:
+        """Forget the measurements, because the path to the host has changed, and measure again. The clock map keeps its
+        last values until there are new ones. No effect while it is stopped; OSError if the host cannot be reached."""
+        if self._clock and self._target:
+            target = self._target
+            self.stop()
+            self.start(*target, self._key)
 
     def stop(self) -> None:
         """Stop measuring; the clock map keeps its last values."""

@@ -21,7 +21,7 @@ from phaselock.model.file_kinds import UnplayableFileError
 from phaselock.model.role import Role
 from phaselock.model.types import UNKNOWN_CLOCK, AudioStatus, ClockStatus, Track
 from phaselock.network.host import HostRunner
-from phaselock.network.peer import PeerRunner
+from phaselock.network.peer import Bridge, PeerRunner
 from phaselock.network.reach import Place, connect
 from phaselock.session.effects import Ended
 from phaselock.session.events import Event
@@ -87,6 +87,8 @@ class Clock:
         self.allowed.pop(peer_id, None)
 
     def log_counts(self) -> None: ...
+
+    def start_anew(self) -> None: ...
 
     def start(self, host_ip: str, port: int, peer_id: int, own_ip: str, key: bytes) -> None:
         if self.refusals:
@@ -206,6 +208,7 @@ class NetworkFixture:
         places: Sequence[Place] = (),
         session: bytes = b"",
         clock_ports: Mapping[Place, int] = types.MappingProxyType({}),
+        bridge: Bridge | None = None,
     ) -> Peer:
         """A peer that joins at the host's address, or at the first of `places`. `session`: the beginning of its id."""
         sock = stack.enter_context(await connect(*(places[0] if places else self.host.address)))
@@ -222,6 +225,7 @@ class NetworkFixture:
             on_event=news,
             find=find,
             clock_ports=clock_ports,
+            bridge=bridge,
         )
         ended = asyncio.create_task(runner.run(sock, places))
         stack.push_async_callback(self._end, ended)
