@@ -9,7 +9,7 @@ acknowledged stay within a window, and the window follows the delay of the ackno
   flow.
 - A link below `SLOW_BYTES_PER_S` is usually that of a home to the internet, and people have calls over it. The packets
   of a call wait behind a piece and behind the queue. So pieces are short there, and the target grows only with the cube
-  root of the time that `SHARE_BYTES` take. At the start the window grows by half in a round trip. The rate of the link
+  root of the time that `SHARE_BYTES` take. At the start the window soon grows by half only. The rate of the link
   is known from pairs of pieces that left together: jitter adds as often as it takes from the time between their
   acknowledgements.
 - The target grows with the spread of the delays in a round trip: a queue delays all pieces alike, jitter does not.
@@ -39,6 +39,8 @@ MIN_WINDOW_BYTES = 2 * MIN_PIECE_BYTES
 """3.5 ms at 5 Mbit/s. Five flows at this minimum add at most 18 ms of queue."""
 MIN_FAST_WINDOW_BYTES = 16 * 1024
 """On fast links, where jitter is more likely than a queue: 1.3 ms at 100 Mbit/s."""
+MAX_BLIND_BYTES = 8 * 1024
+"""A larger window grows by half in a round trip on slow links. Most of their paths carry more."""
 MAX_WINDOW_BYTES = 4 << 20
 SLOW_BYTES_PER_S = 7_500_000
 """60 Mbit/s: a link below is slow."""
@@ -85,8 +87,8 @@ class _Phase(enum.Enum):
     PROBE = enum.auto()
     """One small piece measures the delay of the empty path."""
     CLIMB = enum.auto()
-    """The window doubles each round trip, or on slow links grows by half, until the delay shows a queue. Only at the
-    start."""
+    """The window doubles each round trip, or on slow links grows by half, until the delay shows a queue. At the
+    start, and when the queue stays empty although the window has grown by a quarter."""
     RESUME = enum.auto()
     """After a pause: the window grows to its old size at the flow's old rate, so that no queue builds up. The first
     piece measures the delay of the empty path."""
@@ -123,6 +125,8 @@ class CongestionWindow:
         self._old_bytes, self._old_delay_ns = MAX_WINDOW_BYTES, 1
         """Window and delay before the pause."""
         self._resumed_at_ns = 0
+        self._empty_since_bytes = 0
+        """The window when the queue was last found to be empty again; 0 while it is not."""
 
     @property
     def unacknowledged_bytes(self) -> int:
@@ -235,8 +239,13 @@ class CongestionWindow:
             target_ns += min(spread_ns, MAX_SPREAD_NS) if slow else spread_ns // 4
             below_ns = base_ns + min(target_ns, MAX_TARGET_NS) - delay_ns
             part_ns = max(-delay_ns, min(delay_ns, below_ns))
-            if 2 * below_ns > target_ns:
-                part_ns = max(part_ns, delay_ns // 8)
+            if 2 * below_ns <= target_ns:
+                self._empty_since_bytes = 0
+            else:
+                part_ns = max(part_ns, delay_ns // (8 if slow else 4))
+                self._empty_since_bytes = self._empty_since_bytes or self.window_bytes
+                if 4 * self.window_bytes > 5 * self._empty_since_bytes:
+                    self._phase, self._since_ns, self._empty_since_bytes = _Phase.CLIMB, now_ns, 0
             window_bytes = self.window_bytes + acked_bytes * part_ns // (2 * delay_ns)
         if window_bytes > self.window_bytes:  # a window that was not used up does not grow
             window_bytes = max(self.window_bytes, min(window_bytes, 2 * in_flight_bytes))
@@ -254,10 +263,12 @@ class CongestionWindow:
 
     def _climb(self, acked_bytes: int, delay_ns: int, base_ns: int, target_ns: int, now_ns: int, slow: bool) -> int:
         """The larger window, or a smaller one if the delay shows a queue."""
-        window_bytes = self.window_bytes + (acked_bytes // 2 if slow else acked_bytes)
+        carefully = slow and self.window_bytes > MAX_BLIND_BYTES
+        window_bytes = self.window_bytes + (acked_bytes // 2 if carefully else acked_bytes)
         recent_ns = min(delay for _, delay in list(self._delays)[-MIN_DELAYS:])
         most_ns = base_ns + min(target_ns, MAX_TARGET_NS)
-        queue = len(self._delays) >= MIN_DELAYS and (delay_ns > most_ns or recent_ns > most_ns + 3 * target_ns)
+        burst_ns = base_ns + (4 * target_ns if slow else MAX_TARGET_NS)
+        queue = len(self._delays) >= MIN_DELAYS and (delay_ns > most_ns or recent_ns > burst_ns)
         if queue:
             # The bytes that were under way when a piece left made its delay: fewer bytes make less.
             wanted_bytes = self._flight_bytes * most_ns // recent_ns
