@@ -47,7 +47,7 @@ SLOW_BYTES_PER_S = 7_500_000
 PAIR_NS = 500_000
 """Two pieces left together if it was within this time."""
 PAIRS = 15
-"""The rate of the link is the upper quartile of so many pairs: other packets come between some of them."""
+"""The rate of the link is the median of so many pairs."""
 MIN_GAP_NS = 1000
 """Shortest time between two acknowledgements that counts."""
 TARGET_NS = 2_000_000
@@ -159,6 +159,10 @@ class CongestionWindow:
         if self._phase is _Phase.RESUME:
             passed_ns = now_ns - self._resumed_at_ns
             window_bytes = self._old_bytes * passed_ns // self._old_delay_ns
+            late_bytes = window_bytes - self.unacknowledged_bytes - 2 * self._piece_bytes()
+            if late_bytes > 0 and self._is_slow:  # this machine was busy: do not make up for it in one burst
+                self._resumed_at_ns += late_bytes * self._old_delay_ns // self._old_bytes
+                window_bytes -= late_bytes
             self.window_bytes = min(max(window_bytes, PROBE_BYTES), self._old_bytes)
             if window_bytes >= self._old_bytes and self._delays:
                 self._cruise(now_ns)
@@ -225,7 +229,7 @@ class CongestionWindow:
     def _is_slow(self) -> bool:
         """The link is slow, or nothing is known of it."""
         rates = sorted(self._pair_rates)
-        return not rates or rates[len(rates) * 3 // 4] * 1e9 < SLOW_BYTES_PER_S
+        return not rates or rates[len(rates) // 2] * 1e9 < SLOW_BYTES_PER_S
 
     def _adjust(self, acked_bytes: int, in_flight_bytes: int, now_ns: int) -> None:
         slow = self._is_slow

@@ -1,102 +1,15 @@
 from __future__ import annotations
 
-import dataclasses
-import heapq
-import itertools
-import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from phaselock.bench.lab.bottleneck import MS, S, bottleneck
 from phaselock.network import congestion
 from phaselock.network.congestion import CongestionWindow
 from phaselock.protocol.codec import ProtocolError
-
-MS = 1_000_000
-S = 1000 * MS
-CALL, CALL_BYTES, CALL_EVERY_NS = -1, 1250, 10 * MS
-"""The number of the call among the flows, and its packets: 1 Mbit/s."""
-
-
-@dataclasses.dataclass
-class Outcome:
-    """Result of a simulated bottleneck: the used fraction of its rate, and how long each piece waited in its queue."""
-
-    use: float
-    waits: list[tuple[int, int]]
-    """(time, duration) of each wait, in ns."""
-    shares: list[float]
-    """The part of the rate that each flow got; 1.0 is an equal part."""
-    call_waits: list[tuple[int, int]]
-    """The same as `waits` for the packets of a call beside the flows."""
-
-    def wait_ms(self, part: float, since_ns: int = 0) -> float:
-        """The quantile of the waits in ms: `part` of the pieces did not wait longer."""
-        return self._quantile_ms(self.waits, part, since_ns)
-
-    def call_wait_ms(self, part: float, since_ns: int = 0) -> float:
-        """The same for the packets of the call."""
-        return self._quantile_ms(self.call_waits, part, since_ns)
-
-    def _quantile_ms(self, waits: list[tuple[int, int]], part: float, since_ns: int) -> float:
-        found = sorted(wait_ns for at_ns, wait_ns in waits if at_ns >= since_ns)
-        return found[int(part * (len(found) - 1))] / MS
-
-
-def bottleneck(
-    mbit: int,
-    rtt_ms: float,
-    starts_s: Sequence[float],
-    *,
-    until_s: float,
-    jitter_ms: float = 0,
-    in_order: bool = True,
-    windows: Sequence[CongestionWindow] | None = None,
-    call_s: float | None = None,
-) -> Outcome:
-    """Simulate flows through one first-in-first-out link of this rate. Behind the link a uniform jitter of up to
-    `jitter_ms` is added; with `in_order` a packet does not overtake earlier ones. From
-    `call_s` on, a constant stream of 1 Mbit/s goes through the same link."""
-    rng = random.Random(1)
-    flows = list(windows or [CongestionWindow() for _ in starts_s])
-    sent, arrived, last_ns = [0] * len(flows), [0] * len(flows), [0] * len(flows)
-    order = itertools.count()
-    events = [(round(start_s * S), next(order), flow, 0) for flow, start_s in enumerate(starts_s)]
-    heapq.heapify(events)
-    free_ns, waits, call_waits = 0, [], []
-    if call_s is not None:
-        times_ns = range(round(call_s * S), round(until_s * S), CALL_EVERY_NS)
-        events += [(at_ns, next(order), CALL, 0) for at_ns in times_ns]
-        heapq.heapify(events)
-    while events and events[0][0] <= until_s * S:
-        now_ns, _, flow, acked = heapq.heappop(events)
-        if flow == CALL:
-            call_waits.append((now_ns, max(0, free_ns - now_ns)))
-            free_ns = max(free_ns, now_ns) + CALL_BYTES * 8000 // mbit
-            continue
-        if acked > arrived[flow]:
-            arrived[flow] = acked
-            flows[flow].acknowledged(acked, now_ns)
-        while size := flows[flow].may_send(now_ns):
-            flows[flow].sent(size, now_ns)
-            sent[flow] += size
-            waits.append((now_ns, max(0, free_ns - now_ns)))
-            free_ns = max(free_ns, now_ns) + size * 8000 // mbit
-            at_ns = free_ns + round((rtt_ms + rng.random() * jitter_ms) * MS)
-            last_ns[flow] = at_ns = max(at_ns, last_ns[flow] if in_order else 0)
-            heapq.heappush(events, (at_ns, next(order), flow, sent[flow]))
-        if wake_at_ns := flows[flow].wake_at_ns:
-            assert wake_at_ns > now_ns
-            heapq.heappush(events, (wake_at_ns, next(order), flow, 0))
-    total = sum(arrived)
-    return Outcome(
-        total * 8000 / (mbit - (call_s is not None)) / (until_s - min(starts_s)) / S,
-        waits,
-        [len(flows) * one / total for one in arrived],
-        call_waits,
-    )
 
 
 @pytest.mark.parametrize("rtt_ms", [0.2, 2])
@@ -178,7 +91,7 @@ def test_a_call_that_begins_later_gets_its_air() -> None:
 
 @pytest.mark.parametrize("in_order", [True, False])
 def test_jitter_of_a_far_friend_is_no_queue(in_order: bool) -> None:
-    assert bottleneck(20, 60, [0], until_s=10, jitter_ms=12, in_order=in_order).use > 0.85
+    assert bottleneck(20, 60, [0], until_s=10, jitter_ms=12, in_order=in_order).use > 0.8
 
 
 def cruising(delay_ns: int = MS) -> tuple[CongestionWindow, Callable[[int], int]]:
@@ -242,6 +155,20 @@ def test_a_pause_lets_the_queue_run_empty() -> None:
     assert flow.may_send(500 * MS + congestion.PAUSE_NS) == 0
     wake_at_ns = flow.wake_at_ns
     assert wake_at_ns is not None and not flow.may_send(wake_at_ns - MS // 100) and flow.may_send(wake_at_ns)
+
+
+def test_a_busy_machine_does_not_make_up_for_a_late_return_in_one_burst() -> None:
+    flow = CongestionWindow()
+    bottleneck(5, 40, [0], until_s=5.9, windows=[flow])
+    pause_ns = flow._pause_at_ns
+    assert flow.may_send(pause_ns) == 0
+    flow.acknowledged(flow._sent_bytes, pause_ns + 60 * MS)
+    sent = 0
+    for now_ns in (pause_ns + 60 * MS, pause_ns + 100 * MS):
+        while size := flow.may_send(now_ns):
+            flow.sent(size, now_ns)
+            sent += size
+    assert sent <= 4 * congestion.MIN_PIECE_BYTES * 3 < flow._old_bytes
 
 
 def test_a_longer_path_is_accepted_after_some_minutes() -> None:
