@@ -9,9 +9,9 @@ acknowledged stay within a window, and the window follows the delay of the ackno
   flow.
 - A link below `SLOW_BYTES_PER_S` is usually that of a home to the internet, and people have calls over it. The packets
   of a call wait behind a piece and behind the queue. So pieces are short there, and the target grows only with the cube
-  root of the time that `SHARE_BYTES` take. At the start the window soon grows by half only. The rate of the link
-  is known from pairs of pieces that left together: jitter adds as often as it takes from the time between their
-  acknowledgements.
+  root of the time that `SHARE_BYTES` take. At the start the window soon grows by half only. The rate of the link is
+  known from pairs of pieces that left together: jitter lengthens the time between their acknowledgements as often as it
+  shortens it.
 - The target grows with the spread of the delays in a round trip: a queue delays all pieces alike, jitter does not.
 - Each flow pauses regularly and then measures the delay of the path again, as in LEDBAT++
   (draft-irtf-iccrg-ledbat-plus-plus). Without this, a flow that starts while others fill the queue measures their queue
@@ -32,7 +32,7 @@ PIECE_NS = 6_000_000
 """A piece takes at most this time at the flow's own rate, from MIN_PIECE_BYTES to LONG_PIECE_BYTES."""
 LONG_PIECE_BYTES = 8 * 1024
 MAX_PIECE_BYTES = 64 * 1024
-"""Pieces get so long in large windows, which have at least 32."""
+"""Longest piece, in large windows: a window has at least 32 pieces longer than LONG_PIECE_BYTES."""
 PROBE_BYTES = MIN_PIECE_BYTES
 """Window after a pause: one small piece, which measures the delay of the empty path."""
 MIN_WINDOW_BYTES = 2 * MIN_PIECE_BYTES
@@ -40,14 +40,14 @@ MIN_WINDOW_BYTES = 2 * MIN_PIECE_BYTES
 MIN_FAST_WINDOW_BYTES = 16 * 1024
 """On fast links, where jitter is more likely than a queue: 1.3 ms at 100 Mbit/s."""
 MAX_BLIND_BYTES = 8 * 1024
-"""A larger window grows by half in a round trip on slow links. Most of their paths carry more."""
+"""At the start a window doubles in a round trip up to this size, and on slow links then grows by half."""
 MAX_WINDOW_BYTES = 4 << 20
 SLOW_BYTES_PER_S = 7_500_000
 """60 Mbit/s: a link below is slow."""
 PAIR_NS = 500_000
 """Two pieces left together if it was within this time."""
 PAIRS = 15
-"""The rate of the link is the median of so many pairs."""
+"""The rate of the link is the median of this number of pairs."""
 MIN_GAP_NS = 1000
 """Shortest time between two acknowledgements that counts."""
 TARGET_NS = 2_000_000

@@ -25,7 +25,7 @@ PACKET = struct.Struct("<Iq")
 BYTES, EVERY_NS = 1222, 10_000_000
 """With the headers of UDP and IP 1250 bytes: 1 Mbit/s."""
 SILENCE_S = 3.0
-"""The stream has ended when nothing comes for so long."""
+"""The stream has ended when nothing comes for this time."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Heard:
 
 
 class Call:
-    """A call of so many seconds, as a context manager. `speaker` and `hearer` are commands that run on the machines."""
+    """A call of `seconds`, as a context manager. `speaker` and `hearer` are commands that run on the machines."""
 
     def __init__(self, speaker: Sequence[str], hearer: Sequence[str], address: str, port: int, seconds: float) -> None:
         module = [sys.executable, "-m", "tests.support.call_stream"]
