@@ -239,8 +239,7 @@ class CongestionWindow:
         if self._phase is _Phase.CLIMB:
             window_bytes = self._climb(acked_bytes, delay_ns, base_ns, target_ns, now_ns, slow)
         else:
-            spread_ns = sum(delay for _, delay in self._delays) // len(self._delays) - delay_ns
-            target_ns += min(spread_ns, MAX_SPREAD_NS) if slow else spread_ns // 4
+            target_ns += self._spread_ns(delay_ns, slow)
             below_ns = base_ns + min(target_ns, MAX_TARGET_NS) - delay_ns
             part_ns = max(-delay_ns, min(delay_ns, below_ns))
             if 2 * below_ns <= target_ns:
@@ -265,12 +264,17 @@ class CongestionWindow:
             share_ns = round(SHARE_NS * math.pow(share_ns / SHARE_NS, 1 / 3))
         return SLOW_TARGET_NS + share_ns
 
+    def _spread_ns(self, delay_ns: int, slow: bool) -> int:
+        """What jitter adds to the target."""
+        spread_ns = sum(delay for _, delay in self._delays) // len(self._delays) - delay_ns
+        return min(spread_ns, MAX_SPREAD_NS) if slow else spread_ns // 4
+
     def _climb(self, acked_bytes: int, delay_ns: int, base_ns: int, target_ns: int, now_ns: int, slow: bool) -> int:
         """The larger window, or a smaller one if the delay shows a queue."""
         carefully = slow and self.window_bytes > MAX_BLIND_BYTES
         window_bytes = self.window_bytes + (acked_bytes // 2 if carefully else acked_bytes)
         recent_ns = min(delay for _, delay in list(self._delays)[-MIN_DELAYS:])
-        most_ns = base_ns + min(target_ns, MAX_TARGET_NS)
+        most_ns = base_ns + min(target_ns + (self._spread_ns(delay_ns, slow) if slow else 0), MAX_TARGET_NS)
         burst_ns = base_ns + (4 * target_ns if slow else MAX_TARGET_NS)
         queue = len(self._delays) >= MIN_DELAYS and (delay_ns > most_ns or recent_ns > burst_ns)
         if queue:

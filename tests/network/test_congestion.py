@@ -72,15 +72,15 @@ def test_slow_links_get_the_least_window() -> None:
 @pytest.mark.parametrize("rtt_ms", [10, 40])
 def test_a_call_beside_a_song_hardly_waits(mbit: int, rtt_ms: float) -> None:
     seen = bottleneck(mbit, rtt_ms, [0], until_s=12, call_s=0)
-    assert seen.call_wait_ms(0.5, 2 * S) < 40 / mbit and seen.call_wait_ms(0.95, 2 * S) < 75 / mbit
-    assert seen.call_wait_ms(1) < 10 + rtt_ms
+    assert seen.call_wait_ms(0.5, 2 * S) < 45 / mbit and seen.call_wait_ms(0.95, 2 * S) < 85 / mbit
+    assert seen.call_wait_ms(1) < 20 + rtt_ms
     assert seen.use > 0.9
 
 
 def test_a_call_beside_songs_for_five_friends_waits_little() -> None:
     seen = bottleneck(5, 40, [0] * 5, until_s=12, call_s=0)
     assert seen.call_wait_ms(0.5, 2 * S) < 12 and seen.call_wait_ms(0.95, 2 * S) < 20
-    assert seen.call_wait_ms(1) < 60
+    assert seen.call_wait_ms(1) < 80
     assert seen.use > 0.9 and min(seen.shares) > 0.8
 
 
