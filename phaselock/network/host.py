@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import itertools
 import pathlib
 import socket
@@ -21,6 +22,7 @@ from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import GuestPage
 from phaselock.model.types import HOST_CLOCK, ClockStatus, Track
 from phaselock.network import transfer
+from phaselock.network.call_back import call_back
 from phaselock.network.connection import MESSAGES_AT_ONCE, Connection, ConnectionLost
 from phaselock.network.file_connection import FileConnection
 from phaselock.network.pairing import Pairing
@@ -50,6 +52,7 @@ from phaselock.session.effects import (
     AllowClock,
     AskCode,
     Broadcast,
+    CallBack,
     Close,
     CloseOutside,
     Effect,
@@ -62,6 +65,7 @@ from phaselock.session.effects import (
     GuestSweep,
     GuestSweepEnd,
     OpenOutside,
+    ReachedAt,
     Send,
     TellGuest,
     WantFallback,
@@ -172,6 +176,10 @@ class HostRunner(Runner[HostSession]):
         """Opens the outside port, and tells the places that lead to it: see `OpenOutside`."""
         self.close_outside: Callable[[], None] | None = None
         """Closes it."""
+        self.reached_at: Callable[[str], None] | None = None
+        """A friend has reached this machine at this public address: see `ReachedAt`."""
+        self._calls: dict[int, asyncio.Task[None]] = {}
+        """Calls of lost friends, by peer id: see `CallBack`."""
         self._accepting_outside: dict[socket.socket, asyncio.Task[None]] = {}
 
     async def run(self, listeners: Sequence[socket.socket]) -> Ended:
@@ -181,7 +189,7 @@ class HostRunner(Runner[HostSession]):
         try:
             return await self._ended
         finally:
-            for task in [*working, *self._accepting_outside.values()]:
+            for task in [*working, *self._accepting_outside.values(), *self._calls.values()]:
                 task.cancel()
             for connection, _ in self._connections.values():
                 connection.end("the session is over")
@@ -309,6 +317,7 @@ class HostRunner(Runner[HostSession]):
                     self._unauthenticated.remove(conn)
                     self._member_ips[peer_id] = ip
                     self._clock.allow(peer_id, ip, key)
+                self._end_call(peer_id)
             case ForbidClock(peer_id):
                 self._member_ips.pop(peer_id, None)
                 self._clock.forbid(peer_id)
@@ -329,8 +338,23 @@ class HostRunner(Runner[HostSession]):
             case CloseOutside():
                 if self.close_outside is not None:
                     self.close_outside()
+            case ReachedAt(address):
+                if self.reached_at is not None:
+                    self.reached_at(address)
+            case CallBack(peer_id, ip, port, message):
+                self._end_call(peer_id)
+                self._calls[peer_id] = self._spawn(self._call(ip, port, message))
             case _:
                 raise AssertionError(f"{effect} is not for this runner")
+
+    async def _call(self, ip: str, port: int, places: m.HostPlaces) -> None:
+        with contextlib.suppress(InternalError), bug_net("calling a friend"):
+            await call_back(ip, port, self._identity, places)
+
+    def _end_call(self, peer_id: int) -> None:
+        """The friend has come back, or is called anew."""
+        if (call := self._calls.pop(peer_id, None)) is not None:
+            call.cancel()
 
     def _send(self, conns: tuple[int, ...], message: m.Message) -> None:
         data = frame(message)

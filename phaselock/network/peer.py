@@ -23,6 +23,7 @@ from phaselock.model.notices import Code, Notice
 from phaselock.model.role import Role
 from phaselock.model.types import ClockStatus, Track
 from phaselock.network import transfer as bulk
+from phaselock.network.call_back import take_calls
 from phaselock.network.connection import MESSAGES_AT_ONCE, Connection, ConnectionLost
 from phaselock.network.pairing import prove_code
 from phaselock.network.queue_updates import QueueUpdates
@@ -34,6 +35,7 @@ from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import HOST_CAP, Framer
 from phaselock.session.commands import PeerCommand, Request
 from phaselock.session.effects import (
+    AwaitCall,
     CancelFetch,
     CancelUpload,
     Close,
@@ -47,6 +49,7 @@ from phaselock.session.effects import (
     StartClock,
     StopClock,
     Upload,
+    UsePlaces,
 )
 from phaselock.session.events import Event, Failed
 from phaselock.session.peer.session import PeerSession
@@ -132,6 +135,10 @@ class PeerRunner(Runner[PeerSession]):
         """What the host sends during a pairing."""
         self._places: Sequence[Place] = ()
         """All places at which the host may be."""
+        self._told_places: tuple[Place, ...] = ()
+        """Where the host is now, as it has told last."""
+        self.await_call: Callable[[], None] | None = None
+        """Opens a port for calls of the host: see `AwaitCall`."""
         self._false_places: set[Place] = set()
         """Where a machine with another key has answered since the last connection to the host."""
         self._own_ip = ""
@@ -190,6 +197,24 @@ class PeerRunner(Runner[PeerSession]):
         except OSError as error:
             log.warning("the clock does not start anew: %s", error)
 
+    @property
+    def own_ip(self) -> str:
+        """The address of this machine on the last connection to the host."""
+        return self._own_ip
+
+    def listen_for_call(self, listener: socket.socket) -> None:
+        """Take calls of the host at this listener until the end of the session; the caller closes it afterwards."""
+        self._begin(take_calls(listener, self._session.host_key, self._called))
+
+    def call_back_at(self, port: int) -> None:
+        """The host reaches this machine at this TCP port."""
+        if not self._ended.done():
+            self._do(self._session.call_back_at(port, now_ns=self._now_ns()))
+
+    def _called(self, places: m.HostPlaces) -> None:
+        if not self._ended.done():
+            self._do(self._session.called(places, now_ns=self._now_ns()))
+
     def clock_status(self) -> ClockStatus:
         return self._clock.status(self._now_ns())
 
@@ -235,6 +260,12 @@ class PeerRunner(Runner[PeerSession]):
             case CancelUpload(request_id):
                 if request_id in self._uploads:
                     self._uploads.pop(request_id).cancel()
+            case AwaitCall():
+                if self.await_call is not None:
+                    self.await_call()
+            case UsePlaces(candidates):
+                self._told_places = tuple(one.place for one in candidates)
+                self._clock_ports = {**self._clock_ports, **{one.place: one.clock_port for one in candidates}}
             case Keep(hashes):
                 self._keep = hashes
                 self._cache.keep(self._keep | self._own)
@@ -254,7 +285,7 @@ class PeerRunner(Runner[PeerSession]):
         """Start the clock, and try again later if that fails: a network that changes, or a firewall."""
         self._stop_waiting_for_clock()
         try:
-            port = self._clock_ports.get(self._address, clock_port)
+            port = self._clock_ports.get(self._address) or clock_port
             if self._bridge and self._address == self._bridge.place:
                 port = self._bridge.clock_port
             self._clock.start(self._address[0], port, peer_id, self._own_ip, key)
@@ -294,8 +325,8 @@ class PeerRunner(Runner[PeerSession]):
             with contextlib.suppress(PhaseLockError, TimeoutError):
                 async with asyncio.timeout(RECONNECT_S):
                     return await self._over_bridge()
-        known = [one for one in dict.fromkeys([self._address, *self._places]) if one not in self._false_places]
-        known = [one for one in known if not bridged or one != self._address]
+        places = dict.fromkeys([self._address, *self._told_places, *self._places])
+        known = [one for one in places if one not in self._false_places and not (bridged and one == self._address)]
         problem: PhaseLockError = CannotConnect(self._address, ConnectionError())
         if known:
             try:
@@ -338,7 +369,7 @@ class PeerRunner(Runner[PeerSession]):
                     self._false_places.clear()
                 else:
                     self._false_places.add(place)
-                self._do(self._session.connected(host_key, now_ns=self._now_ns()))
+                self._do(self._session.connected(host_key, place[0].partition("%")[0], now_ns=self._now_ns()))
                 for number in itertools.count(1):
                     message = message or await connection.receive()
                     if self._connection is not connection:

@@ -45,6 +45,12 @@ SongVote and SkipVote. The next VotesUpdate counts its vote. A vote that comes t
 Every connection is encrypted by TLS 1.3 (network/secure.py). The peer is the client. A host sends SessionInfo without
 encryption to a connection that does not begin with TLS, so that an older version can say that it is too old.
 
+The host sends HostPlaces to a peer that came in from elsewhere, after JoinAccepted and when they change. Such a peer
+answers with CallBackAt if it can be reached from outside, too. When the peer is lost, the host connects there. On this
+connection the host is still the server of TLS. It sends one HostPlaces, and the peer closes:
+
+    host  HostPlaces
+
 A peer that has lost the connection proves the token of its last JoinAccepted and is the same peer again.
 
 The clock's ClockPing and ClockPong are UDP datagrams of their own format, each with a MAC: see ext/pl_udp.h.
@@ -91,6 +97,8 @@ MAX_FILE_BYTES = 2 << 30
 MAX_DURATION_NS = 60_000_000_000
 """Longest round trip or output latency in a message."""
 
+MAX_HOST_PLACES = 8
+
 U32: TypeAlias = Annotated[int, Within(0, 2**32 - 1)]
 TimeNs: TypeAlias = Annotated[int, Within(0, 2**62)]
 Count: TypeAlias = Annotated[int, Within(0, 2**62)]
@@ -98,6 +106,9 @@ DurationNs: TypeAlias = Annotated[int, Within(0, MAX_DURATION_NS)]
 SignedNs: TypeAlias = Annotated[int, Within(-(2**62), 2**62)]
 Frames: TypeAlias = Annotated[int, Within(0, 2**40)]
 RateHz: TypeAlias = Annotated[int, Within(8000, 192000)]
+Port: TypeAlias = Annotated[int, Within(1, 65535)]
+AddressText: TypeAlias = Annotated[str, Size(0, 45)]
+"""An IP address without a scope."""
 FileBytes: TypeAlias = Annotated[int, Within(1, MAX_FILE_BYTES)]
 Percent: TypeAlias = Annotated[int, Within(0, 100)]
 RefusalKind: TypeAlias = Literal["other", "code", "removed"]
@@ -150,12 +161,14 @@ class SessionInfo:
 @dataclasses.dataclass(frozen=True, slots=True)
 class JoinRequest:
     """Peer to host, once. Extensions: the version; without it the host refuses. To join again as the same peer: the
-    `peer_id` of the last JoinAccepted, and the proof of its token for "join" (protocol/proof.py)."""
+    `peer_id` of the last JoinAccepted, and the proof of its token for "join" (protocol/proof.py). `reached`, from
+    elsewhere: the address at which the peer has reached the host."""
 
     display_name: PersonName
     protocol_version: U32 = 0
     peer_id: U32 | None = None
     proof: Sha256 | None = None
+    reached: AddressText = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -167,7 +180,7 @@ class JoinAccepted:
     peer_id: U32
     session_state: SessionState
     token: Token = dataclasses.field(repr=False)
-    clock_port: Annotated[int, Within(1, 65535)]
+    clock_port: Port
     display_name: PersonName
     clock_key: ClockKey = dataclasses.field(repr=False)
 
@@ -220,6 +233,30 @@ class SessionEnd:
     """Host to peer: the session has ended. Extension: a reason, if the host removes only this peer."""
 
     reason: Sentence = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HostPlace:
+    """Extension: where a host may be reached. `clock_port`, UDP, if it is not the one of JoinAccepted; else 0."""
+
+    address: AddressText
+    port: Port
+    clock_port: Annotated[int, Within(0, 65535)] = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HostPlaces:
+    """Extension, host to a peer that came in from elsewhere: where the host may be reached from now on."""
+
+    places: Annotated[tuple[HostPlace, ...], Size(1, MAX_HOST_PLACES)]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CallBackAt:
+    """Extension, peer to host: the TCP port at which the peer can be reached, at the address from which the host sees
+    it come."""
+
+    port: Port
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -713,6 +750,8 @@ Message: TypeAlias = (
     | PairingProof
     | LeaveSession
     | SessionEnd
+    | HostPlaces
+    | CallBackAt
     | Heartbeat
     | FileTransferStart
     | FileChunk
@@ -820,5 +859,7 @@ TYPE_OF: dict[type[Message], int] = {
     VotesUpdate: 111,
     SongVote: 112,
     SkipVote: 113,
+    HostPlaces: 120,
+    CallBackAt: 121,
 }
 """The type byte of each message. A number is never reused for another message."""

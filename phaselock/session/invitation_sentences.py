@@ -46,8 +46,9 @@ WHAT_HELPS: dict[Nat, str] = {
 }
 
 
-def way_sentence(state: InvitationState, places: InvitationPlaces, clock_port: int) -> Message:
-    """What is known of the way to this machine, and what helps. Empty: there is nothing to say."""
+def way_sentence(state: InvitationState, places: InvitationPlaces, clock_port: int, reached: str = "") -> Message:
+    """What is known of the way to this machine, and what helps. Empty: there is nothing to say. `reached`: the public
+    address at which a friend has come in; empty: none has."""
     match state:
         case InvitationState.OPENING:
             return Message("The router is asked to let your friend in.")
@@ -61,6 +62,8 @@ def way_sentence(state: InvitationState, places: InvitationPlaces, clock_port: i
     ]
     if places.reachable:
         return Message.joined(" ", [Message(_PUBLIC if places.nat is Nat.PUBLIC else _ROUTER_OPENS), *over])
+    if reached:
+        return Message.joined(" ", [Message("A friend has come in at the address {address}.", address=reached), *over])
     if places.node:
         helps = Message("Your friend can join if {extra} is installed there, too.", extra=EXTRA)
     else:

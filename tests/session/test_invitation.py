@@ -15,7 +15,7 @@ from phaselock.session import effects as e
 from phaselock.session.commands import ChangeCode, InvitationPlaces, Invite, WithdrawInvitation
 from phaselock.session.host.door import FREE_GUESSES
 from phaselock.session.invitation_sentences import PROBLEMS, way_sentence
-from phaselock.session.states import HOLD_NS
+from phaselock.session.states import HOLD_OUTSIDE_NS
 from tests.support.session_harness import SessionHarness
 from tests.support.simulation import SECOND
 from tests.support.told import Over
@@ -143,7 +143,7 @@ def test_a_withdrawn_invitation_lets_its_members_return_but_no_one_else_in() -> 
     assert [peer.name for peer in harness.host.snapshot().peers] == ["Ana"]
     assert harness.host.outside == [e.OpenOutside()]
     friend.leave()
-    harness.run(HOLD_NS / SECOND + 10)
+    harness.run(HOLD_OUTSIDE_NS / SECOND + 10)
     assert harness.host.outside == [e.OpenOutside(), e.CloseOutside()]
     assert harness.host.snapshot().invitation is None
 
@@ -154,7 +154,7 @@ def test_the_outside_port_waits_for_a_lost_member() -> None:
     harness.run(0.5)
     harness.command(WithdrawInvitation())
     friend.cut()
-    harness.run(HOLD_NS / SECOND)
+    harness.run(HOLD_OUTSIDE_NS / SECOND)
     assert harness.host.outside == [e.OpenOutside()]
     harness.run(10)
     assert harness.host.outside == [e.OpenOutside(), e.CloseOutside()]

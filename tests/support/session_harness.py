@@ -111,13 +111,15 @@ class SessionHarness(Simulation):
         code: str = "",
         outside: bool = False,
         session: bytes = b"",
+        reached: str = "",
     ) -> HarnessPeer:
         """A peer connects and joins; run on to see it happen. Its clock is `ahead_ns` ahead of the session clock.
-        `outside`: it comes to the outside port. `session`: the beginning of the id of the session that it joins."""
+        `outside`: it comes to the outside port, by the address `reached`. `session`: the beginning of the id of the
+        session that it joins."""
         peer = HarnessPeer(self, name, output or ReportedOutput(), delay_ns, ahead_ns)
         peer.core = PeerSession(display_name=name, code=code, session_id=session)
         self.peers.append(peer)
-        peer.outside = outside
+        peer.outside, peer.reached = outside, reached
         peer.connect()
         peer.start()
         return peer

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from phaselock.language.message import N_
 from phaselock.model.names import distinct, person_name, skeleton
@@ -98,6 +98,11 @@ class Admission:
         self._door.change(code)
         for peer_id in [peer_id for peer_id, member in self._departed.items() if member.ip in self._bars.ips]:
             del self._departed[peer_id]
+
+    @property
+    def departed(self) -> Collection[Member]:
+        """Members that were lost without LeaveSession and may return, oldest first."""
+        return self._departed.values()
 
     def lost(self, member: Member) -> None:
         """This member is lost, and may return."""

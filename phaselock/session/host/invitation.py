@@ -10,19 +10,21 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 from phaselock.language.message import N_, Message
-from phaselock.model.invitation import SESSION_BYTES, Invitation, InvitationState, invitation_line
+from phaselock.model.invitation import SESSION_BYTES, Candidate, Invitation, InvitationState, invitation_line
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import InvitationView
 from phaselock.protocol.messages import PROTOCOL_VERSION
 from phaselock.session import commands as c
 from phaselock.session import events as e
-from phaselock.session.effects import CloseOutside, OpenOutside
+from phaselock.session.effects import CloseOutside, OpenOutside, ReachedAt
 from phaselock.session.host.door import Door
 from phaselock.session.host.members import Members
 from phaselock.session.invitation_sentences import way_sentence
 from phaselock.session.outbox import Outbox
-from phaselock.session.states import HOLD_NS
+from phaselock.session.states import HOLD_OUTSIDE_NS
 
 WITHDRAWN = N_("This invitation was withdrawn. Ask the host for a new one.")
 
@@ -50,6 +52,8 @@ class HostInvitation:
         self._places = c.InvitationPlaces(())
         self._awaited_until_ns = 0
         """A lost member that came in by the outside port may return until then."""
+        self._reached = ""
+        """The public address at which a friend has reached this machine last; empty: none has."""
 
     def command(self, command: c.Invite | c.WithdrawInvitation | c.InvitationPlaces, *, now_ns: int) -> None:
         """Execute a command of the host's user, or take what the program tells."""
@@ -65,14 +69,27 @@ class HostInvitation:
             case c.InvitationPlaces():
                 self._take_places(command, now_ns)
 
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """The places of the outside port; none while it is closed."""
+        return self._places.candidates
+
+    def reached(self, address: str, *, now_ns: int) -> None:
+        """A friend has come in, and says that it has reached this machine at this address."""
+        if _is_public_v4(address):
+            self._outbox.do(ReachedAt(address))
+            is_news, self._reached = not self._is_reachable, address
+            if is_news and self._is_valid:
+                self._tell(now_ns)
+
     def lost(self, *, now_ns: int) -> None:
         """A member that came in by the outside port is lost, and may return."""
-        self._awaited_until_ns = now_ns + HOLD_NS
+        self._awaited_until_ns = now_ns + HOLD_OUTSIDE_NS
 
     def settle(self, *, now_ns: int) -> None:
         """Close the outside port if it is no longer needed."""
         if self._state is InvitationState.WITHDRAWN and not self._is_used and now_ns >= self._awaited_until_ns:
-            self._places = c.InvitationPlaces(())
+            self._places, self._reached = c.InvitationPlaces(()), ""
             self._outbox.do(CloseOutside())
             self._change(InvitationState.CLOSED, now_ns)
 
@@ -85,11 +102,15 @@ class HostInvitation:
         if self._state is InvitationState.CLOSED:
             return None
         places = self._places
-        return InvitationView(self._state, self._line(), places.reachable, places.nat, self._sentence())
+        return InvitationView(self._state, self._line(), self._is_reachable, places.nat, self._sentence())
 
     @property
     def _is_valid(self) -> bool:
         return self._state in (InvitationState.OPENING, InvitationState.OPEN)
+
+    @property
+    def _is_reachable(self) -> bool:
+        return self._places.reachable or bool(self._reached)
 
     @property
     def _is_used(self) -> bool:
@@ -108,6 +129,8 @@ class HostInvitation:
     def _take_places(self, places: c.InvitationPlaces, now_ns: int) -> None:
         if self._state is InvitationState.CLOSED or places == self._places:
             return
+        if places.candidates != self._places.candidates:
+            self._reached = ""
         self._places = places
         if self._state is InvitationState.OPENING and places.candidates:
             self._state = InvitationState.OPEN
@@ -119,7 +142,7 @@ class HostInvitation:
         self._tell(now_ns)
 
     def _tell(self, now_ns: int) -> None:
-        about = self._places.reachable, self._places.nat, self._sentence()
+        about = self._is_reachable, self._places.nat, self._sentence()
         self._outbox.note(e.InvitationChanged(now_ns, self._state, self._line(), *about))
 
     def _line(self) -> str:
@@ -129,4 +152,11 @@ class HostInvitation:
         return invitation_line(Invitation(self._places.candidates, self.door.code, *about))
 
     def _sentence(self) -> Message:
-        return way_sentence(self._state, self._places, self._clock_port)
+        return way_sentence(self._state, self._places, self._clock_port, self._reached)
+
+
+def _is_public_v4(address: str) -> bool:
+    try:
+        return ipaddress.IPv4Address(address).is_global
+    except ValueError:
+        return False

@@ -298,6 +298,8 @@ class Member:
     """The name that it asked for; `name` may have a number in addition."""
     outside: bool = False
     """Its connection came through the outside port."""
+    call_back_port: int = 0
+    """TCP, at its address: where it can be told the host's places when it is lost. 0: nowhere."""
     transfers: dict[UUID, Transfer] = dataclasses.field(default_factory=dict)
     """The transfers of all files that were offered to it."""
     offers_complete: bool = False

@@ -33,6 +33,7 @@ from phaselock.session import events as e
 from phaselock.session.effects import AllowClock, AskCode, Close, Effect, Ended, Follow, ForbidClock, Send
 from phaselock.session.guest_actions import GuestAction, GuestSays
 from phaselock.session.host.admission import Admission, Admitted, Refused
+from phaselock.session.host.call_back import CallBacks
 from phaselock.session.host.caps import Caps
 from phaselock.session.host.chat import HostChat
 from phaselock.session.host.distribution import Distribution
@@ -143,6 +144,7 @@ class HostSession:
             self._members, self._party.guests, self._transport, self._outbox, self._host_name, self._named
         )
         self._invitation = HostInvitation(self._members, self._outbox, self._session_id, clock_port)
+        self._call_backs = CallBacks(self._members, self._admission, self._outbox)
         self._chat = HostChat(self._members, self._outbox, lambda: self._party.rules)
         self._followed = Follow(None)
 
@@ -251,6 +253,7 @@ class HostSession:
                 self._change_code(text, now_ns)
             case c.Invite() | c.WithdrawInvitation() | c.InvitationPlaces():
                 self._invitation.command(command, now_ns=now_ns)
+                self._call_backs.change(self._invitation.candidates)
             case c.Move(file_id=file_id, to=to):
                 self._queue.move(file_id, to, now_ns=now_ns)
                 self._party.moved_by_hand({file_id})
@@ -547,7 +550,7 @@ class HostSession:
             self._lose(before, Notice(Code.PEER_RECONNECTED), now_ns)
         match self._admission.decide(request, found.ip, now_ns=now_ns):
             case Admitted() as admitted:
-                self._accept(conn, found, admitted, now_ns)
+                self._accept(conn, found, admitted, request.reached, now_ns)
             case Refused(reason, kind) if reason:
                 self._reject(conn, reason, kind)
             case _:
@@ -556,7 +559,7 @@ class HostSession:
     def _reject(self, conn: int, reason: str, kind: m.RefusalKind = "other") -> None:
         self._outbox.do(Send(conn, m.JoinRejected(reason, kind)), Close(conn, reason))
 
-    def _accept(self, conn: int, found: _Unauthenticated, admitted: Admitted, now_ns: int) -> None:
+    def _accept(self, conn: int, found: _Unauthenticated, admitted: Admitted, reached: str, now_ns: int) -> None:
         peer_id, token, name, budget = admitted.peer_id, admitted.token, admitted.name, admitted.budget
         attendance = Attendance.CATCHING_UP if self._transport.busy else Attendance.WAITED_FOR
         outside = found.door is self._invitation.door
@@ -577,6 +580,9 @@ class HostSession:
             self._outbox.do(Send(conn, gains))
         if (history := self._chat.history()) is not None:
             self._outbox.do(Send(conn, history))
+        if member.outside:
+            self._call_backs.tell(member)
+            self._invitation.reached(reached, now_ns=now_ns)
         self._party.joined(member)
         self._outbox.note(e.PeerJoined(now_ns, peer_id, name, again=admitted.again))
 
@@ -585,6 +591,7 @@ class HostSession:
         self._admission.lost(member)
         if member.outside:
             self._invitation.lost(now_ns=now_ns)
+            self._call_backs.call(member)
         self._remove(member, reason, now_ns)
 
     def _remove(self, member: Member, reason: Notice, now_ns: int) -> None:
@@ -674,6 +681,8 @@ class HostSession:
             case m.ChatSay(text=text):
                 self._party.people.heard(member.key, now_ns=now_ns)
                 self._chat.member_says(member, text, now_ns=now_ns)
+            case m.CallBackAt(port=port):
+                member.call_back_port = port
             case m.Heartbeat():
                 pass
             case _:

@@ -12,10 +12,10 @@ The host is lost if no message arrived for DEAD_NS, or if the connection broke, 
 The code has no names for these states; `Absence` computes them from its times. CONNECTING and REJOINING lead to PAUSING
 if they fail. From each state except PRESENT the session ends if:
 
-- the host's computer refuses the new connection: the host's program has ended;
+- the host's computer refuses the new connection, and the peer is not elsewhere: the host's program has ended;
 - another session, or another version of the protocol, answers at the host's address;
 - the host rejects the peer;
-- the peer was without a host for HOLD_NS, and the track that played at the loss has ended;
+- the peer was without a host for HOLD_NS (from elsewhere HOLD_OUTSIDE_NS), and the track that played then has ended;
 - the host breaks the protocol, or the user leaves.
 
 After any other failure the peer tries again, because failures of a network can be temporary. A loss of the connection
@@ -30,7 +30,6 @@ from collections.abc import Callable, Iterator
 from phaselock.model.notices import Code, Notice
 from phaselock.session.effects import Connect
 from phaselock.session.outbox import Outbox
-from phaselock.session.states import HOLD_NS
 
 RETRY_NS = 500_000_000
 """Pause between a failed attempt to reconnect and the next one."""
@@ -61,13 +60,13 @@ class Absence:
         """The host was not found at the first attempt, but it may come back."""
         return self.active and self._is_user_warned
 
-    def begin(self, *, left_ns: int, joined_at_ns: int, now_ns: int) -> None:
-        """The host is lost. `left_ns` is the rest of the current track.
+    def begin(self, *, hold_ns: int, left_ns: int, joined_at_ns: int, now_ns: int) -> None:
+        """The host is lost. `hold_ns`: how long it may stay so. `left_ns` is the rest of the current track.
 
         If the peer joined less than RETRY_NS ago, it waits before it connects. This avoids a fast loop of joining and
         losing the connection.
         """
-        self._give_up_at_ns = now_ns + max(HOLD_NS, left_ns)
+        self._give_up_at_ns = now_ns + max(hold_ns, left_ns)
         self._is_user_warned = False
         if now_ns - joined_at_ns < RETRY_NS:
             self._retry_at_ns = now_ns + RETRY_NS
@@ -79,6 +78,12 @@ class Absence:
         """An attempt to connect or to join again has failed. The next one starts after a pause."""
         self._retry_at_ns = now_ns + RETRY_NS
         self.warn(now_ns=now_ns)
+
+    def found(self) -> None:
+        """The host has told where it is: do not wait longer for the next attempt."""
+        if self._retry_at_ns is not None:
+            self._retry_at_ns = None
+            self._outbox.do(Connect())
 
     def warn(self, *, now_ns: int) -> None:
         """Tell the user once per absence that the host is not heard."""

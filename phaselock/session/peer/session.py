@@ -46,6 +46,7 @@ from phaselock.session.peer.clock_watch import ClockWatch
 from phaselock.session.peer.files import PeerFiles
 from phaselock.session.peer.gains import PeerGains
 from phaselock.session.peer.microphone import PeerMicrophone
+from phaselock.session.peer.outside import PeerOutside
 from phaselock.session.peer.party import PeerParty
 from phaselock.session.peer.playback import PeerPlayback
 from phaselock.session.peer.reports import StatusReports
@@ -54,6 +55,8 @@ from phaselock.session.states import (
     ASLEEP_NS,
     DEAD_NS,
     HEARTBEAT_NS,
+    HOLD_NS,
+    HOLD_OUTSIDE_NS,
     PEER_ACCEPTS,
     PeerSide,
     other_version,
@@ -120,6 +123,9 @@ class PeerSession:
         self._requests = OutgoingRequests(self._outbox, self._session_ns)
         self._chat = PeerChat(self._outbox, self._session_ns)
         self._party = PeerParty(self._outbox, self._session_ns)
+        self._outside = PeerOutside(self._outbox)
+        self._reached = ""
+        """The address at which the host was reached last."""
         self._ended: list[Effect] = []
 
     @property
@@ -134,13 +140,14 @@ class PeerSession:
 
     # -- the connection ----------------------------------------------------------------------------------------------
 
-    def connected(self, host_key: bytes, *, now_ns: int) -> list[Effect]:
+    def connected(self, host_key: bytes, reached: str = "", *, now_ns: int) -> list[Effect]:
         """The encrypted connection to the host is open: the first one, or the one that `Connect` requested. `host_key`:
-        SHA-256 of the certificate of the machine that answered."""
+        SHA-256 of the certificate of the machine that answered. `reached`: its address."""
         if self._side in (PeerSide.OFFLINE, PeerSide.AWAY):
             self._side = PeerSide.GREETING
             self._heard_at_ns = self._called_at_ns = now_ns
             self._pairing = self._paired = False
+            self._reached = reached
             if self._host_key not in (b"", host_key):  # not the host, although it has its address
                 self._outbox.do(Close(HOST_CONN, "another host key"))
                 self._rejoin_failed(now_ns)
@@ -166,11 +173,11 @@ class PeerSession:
 
     def connect_failed(self, reason: str, *, refused: bool, now_ns: int) -> list[Effect]:
         """No encrypted connection came about: the first one, or the one that `Connect` requested. `refused`: no program
-        listens at the host's address."""
+        listens at the host's address. From elsewhere that says nothing: a router may refuse, or another machine."""
         if self._side is PeerSide.OFFLINE:
             self._end(Notice(Code.HOST_CONNECTION_LOST, sentence(reason)), now_ns, failed=True)
         if self._side is PeerSide.AWAY:
-            if refused:
+            if refused and not self._outside.active:
                 self._end(HOST_LOST, now_ns, failed=True)
             else:
                 self._absence.attempt_failed(now_ns=now_ns)
@@ -226,6 +233,17 @@ class PeerSession:
                         self._outbox.do(Send(HOST_CONN, m.LeaveSession(self._peer_id)))
                     self._outbox.do(Close(HOST_CONN, "left"))
                     self._end(Notice(Code.SESSION_LEFT), now_ns, failed=False)
+        return self._settle(now_ns)
+
+    def call_back_at(self, port: int, *, now_ns: int) -> list[Effect]:
+        """The host reaches this machine at this TCP port: see `AwaitCall`."""
+        self._outside.call_back_at(port, connected=self._connected)
+        return self._settle(now_ns)
+
+    def called(self, places: m.HostPlaces, *, now_ns: int) -> list[Effect]:
+        """The host has called this machine, which may have lost it, and has told its places."""
+        if self._outside.use(places) and self._side is PeerSide.AWAY:
+            self._absence.found()
         return self._settle(now_ns)
 
     # -- this machine ------------------------------------------------------------------------------------------------
@@ -467,6 +485,8 @@ class PeerSession:
                 self._chat.history(lines)
             case m.ChatRefused(why=why):
                 self._chat.refused(why, now_ns=now_ns)
+            case m.HostPlaces():
+                self._outside.use(message)
             case m.Heartbeat():
                 pass
             case _:
@@ -490,7 +510,7 @@ class PeerSession:
             return
         self._session_id = info.session_id
         self._take_names(info)
-        self._nameless = not info.session_name
+        self._nameless = self._outside.active = not info.session_name
         self._side = PeerSide.JOINING
         self._ask_to_join()
 
@@ -504,6 +524,8 @@ class PeerSession:
         if self._token:
             proof = membership_proof(self._token, JOIN, self._host_key)
             join = dataclasses.replace(join, peer_id=self._peer_id, proof=proof)
+        if self._outside.active:
+            join = dataclasses.replace(join, reached=self._reached)
         self._outbox.do(Send(HOST_CONN, join))
 
     def _accepted(self, accepted: m.JoinAccepted, now_ns: int) -> None:
@@ -528,6 +550,7 @@ class PeerSession:
         self._playback.join(state)
         self._requests.found_host()
         self._chat.joined(again=again)
+        self._outside.joined()
         self._party.joined()
 
     def _take_queue(self, queue: tuple[QueueItem, ...], revision: int, now_ns: int) -> None:
@@ -572,7 +595,8 @@ class PeerSession:
         self._clock_watch.stop()
         self._files.lost_host()
         self._requests.lost_host()
-        self._absence.begin(left_ns=left_ns, joined_at_ns=self._joined_at_ns, now_ns=now_ns)
+        hold_ns = HOLD_OUTSIDE_NS if self._outside.active else HOLD_NS
+        self._absence.begin(hold_ns=hold_ns, left_ns=left_ns, joined_at_ns=self._joined_at_ns, now_ns=now_ns)
 
     def _rejoin_failed(self, now_ns: int) -> None:
         """The new connection to a lost host ended before the host accepted this peer again."""
