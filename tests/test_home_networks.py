@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.machines import PREFIX, Machines, unavailable
-from tests.support.mp3 import packets
-from tests.support.programs import TIMEOUT_S, Event, Program, playing
+from tests.support.mp3 import song
+from tests.support.programs import TIMEOUT_S, Event, Program, in_phase, in_time
 
 pytestmark = pytest.mark.slow
 
@@ -29,18 +29,7 @@ def machines(tmp_path: pathlib.Path) -> Iterator[Machines]:
 
 @pytest.fixture
 def tune(tmp_path: pathlib.Path) -> pathlib.Path:
-    """A song of two minutes."""
-    path = tmp_path / "tune.mp3"
-    path.write_bytes(b"".join(packets(44100, 2, 120 * 44100)))
-    return path
-
-
-def in_time(sync: Event) -> bool:
-    return sync["offset_uncertainty_us"] is not None and sync["offset_uncertainty_us"] < 1000.0
-
-
-def in_phase(sync: Event) -> bool:
-    return playing(sync) and in_time(sync) and abs(sync["phase_error_us"]) < 1000.0
+    return song(tmp_path, 120)
 
 
 def hosting(machines: Machines, *arguments: str) -> Program:

@@ -113,6 +113,17 @@ lease_file={leases}
 uuid=00000000-0000-0000-0000-00000000000{number}
 allow 1024-65535 0.0.0.0/0 1024-65535
 """
+_LOST_ADDRESS = """
+table ip lost
+delete table ip lost
+table ip lost {{
+  chain prerouting {{
+    type filter hook prerouting priority raw; policy accept;
+    ip daddr {address} drop
+  }}
+}}
+"""
+"""The provider brings no more packets for it, which neighbours still send there."""
 _VERSION_BYTE = "udp dport 5351 @th,64,8"
 """The first byte after the header of UDP: 0 is NAT-PMP, 2 is PCP."""
 
@@ -227,6 +238,7 @@ class Homes(Namespaces):
         """Give a home another public address, 45.32.N.`last`, as a provider does at night."""
         old, self._public[number] = self._public[number], f"45.32.{number}.{last}"
         router = f"outer{number}" if self._homes[number - 1].uplink is not Uplink.NOTHING else self.router(number)
+        self._nft(router, "-f", "-", rules=_LOST_ADDRESS.format(address=old))
         self.ip(router, f"addr del {old}/16 dev wan")
         self.ip(router, f"addr add {self._public[number]}/16 dev wan")
         self.ip(router, "route replace default via 45.32.0.1")
