@@ -24,7 +24,7 @@ from phaselock.protocol.messages import HostPlaces
 CALL_S = 5.0
 """Time limit of one call, in seconds."""
 PAUSES_S = (1.0, 2.0, 5.0, 10.0, 20.0)
-"""Times in seconds between two calls of one friend: the network of the host may just be changing."""
+"""Times in seconds between two calls of one friend: the network of the host may be changing."""
 MAX_CALLS = 4
 """Connections that may be open at the port of a friend."""
 REFUSED_FOR_S = 0.25

@@ -352,7 +352,7 @@ class HostRunner(Runner[HostSession]):
             await call_back(ip, port, self._identity, places)
 
     def _end_call(self, peer_id: int) -> None:
-        """The friend has come back, or is called anew."""
+        """The friend has come back, or is called again."""
         if (call := self._calls.pop(peer_id, None)) is not None:
             call.cancel()
 
