@@ -47,7 +47,9 @@ _log = logging.getLogger("phaselock.app.invitation")
 class Mapping(Protocol):
     """Opens ports at the router: see internet/router_mapping.py."""
 
-    def map(self, *, tcp: tuple[int, int], udp: tuple[int, int]) -> None: ...
+    def map(self, *, tcp: tuple[int, int] | None = None, udp: tuple[int, int] | None = None) -> None: ...
+
+    def seen(self, address: str) -> None: ...
 
     def close(self) -> None: ...
 
@@ -109,10 +111,11 @@ class OutsidePort:
         """The router has answered, or is no longer waited for."""
         runner.open_outside = self._open
         runner.close_outside = self._close
+        runner.reached_at = self._seen
 
     async def close(self) -> None:
         """Close the port here and at the router. The runner does not serve any more."""
-        self._runner.open_outside = self._runner.close_outside = None
+        self._runner.open_outside = self._runner.close_outside = self._runner.reached_at = None
         self._close()
         if self._serving is not None:
             await asyncio.wait([self._serving])
@@ -196,6 +199,10 @@ class OutsidePort:
     @property
     def _port(self) -> int:
         return int(self._listener.getsockname()[1]) if self._listener is not None else 0
+
+    def _seen(self, address: str) -> None:
+        if self._mapping is not None:
+            self._mapping.seen(address)
 
     def _take_state(self, mapping: Mapping, state: RouterState) -> None:
         if mapping is not self._mapping:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from phaselock import _native
 from phaselock.app.analyser import Analyser
+from phaselock.app.call_back import CallBackPort
 from phaselock.app.converter import Converter
 from phaselock.app.guests import GuestPage
 from phaselock.app.hearing import hear_pass, hear_song
@@ -416,9 +417,13 @@ async def open_peer_session(
         )
         analyser = Analyser(inspect)
         stack.callback(analyser.close)
-        yield OpenPeerSession(
-            runner, player, correction, clock.clock_map, analyser, address_text(*places[0]), places, control
-        )
+        call_back = CallBackPort(runner, router_mapping)
+        try:
+            yield OpenPeerSession(
+                runner, player, correction, clock.clock_map, analyser, address_text(*places[0]), places, control
+            )
+        finally:
+            await call_back.close()
 
 
 def _relay(wish: HostOptions | JoinOptions) -> str:

@@ -25,7 +25,7 @@ def places(*candidates: Candidate, reachable: bool = True) -> InvitationPlaces:
 def with_friend() -> tuple[SessionHarness, HarnessPeer]:
     harness = SessionHarness()
     harness.command(Invite(CODE), places(OWN, OLD))
-    friend = harness.join("Ana", code=CODE, outside=True)
+    friend = harness.join("Ana", code=CODE, outside=True, reached="45.32.1.1")
     harness.run(2)
     return harness, friend
 
@@ -50,6 +50,15 @@ def test_a_member_of_the_house_is_told_nothing_of_that() -> None:
     harness.command(places(OWN, NEW))
     harness.run(1)
     assert not member.told(m.HostPlaces) and not member.awaits_call
+
+
+@pytest.mark.parametrize("reached", ["192.168.1.42", "100.64.1.1", "127.0.0.1", "", "fd00::1"])
+def test_a_friend_on_the_same_network_awaits_no_call(reached: str) -> None:
+    harness = SessionHarness()
+    harness.command(Invite(CODE), places(OWN, OLD))
+    friend = harness.join("Ana", code=CODE, outside=True, reached=reached)
+    harness.run(1)
+    assert friend.told(m.HostPlaces) and not friend.awaits_call
 
 
 def test_a_lost_friend_is_called_and_returns_at_once() -> None:

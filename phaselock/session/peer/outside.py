@@ -24,9 +24,9 @@ class PeerOutside:
         self._port = 0
         """TCP, at which the host reaches this machine; 0: it does not."""
 
-    def joined(self) -> None:
-        """The host has accepted this peer, the first time or again."""
-        if self.active and not self._is_called:
+    def joined(self, reached: str) -> None:
+        """The host, which was reached at this address, has accepted this peer, the first time or again."""
+        if self.active and not self._is_called and _is_public(reached):
             self._is_called = True
             self._outbox.do(AwaitCall())
         self._tell()
@@ -49,6 +49,14 @@ class PeerOutside:
     def _tell(self) -> None:
         if self.active and self._port:
             self._outbox.do(Send(HOST_CONN, m.CallBackAt(self._port)))
+
+
+def _is_public(address: str) -> bool:
+    """Only a host on the internet moves away without a trace."""
+    try:
+        return ipaddress.ip_address(address).is_global
+    except ValueError:
+        return False
 
 
 def _is_usable(address: str) -> bool:

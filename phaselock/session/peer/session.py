@@ -550,7 +550,7 @@ class PeerSession:
         self._playback.join(state)
         self._requests.found_host()
         self._chat.joined(again=again)
-        self._outside.joined()
+        self._outside.joined(self._reached)
         self._party.joined()
 
     def _take_queue(self, queue: tuple[QueueItem, ...], revision: int, now_ns: int) -> None:
