@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pathlib
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 
 import pytest
 
-from tests.support.home_routers import INTERNET, Home, Homes, Uplink, Way, unavailable
+from tests.support.home_routers import INTERNET, Home, Homes, Uplink, unavailable
 
 pytestmark = pytest.mark.slow
 
@@ -22,13 +23,15 @@ while True:
     connection.sendall(address[0].removeprefix("::ffff:").encode())
     connection.close()
 """
-CLIENT = "import socket, sys; print(socket.create_connection((sys.argv[1], int(sys.argv[2])), 1).recv(99).decode())"
+CLIENT = "import socket, sys; print(socket.create_connection((sys.argv[1], int(sys.argv[2])), 0.5).recv(99).decode())"
 
 
 @pytest.fixture
 def folder(tmp_path: pathlib.Path) -> pathlib.Path:
     if reason := unavailable():
         pytest.skip(reason)
+    if not shutil.which("natpmpc"):
+        pytest.skip("it needs natpmpc")
     return tmp_path
 
 
@@ -82,12 +85,3 @@ def test_a_home_is_reached_only_at_its_new_address(homes: Homes) -> None:
     assert homes.public(1) != old
     assert not seen_from(homes, "Ana", old)
     assert seen_from(homes, "Ana", homes.public(1))
-
-
-def test_routers_that_cannot_map_say_so_or_nothing(folder: pathlib.Path) -> None:
-    lacking = Home(("Dan",), ways=frozenset())
-    with Homes(folder, Home(("Cy",), uplink=Uplink.CARRIER), lacking, Home(("Eve",), ways={Way.UPNP})) as homes:
-        assert "network failure" in run(homes, "Cy", "natpmpc").stderr
-        for name in ("Dan", "Eve"):
-            assert not run(homes, name, *"timeout 3 natpmpc".split()).stdout.count("Public IP")
-        assert f"ExternalIPAddress = {homes.public(3)}" in run(homes, "Eve", "upnpc", "-s").stdout

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import json
 import os
 import pathlib
@@ -13,13 +15,16 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from phaselock.bench.lab.attack import Target
 from phaselock.model.invitation import Invitation, parse_invitation
-from tests.support.home_routers import INTERNET, Home, Homes, Uplink, unavailable
+from phaselock.session.host.door import FREE_GUESSES, LATER, WRONG_CODE
+from tests.support.home_routers import INTERNET, STRANGERS, Home, Homes, Uplink, unavailable
 from tests.support.mp3 import song
 from tests.support.programs import TIMEOUT_S, Event, Program, in_phase
 
 pytestmark = pytest.mark.slow
 
+ATTACK_NS = 2 * 10**9
 ATTACK = "tests.support.outside_attack"
 GONE_S = 5.0
 """In this time the end of a host has removed its ports."""
@@ -104,21 +109,30 @@ def test_a_friend_comes_back_by_itself(homes: Homes, folder: pathlib.Path) -> No
 
 
 def test_the_open_ports_answer_only_those_who_know_the_code(homes: Homes, folder: pathlib.Path) -> None:
-    host, line = inviting(homes, str(song(folder, 60)))
-    homes.start("Ana", "join", line).wait_for("joined")
-    host.wait_for("transfer", lambda event: event["state"] == "done")
+    """Also while the internet attacks them, as in `phaselock bench abuse`: the jam goes on, and a friend gets in."""
+    host, line = inviting(homes, str(song(folder, 120)), "--wait-peers", "1", "--play")
+    friend = homes.start("Ana", "join", line)
+    friend.wait_for("sync", in_phase)
     found = attacked(homes, parse_invitation(line), homes.public(1))
     assert found["open"] == [17401]
     assert found["silent"] == {"tcp": "", "udp": 0, "plain": ""}
     assert found["greeting"] == ["", "", []]
     assert found["refused"] == ["CodeNeeded", "FileRefused", "FileRefused", "", ""]
-    assert found["guesses"] == ["The code is wrong."] * 3 + [
-        "Too many wrong codes came from here. Please wait half a minute."
-    ]
-    assert found["joined"] is False
-    assert host.process.poll() is None
-    host.say("peers")
-    assert not [event for event in host.told if event["event"] == "error"]
+    assert found["guesses"] == [WRONG_CODE] * FREE_GUESSES + [LATER]
+    for kind in ("pings", "joins", "silent"):
+        with attacking(homes, kind):
+            since = newest_sync(friend)["session_ns"]
+            if kind == "silent":
+                homes.start("Tv", "join", line).wait_for("joined")
+            friend.wait_for("sync", lambda sync, since=since: in_phase(sync) and sync["session_ns"] > since + ATTACK_NS)
+    host.say("pause")
+    friend.wait_for("paused")
+    for program in (host, friend):
+        assert not [event for event in program.told if event["event"] in ("error", "peer_left", "warning")]
+
+
+def newest_sync(program: Program) -> Event:
+    return next(event for event in reversed(program.told) if event["event"] == "sync")
 
 
 def attacked(homes: Homes, invitation: Invitation, address: str) -> dict[str, object]:
@@ -127,6 +141,29 @@ def attacked(homes: Homes, invitation: Invitation, address: str) -> dict[str, ob
     done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S)
     assert not done.returncode, done.stderr
     return json.loads(done.stdout)
+
+
+@contextlib.contextmanager
+def attacking(homes: Homes, kind: str) -> Iterator[None]:
+    """While the block runs, a machine of the internet attacks the public ports of the first home."""
+    target = Target(homes.public(1), 17401, 17402, STRANGERS[0], 1, STRANGERS)
+    command = [*homes.prefix(INTERNET), sys.executable, "-m", "phaselock.bench.lab.attack_process"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin and process.stdout
+
+        def say(line: str) -> None:
+            process.stdin.write(line + "\n")
+            process.stdin.flush()
+
+        say(json.dumps({"kind": kind, "target": dataclasses.asdict(target)}))
+        assert process.stdout.readline()
+        say("begin")
+        try:
+            yield
+            say("end")
+            assert sum(json.loads(process.stdout.readline()).values()) > 10
+        finally:
+            process.kill()
 
 
 def test_a_host_that_cannot_be_reached_says_why(folder: pathlib.Path) -> None:

@@ -254,9 +254,9 @@ class HostPlaces:
 @dataclasses.dataclass(frozen=True, slots=True)
 class CallBackAt:
     """Extension, peer to host: the TCP port at which the peer can be reached, at the address from which the host sees
-    it come."""
+    it come. Well-known ports are none: they may belong to another program there."""
 
-    port: Port
+    port: Annotated[int, Within(1024, 65535)]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

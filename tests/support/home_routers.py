@@ -27,6 +27,8 @@ from tests.support.machines import Namespaces, iproute, namespace
 TIMEOUT_S = 10.0
 INTERNET = "internet"
 """The name of the machine in the middle of the internet, at 45.32.0.1."""
+STRANGERS = tuple(f"45.32.0.{number}" for number in range(11, 19))
+"""More addresses of the same machine."""
 
 
 class Way(enum.Enum):
@@ -148,7 +150,8 @@ class Homes(Namespaces):
     def _build(self) -> None:
         internet = self._add(INTERNET)
         self._switch(internet)
-        self._address(internet, "lan0", "45.32.0.1/16")
+        for address in ("45.32.0.1", *STRANGERS):
+            self._address(internet, "lan0", f"{address}/16")
         for number, home in enumerate(self._homes, 1):
             if home.uplink is not Uplink.NOTHING:
                 self._switch(self._add(f"uplink{number}"))

@@ -22,7 +22,7 @@ from tests.support.raw_client import RawClient
 
 PORT, CLOCK_PORT = 17401, 17402
 SCANNED = (22, 80, 443, 5000, 5351, 5555, *range(17399, 17410))
-WAIT_S = 1.0
+WAIT_S = 0.7
 PINGS = [bytes([kind]) + os.urandom(36) for kind in range(8)]
 """Datagrams of the size of a ClockPing, and some smaller and larger ones."""
 GUESSES = 4
@@ -137,7 +137,6 @@ async def main(address: str, session: bytes) -> None:
         "greeting": greeting,
         "refused": refused,
         "guesses": guesses,
-        "joined": "" in guesses,
     }
     print(json.dumps(found))
 
