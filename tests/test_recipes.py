@@ -30,7 +30,7 @@ HOST, PEER, NETWORK = ([*(PACKAGE / one).glob("*.py")] for one in ("session/host
 README = (ROOT / "README.md").read_text("utf-8")
 GUIDE = (ROOT / ".github" / "CONTRIBUTING.md").read_text("utf-8")
 
-PARTS = {m.TrackGain, m.LineState, m.SessionState, m.VotesForSong, m.SkipState}
+PARTS = {m.TrackGain, m.HostPlace, m.LineState, m.SessionState, m.VotesForSong, m.SkipState}
 """Classes that are part of messages."""
 READ_BY_NETWORK = {
     m.FileRequest,
