@@ -325,8 +325,8 @@ class PeerRunner(Runner[PeerSession]):
             with contextlib.suppress(PhaseLockError, TimeoutError):
                 async with asyncio.timeout(RECONNECT_S):
                     return await self._over_bridge()
-        places = dict.fromkeys([self._address, *self._told_places, *self._places])
-        known = [one for one in places if one not in self._false_places and not (bridged and one == self._address)]
+        all_places = dict.fromkeys([self._address, *self._told_places, *self._places])
+        known = [one for one in all_places if one not in self._false_places and not (bridged and one == self._address)]
         problem: PhaseLockError = CannotConnect(self._address, ConnectionError())
         if known:
             try:
