@@ -108,6 +108,12 @@ class Invitation:
         return {one.place: one.clock_port for one in self.candidates if one.clock_port}
 
 
+def find_invitation(text: str) -> str:
+    """The first invitation in a text, such as a message that was copied whole; empty: there is none."""
+    found = re.search(re.escape(_SCHEME) + r"\S+", text, re.IGNORECASE)
+    return found[0] if found else ""
+
+
 def invitation_text(address: str, code: str) -> str:
     """The text for a session at an address that `parse_address` takes. `code` is in its normal form; empty: none."""
     path = "".join(chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in code.encode("utf-8", "replace"))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from phaselock.errors import log_bug
 from phaselock.language.catalogue import tr
+from phaselock.model.invitation import find_invitation
 from phaselock.model.notices import Code
 from phaselock.session import commands as c
 from phaselock.ui import theme
@@ -26,6 +27,7 @@ from phaselock.ui.backend import (
     BackendEvent,
     Closed,
     FilesGiven,
+    InvitationGiven,
     Opened,
     Program,
     SessionEvent,
@@ -33,6 +35,7 @@ from phaselock.ui.backend import (
 )
 from phaselock.ui.chat import WindowChat
 from phaselock.ui.dialogs import Dialogs
+from phaselock.ui.keys import before_paste
 from phaselock.ui.look import WindowLook
 from phaselock.ui.lost_display import ended_by_lost_display
 from phaselock.ui.placement import MIN_SIZE, fits, geometry, position, to_remember
@@ -100,13 +103,16 @@ class Window(ctk.CTk):  # type: ignore[misc]
         """Where the window manager has put the window, if the user has not chosen a position."""
         self.protocol("WM_DELETE_WINDOW", self.close)
         self.protocol("WM_SAVE_YOURSELF", self.end)  # X and Windows: the user logs out
-        # macOS: the same, and files that the user opens with PhaseLock.
+        # macOS: the same, and files and invitations that the user opens with PhaseLock.
         self.tk.call("interp", "alias", "", "::tk::mac::Quit", "", self.register(self.end))
         self.tk.call("interp", "alias", "", "::tk::mac::OpenDocument", "", self.register(self._opened))
+        self.tk.call("interp", "alias", "", "::tk::mac::LaunchURL", "", self.register(self._launched))
         self._mapped = self.bind("<Map>", self._on_map, add="+")
         self._bind_keys()
         self._host_address = ""
         """Of the session that is open, or was last."""
+        self._next_invitation = ""
+        """By which to join when the session that is open has ended."""
         self.waiting: Sequence[str] = ()
         self.can_drop = False
         self._accept_drops()
@@ -302,6 +308,18 @@ class Window(ctk.CTk):  # type: ignore[misc]
 
         self._open_overlay(lambda: ShortcutsOverlay(self, self.close_overlay))
 
+    def join_by(self, invitation: str) -> None:
+        """Join by an invitation; while a session is open, after a question."""
+
+        def change() -> None:
+            self._next_invitation = invitation
+            self.program.leave()
+
+        if self._session is None:
+            self._join_by(invitation)
+        else:
+            self.ask(self._ending(), tr("Join the other jam"), change)
+
     def close_overlay(self) -> None:
         """Close the overlay, if one is open."""
         if self.overlay is not None:
@@ -331,6 +349,10 @@ class Window(ctk.CTk):  # type: ignore[misc]
                     self.chat.clear()
                     self.close_question()
                     self.title("PhaseLock")
+                    if self._next_invitation:
+                        invitation, self._next_invitation = self._next_invitation, ""
+                        self._join_by(invitation)
+                        return
                     can_rejoin = not self._hosting and event.why is not Code.BARRED
                     self.go_home(reason if failed else "", self._host_address if can_rejoin else "")
                     if reason and not failed:
@@ -347,6 +369,9 @@ class Window(ctk.CTk):  # type: ignore[misc]
             case FilesGiven(paths=paths):
                 self._come_to_the_front()
                 self.drop(paths)
+            case InvitationGiven(text=text):
+                self._come_to_the_front()
+                self.join_by(text)
             case Asked(what="raise"):
                 self._come_to_the_front()
             case Asked(what="quit"):
@@ -408,6 +433,25 @@ class Window(ctk.CTk):  # type: ignore[misc]
             waiting, self.waiting = self.waiting, ()
             if waiting:
                 self.drop(waiting)
+
+    def _join_by(self, invitation: str) -> None:
+        from phaselock.ui.screens.forms import BrowserScreen
+
+        self.close_question()
+        if not isinstance(self.screen, BrowserScreen):
+            self.go_browse()
+        self.close_overlay()
+        cast("BrowserScreen", self.screen).join_by(invitation)
+
+    def _take_pasted(self) -> bool:
+        """Join by the invitation in the clipboard. False: there is none."""
+        try:
+            invitation = find_invitation(self.clipboard_get())
+        except tkinter.TclError:  # it has no text
+            return False
+        if invitation:
+            self.join_by(invitation)
+        return bool(invitation)
 
     def _let_wait(self, paths: Sequence[str]) -> None:
         """Set the files that are added to the next session, and say so."""
@@ -495,6 +539,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
     def _bind_keys(self) -> None:
         own: dict[str, Callable[[], object]] = {
             "escape": self._escape,
+            "paste": self._take_pasted,
             "quit": self.close,
             "shortcuts": self.open_shortcuts,
             "display": self.open_display,
@@ -504,6 +549,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
             "full_screen": lambda: self.attributes("-fullscreen", not self.attributes("-fullscreen")),
         }
         bind_shortcuts(self, own, self._to_screen)
+        before_paste(self, lambda: self._session is None and self._take_pasted())  # in a session it is a text to write
         self.bind("<Tab>", lambda _event: self._walk(1))
         self.bind("<<PrevWindow>>", lambda _event: self._walk(-1))
 
@@ -555,6 +601,9 @@ class Window(ctk.CTk):  # type: ignore[misc]
 
     def _opened(self, *paths: str) -> None:
         self.on_event(FilesGiven(paths))
+
+    def _launched(self, url: str) -> None:
+        self.on_event(InvitationGiven(url))
 
     def drop(self, paths: Sequence[str]) -> None:
         """Add the files that were dropped on the window, or request them from the host. They wait for a session if

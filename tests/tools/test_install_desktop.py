@@ -80,7 +80,7 @@ def test_installed_and_removed(
     out = capsys.readouterr().out
     assert os.fspath(share / ENTRY) in out and "phaselock install-desktop --remove" in out
     text = (share / ENTRY).read_text("utf-8")
-    assert exec_words(text) == [os.fspath(command), "window", "%F"]
+    assert exec_words(text) == [os.fspath(command), "window", "%U"]
     for size in ICON_SIZES:
         data = (share / icon_name(size)).read_bytes()
         assert data.startswith(b"\x89PNG") and int.from_bytes(data[16:20], "big") == size
@@ -119,9 +119,9 @@ def test_a_folder_that_cannot_be_written(share: pathlib.Path, command: pathlib.P
 )
 def test_the_command_is_quoted(words: Sequence[str]) -> None:
     text = entry((DATA / "phaselock.desktop").read_text("utf-8"), words)
-    assert exec_words(text) == [*words, "window", "%F"]
+    assert exec_words(text) == [*words, "window", "%U"]
     if words == ["/usr/bin/phaselock"]:
-        assert "Exec=/usr/bin/phaselock window %F\n" in text and shlex.split(quoted(words[0])) == words
+        assert "Exec=/usr/bin/phaselock window %U\n" in text and shlex.split(quoted(words[0])) == words
 
 
 def test_a_path_with_a_line_break_is_refused() -> None:

@@ -15,6 +15,7 @@ from phaselock.ui.widgets.buttons import IconButton
 from phaselock.ui.widgets.panel import Panel
 
 SHORTCUTS = (
+    (N_("Ctrl + V"), N_("Join by the invitation that was copied")),
     (N_("Space"), N_("Play or pause, or press the button that has the ring")),
     (N_("Ctrl + Right, Ctrl + Left"), N_("Next, previous (or back to the beginning)")),
     (N_("Right, Left"), N_("5 seconds on, back")),
