@@ -341,7 +341,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
             case Opened():
                 self._show_session()
             case Closed(reason=reason, failed=failed):
-                if self._session is not None:
+                if self._session is not None and self.program.state() is None:
                     self.close_overlay()
                     self.toasts.clear()
                     self.history.clear()
