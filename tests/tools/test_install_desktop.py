@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -94,6 +95,27 @@ def test_installed_and_removed(
     capsys.readouterr()
     assert main(["install-desktop", "--remove"]) == 0
     assert capsys.readouterr().out == "PhaseLock is not in the menu of this user.\n"
+
+
+@pytest.mark.skipif(not shutil.which("gio"), reason="opens a URL as a desktop does")
+def test_the_desktop_opens_invitations(
+    share: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = "phaselock:///192.168.1.42:17404,[2001:db8::1]:17404+17402/4829134471/7-1f00ab42"
+    got, command = tmp_path / "got", tmp_path / "my programs" / "phaselock"
+    command.parent.mkdir()
+    command.touch(0o755)
+    monkeypatch.setattr(sys, "argv", [os.fspath(command), "install-desktop"])
+    command.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >"{got}.new"\nmv "{got}.new" "{got}"\n')
+    assert main(["install-desktop"]) == 0
+    if not (share / "applications" / "mimeinfo.cache").exists():
+        pytest.skip("the desktop has no cache of what programs open")
+    subprocess.run(["gio", "open", line], check=True)
+    end_s = time.monotonic() + 30
+    while not got.exists():
+        assert time.monotonic() < end_s
+        time.sleep(0.01)
+    assert got.read_text().splitlines() == ["window", line]
 
 
 @pytest.mark.parametrize("system", ["win32", "darwin"])
