@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from phaselock.errors import log_bug
 from phaselock.language.catalogue import tr
-from phaselock.model.invitation import find_invitation
 from phaselock.model.notices import Code
 from phaselock.session import commands as c
 from phaselock.ui import theme
@@ -35,7 +34,7 @@ from phaselock.ui.backend import (
 )
 from phaselock.ui.chat import WindowChat
 from phaselock.ui.dialogs import Dialogs
-from phaselock.ui.keys import before_paste
+from phaselock.ui.invitations import WindowInvitations
 from phaselock.ui.look import WindowLook
 from phaselock.ui.lost_display import ended_by_lost_display
 from phaselock.ui.placement import MIN_SIZE, fits, geometry, position, to_remember
@@ -106,13 +105,12 @@ class Window(ctk.CTk):  # type: ignore[misc]
         # macOS: the same, and files and invitations that the user opens with PhaseLock.
         self.tk.call("interp", "alias", "", "::tk::mac::Quit", "", self.register(self.end))
         self.tk.call("interp", "alias", "", "::tk::mac::OpenDocument", "", self.register(self._opened))
-        self.tk.call("interp", "alias", "", "::tk::mac::LaunchURL", "", self.register(self._launched))
+        self.tk.call("interp", "alias", "", "::tk::mac::LaunchURL", "", self.register(self._opened_url))
         self._mapped = self.bind("<Map>", self._on_map, add="+")
         self._bind_keys()
+        self._invitations = WindowInvitations(self, lambda: self._session is not None, self._ask_to_change)
         self._host_address = ""
         """Of the session that is open, or was last."""
-        self._next_invitation = ""
-        """By which to join when the session that is open has ended."""
         self.waiting: Sequence[str] = ()
         self.can_drop = False
         self._accept_drops()
@@ -308,18 +306,6 @@ class Window(ctk.CTk):  # type: ignore[misc]
 
         self._open_overlay(lambda: ShortcutsOverlay(self, self.close_overlay))
 
-    def join_by(self, invitation: str) -> None:
-        """Join by an invitation; while a session is open, after a question."""
-
-        def change() -> None:
-            self._next_invitation = invitation
-            self.program.leave()
-
-        if self._session is None:
-            self._join_by(invitation)
-        else:
-            self.ask(self._ending(), tr("Join the other jam"), change)
-
     def close_overlay(self) -> None:
         """Close the overlay, if one is open."""
         if self.overlay is not None:
@@ -349,9 +335,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
                     self.chat.clear()
                     self.close_question()
                     self.title("PhaseLock")
-                    if self._next_invitation:
-                        invitation, self._next_invitation = self._next_invitation, ""
-                        self._join_by(invitation)
+                    if self._invitations.session_ended():
                         return
                     can_rejoin = not self._hosting and event.why is not Code.BARRED
                     self.go_home(reason if failed else "", self._host_address if can_rejoin else "")
@@ -371,7 +355,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
                 self.drop(paths)
             case InvitationGiven(text=text):
                 self._come_to_the_front()
-                self.join_by(text)
+                self._invitations.join(text)
             case Asked(what="raise"):
                 self._come_to_the_front()
             case Asked(what="quit"):
@@ -434,24 +418,8 @@ class Window(ctk.CTk):  # type: ignore[misc]
             if waiting:
                 self.drop(waiting)
 
-    def _join_by(self, invitation: str) -> None:
-        from phaselock.ui.screens.forms import BrowserScreen
-
-        self.close_question()
-        if not isinstance(self.screen, BrowserScreen):
-            self.go_browse()
-        self.close_overlay()
-        cast("BrowserScreen", self.screen).join_by(invitation)
-
-    def _take_pasted(self) -> bool:
-        """Join by the invitation in the clipboard. False: there is none."""
-        try:
-            invitation = find_invitation(self.clipboard_get())
-        except tkinter.TclError:  # it has no text
-            return False
-        if invitation:
-            self.join_by(invitation)
-        return bool(invitation)
+    def _ask_to_change(self, act: Callable[[], object]) -> None:
+        self.ask(self._ending(), tr("Join the other jam"), act)
 
     def _let_wait(self, paths: Sequence[str]) -> None:
         """Set the files that are added to the next session, and say so."""
@@ -539,7 +507,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
     def _bind_keys(self) -> None:
         own: dict[str, Callable[[], object]] = {
             "escape": self._escape,
-            "paste": self._take_pasted,
+            "paste": lambda: self._invitations.paste(),
             "quit": self.close,
             "shortcuts": self.open_shortcuts,
             "display": self.open_display,
@@ -549,7 +517,6 @@ class Window(ctk.CTk):  # type: ignore[misc]
             "full_screen": lambda: self.attributes("-fullscreen", not self.attributes("-fullscreen")),
         }
         bind_shortcuts(self, own, self._to_screen)
-        before_paste(self, lambda: self._session is None and self._take_pasted())  # in a session it is a text to write
         self.bind("<Tab>", lambda _event: self._walk(1))
         self.bind("<<PrevWindow>>", lambda _event: self._walk(-1))
 
@@ -602,7 +569,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
     def _opened(self, *paths: str) -> None:
         self.on_event(FilesGiven(paths))
 
-    def _launched(self, url: str) -> None:
+    def _opened_url(self, url: str) -> None:
         self.on_event(InvitationGiven(url))
 
     def drop(self, paths: Sequence[str]) -> None:

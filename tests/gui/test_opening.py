@@ -18,7 +18,20 @@ from phaselock.storage.inbox import Inbox
 from phaselock.ui.backend import Closed, FilesGiven, InvitationGiven
 from tests.support.closed_port import closed_address
 from tests.support.session_views import guest, host
-from tests.support.window_driver import ROOT, Remote, button, click, deliver, go, press, reads, screen, show, walk
+from tests.support.window_driver import (
+    ROOT,
+    Remote,
+    button,
+    click,
+    deliver,
+    go,
+    paste,
+    press,
+    reads,
+    screen,
+    show,
+    walk,
+)
 
 pytestmark = pytest.mark.gui
 pytest.importorskip("tkinter", reason="Python was built without tkinter")
@@ -162,12 +175,6 @@ def test_an_overlay_stays_open_while_files_arrive(window: Any) -> None:
 
 
 # -- invitations -------------------------------------------------------------------------------------------------------
-
-
-def paste(window: Any, text: str) -> None:
-    window.clipboard_clear()
-    window.clipboard_append(text)
-    press(window, "<Control-v>")
 
 
 @pytest.mark.parametrize("where", ["home", "create", "browse"])
