@@ -367,7 +367,8 @@ class WindowBackend:
                         await self._controls.aclose()
                         if self._keeper is not None:
                             await self._keeper.close()
-                closed = self._joins.closed(ended)
+                reason, why = self._joins.reason(ended)
+                closed = Closed(reason, ended.failed, why=why)
         except PhaseLockError as error:
             log.error("%s", error)
             port = error.port if isinstance(error, PortTaken) else None

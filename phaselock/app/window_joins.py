@@ -12,7 +12,6 @@ from phaselock.model.notices import Code
 from phaselock.network.service_record import FoundSession
 from phaselock.session.effects import Ended
 from phaselock.session.sentences import notice_text
-from phaselock.ui.backend import Closed
 
 
 class Joins:
@@ -63,15 +62,15 @@ class Joins:
         self._joined[address] = dataclasses.replace(options, session_name=session_name)
         self.codes[address] = options.code
 
-    def closed(self, ended: Ended) -> Closed:
-        """What the window is told when a session has ended."""
+    def reason(self, ended: Ended) -> tuple[str, Code | None]:
+        """Why a session has ended: a sentence, and its kind."""
         text = notice_text(ended.reason, current())
         if ended.reason.code is not Code.CODE_WRONG:
-            return Closed(text, ended.failed, why=ended.reason.code)
+            return text, ended.reason.code
         self.codes.pop(self._address, None)
         if not self._tried.version:
-            return Closed(text, ended.failed, why=Code.CODE_WRONG)
-        # The code of an invitation for friends elsewhere is never typed, so the window must not ask for it.
+            return text, Code.CODE_WRONG
+        # The code of an invitation for friends elsewhere is not typed, so the window must not ask for it.
         if not ended.reason.detail:
-            text = tr("This invitation is no longer valid. Ask the host for a new one.")
-        return Closed(text, ended.failed)
+            text = tr("The code of this invitation is wrong. Ask the host for a new invitation.")
+        return text, None

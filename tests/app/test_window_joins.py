@@ -8,7 +8,6 @@ from phaselock.app.window_joins import Joins
 from phaselock.model.notices import Code, Notice
 from phaselock.network.service_record import FoundSession
 from phaselock.session.effects import Ended
-from phaselock.ui.backend import Closed
 
 LINE = "phaselock:///192.168.1.42:17404,45.32.1.1:17401+5000/4829134471/7-1f00ab42"
 FOUND = FoundSession("Jam", "Ann", 0, 5, ("10.9.9.1", "192.168.77.1"), 18401, "ab" * 16, 2)
@@ -37,12 +36,14 @@ def test_a_host_of_the_house_that_was_started_again_is_joined_again() -> None:
 @pytest.mark.parametrize(
     ("line", "detail", "expected"),
     [
-        (LINE, "", Closed("This invitation is no longer valid. Ask the host for a new one.", failed=True)),
-        (LINE, "Withdrawn.", Closed("Withdrawn.", failed=True)),
-        ("phaselock://10.9.9.1/482913", "", Closed("The code is wrong.", failed=True, why=Code.CODE_WRONG)),
+        (LINE, "", ("The code of this invitation is wrong. Ask the host for a new invitation.", None)),
+        (LINE, "Withdrawn.", ("Withdrawn.", None)),
+        ("phaselock://10.9.9.1/482913", "", ("The code is wrong.", Code.CODE_WRONG)),
     ],
 )
-def test_only_a_code_that_people_type_is_asked_for_again(line: str, detail: str, expected: Closed) -> None:
+def test_only_a_code_that_people_type_is_asked_for_again(
+    line: str, detail: str, expected: tuple[str, Code | None]
+) -> None:
     joins = Joins()
     joins.attempt(line, None, "Ben", None, "null", None)
-    assert joins.closed(Ended(Notice(Code.CODE_WRONG, detail), failed=True)) == expected
+    assert joins.reason(Ended(Notice(Code.CODE_WRONG, detail), failed=True)) == expected
