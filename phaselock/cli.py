@@ -16,7 +16,18 @@ from typing import TYPE_CHECKING
 
 from phaselock import __version__
 from phaselock.bench import options as bench_options
-from phaselock.console.arguments import Parser, address, code, crossfade, invitation, loudness, name, number, relay
+from phaselock.console.arguments import (
+    Parser,
+    address,
+    code,
+    crossfade,
+    invitation,
+    loudness,
+    name,
+    number,
+    opened,
+    relay,
+)
 from phaselock.console.columns import wrapped
 from phaselock.console.output import Terminal, replace_unprintable
 from phaselock.console.secret import CODE_VARIABLE
@@ -28,6 +39,7 @@ from phaselock.model.address import DEFAULT_CLOCK_PORT, DEFAULT_GUEST_PORT, DEFA
 from phaselock.model.choices import BACKENDS, FILTERS
 from phaselock.model.code import CODE_RULE, code_from_number, normal_code
 from phaselock.model.file_kinds import SONG_ENDINGS
+from phaselock.model.invitation import is_invitation
 from phaselock.model.party import PRESETS
 from phaselock.model.relay import RELAY_VARIABLE
 from phaselock.session.events import Failed
@@ -100,7 +112,7 @@ def _fail(terminal: Terminal, reason: str, status: int) -> int:
 
 
 def parsed(argv: Sequence[str]) -> argparse.Namespace:
-    """The options of a command line. A file, folder or playlist in place of a command opens the window with it.
+    """The options of a command line. A file, folder, playlist or invitation in place of a command opens the window.
     SystemExit for wrong arguments."""
     parser = command_line()
     commands = next(one.choices for one in parser._actions if isinstance(one, argparse._SubParsersAction))
@@ -112,7 +124,7 @@ def parsed(argv: Sequence[str]) -> argparse.Namespace:
         parser.option_of_a_command(option, shlex.join(["phaselock", "window", *argv]))
     if not first or first.startswith("-") or first in commands:
         return parser.parse_args(argv)
-    if not os.path.lexists(first) and not first.startswith("file:"):
+    if not (os.path.lexists(first) or first.startswith("file:") or is_invitation(first)):
         if os.path.basename(first) == first and not first.lower().endswith(SONG_ENDINGS):
             parser.unknown_command(first, commands)
         parser.error(tr("There is no file {file_name}.").format(file_name=first))
@@ -193,7 +205,13 @@ def command_line() -> Parser:
             "receives the files, and no other one opens."
         ),
     )
-    window.add_argument("files", nargs="*", metavar=tr("FILE"), help=tr("music files, folders or playlists to add"))
+    window.add_argument(
+        "files",
+        nargs="*",
+        type=opened,
+        metavar=tr("FILE"),
+        help=tr("music files, folders or playlists to add, or an invitation to join"),
+    )
     window.set_defaults(run=_window, json=False, quiet=False)
 
     host = commands.add_parser(

@@ -123,6 +123,13 @@ def relay(text: str) -> str:
         raise argparse.ArgumentTypeError(tr(str(error))) from None
 
 
+def opened(text: str) -> str:
+    """What the window is to open, as it is. An invitation is hidden from those who list the processes."""
+    if is_invitation(text):
+        hide_argument(text)
+    return text
+
+
 def code(text: str) -> str:
     """Parse the code of a session, and hide it from those who list the processes. argparse.ArgumentTypeError if it is
     too short or too long, or if it is a file: then it was meant as one."""

@@ -3,9 +3,10 @@
 On the network of the host, `phaselock://192.168.1.42:17401/482913`. For friends elsewhere, all places of the host, a
 code of its own, the version of the protocol and the beginning of the session's id:
 
-    phaselock://192.168.1.42:17404,45.32.1.1:17401+17402/4829134471/7-1f00ab42
+    phaselock:///192.168.1.42:17404,45.32.1.1:17401+17402/4829134471/7-1f00ab42
 
-The code is a part of the path, so that no shell needs quotes around the text.
+The code is a part of the path, so that no shell needs quotes around the text. So are several places: browsers refuse a
+URL with a list of them in place of the host (https://url.spec.whatwg.org), and a click on it would do nothing.
 """
 
 from __future__ import annotations
@@ -108,6 +109,12 @@ class Invitation:
         return {one.place: one.clock_port for one in self.candidates if one.clock_port}
 
 
+def find_invitation(text: str) -> str:
+    """The first invitation in a text, such as a message that was copied whole; empty: there is none."""
+    found = re.search(re.escape(_SCHEME) + r"\S+", text, re.IGNORECASE)
+    return found[0] if found else ""
+
+
 def invitation_text(address: str, code: str) -> str:
     """The text for a session at an address that `parse_address` takes. `code` is in its normal form; empty: none."""
     path = "".join(chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in code.encode("utf-8", "replace"))
@@ -117,7 +124,7 @@ def invitation_text(address: str, code: str) -> str:
 def invitation_line(invitation: Invitation) -> str:
     """The text for friends elsewhere. All fields are told, except a `node` that is empty."""
     addresses = ",".join(map(_candidate_text, invitation.candidates))
-    line = f"{invitation_text(addresses, invitation.code)}/{invitation.version}-{invitation.session.hex()}"
+    line = f"{invitation_text(f'/{addresses}', invitation.code)}/{invitation.version}-{invitation.session.hex()}"
     return f"{line}/{invitation.node}" if invitation.node else line
 
 
@@ -132,7 +139,7 @@ def parse_invitation(text: str) -> Invitation:
     if not is_invitation(text):
         host, port = parse_address(text)
         return Invitation((Candidate(host, port),))
-    addresses, _, path = text[len(_SCHEME) :].partition("/")
+    addresses, _, path = text[len(_SCHEME) :].removeprefix("/").partition("/")
     path = re.split("[?#]", path)[0].rstrip("/")  # without what a browser or a messenger has added
     told_code, *about = path.split("/")
     told = _ESCAPE.sub(lambda found: bytes.fromhex(found[1].decode()), told_code.encode("utf-8", "replace")).decode(

@@ -224,6 +224,13 @@ class FilesGiven:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class InvitationGiven:
+    """The user has opened an invitation with PhaseLock, for example in a browser. It may be invalid."""
+
+    text: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class LastQueue:
     """The songs of the last queue that this machine has hosted, as absolute paths. Files may be missing."""
 
@@ -289,6 +296,7 @@ BackendEvent: TypeAlias = (
     | ArtworkRead
     | WaveformRead
     | FilesGiven
+    | InvitationGiven
     | Asked
     | AppearanceRead
     | LastQueue
@@ -313,7 +321,7 @@ class Program(Protocol):
         """AppearanceRead follows."""
 
     def receive(self) -> None:
-        """Start to receive files that the user opens with PhaseLock; FilesGiven follows at each time."""
+        """Start to receive what the user opens with PhaseLock; FilesGiven or InvitationGiven follows at each time."""
 
     def state(self) -> SessionView | None:
         """The newest view; None while no session is open."""

@@ -26,6 +26,7 @@ from phaselock.ui.backend import (
     BackendEvent,
     Closed,
     FilesGiven,
+    InvitationGiven,
     Opened,
     Program,
     SessionEvent,
@@ -33,6 +34,7 @@ from phaselock.ui.backend import (
 )
 from phaselock.ui.chat import WindowChat
 from phaselock.ui.dialogs import Dialogs
+from phaselock.ui.invitations import WindowInvitations
 from phaselock.ui.look import WindowLook
 from phaselock.ui.lost_display import ended_by_lost_display
 from phaselock.ui.placement import MIN_SIZE, fits, geometry, position, to_remember
@@ -100,11 +102,13 @@ class Window(ctk.CTk):  # type: ignore[misc]
         """Where the window manager has put the window, if the user has not chosen a position."""
         self.protocol("WM_DELETE_WINDOW", self.close)
         self.protocol("WM_SAVE_YOURSELF", self.end)  # X and Windows: the user logs out
-        # macOS: the same, and files that the user opens with PhaseLock.
+        # macOS: the same, and files and invitations that the user opens with PhaseLock.
         self.tk.call("interp", "alias", "", "::tk::mac::Quit", "", self.register(self.end))
         self.tk.call("interp", "alias", "", "::tk::mac::OpenDocument", "", self.register(self._opened))
+        self.tk.call("interp", "alias", "", "::tk::mac::LaunchURL", "", self.register(self._opened_url))
         self._mapped = self.bind("<Map>", self._on_map, add="+")
         self._bind_keys()
+        self._invitations = WindowInvitations(self, lambda: self._session is not None, self._ask_to_change)
         self._host_address = ""
         """Of the session that is open, or was last."""
         self.waiting: Sequence[str] = ()
@@ -323,7 +327,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
             case Opened():
                 self._show_session()
             case Closed(reason=reason, failed=failed):
-                if self._session is not None:
+                if self._session is not None and self.program.state() is None:
                     self.close_overlay()
                     self.toasts.clear()
                     self.history.clear()
@@ -331,6 +335,8 @@ class Window(ctk.CTk):  # type: ignore[misc]
                     self.chat.clear()
                     self.close_question()
                     self.title("PhaseLock")
+                    if self._invitations.session_ended():
+                        return
                     can_rejoin = not self._hosting and event.why is not Code.BARRED
                     self.go_home(reason if failed else "", self._host_address if can_rejoin else "")
                     if reason and not failed:
@@ -347,6 +353,9 @@ class Window(ctk.CTk):  # type: ignore[misc]
             case FilesGiven(paths=paths):
                 self._come_to_the_front()
                 self.drop(paths)
+            case InvitationGiven(text=text):
+                self._come_to_the_front()
+                self._invitations.join(text)
             case Asked(what="raise"):
                 self._come_to_the_front()
             case Asked(what="quit"):
@@ -408,6 +417,9 @@ class Window(ctk.CTk):  # type: ignore[misc]
             waiting, self.waiting = self.waiting, ()
             if waiting:
                 self.drop(waiting)
+
+    def _ask_to_change(self, act: Callable[[], object]) -> None:
+        self.ask(self._ending(), tr("Join the other jam"), act)
 
     def _let_wait(self, paths: Sequence[str]) -> None:
         """Set the files that are added to the next session, and say so."""
@@ -495,6 +507,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
     def _bind_keys(self) -> None:
         own: dict[str, Callable[[], object]] = {
             "escape": self._escape,
+            "paste": lambda: self._invitations.paste(),
             "quit": self.close,
             "shortcuts": self.open_shortcuts,
             "display": self.open_display,
@@ -555,6 +568,9 @@ class Window(ctk.CTk):  # type: ignore[misc]
 
     def _opened(self, *paths: str) -> None:
         self.on_event(FilesGiven(paths))
+
+    def _opened_url(self, url: str) -> None:
+        self.on_event(InvitationGiven(url))
 
     def drop(self, paths: Sequence[str]) -> None:
         """Add the files that were dropped on the window, or request them from the host. They wait for a session if

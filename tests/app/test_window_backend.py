@@ -158,7 +158,7 @@ def test_a_code_is_forgotten_only_if_it_was_wrong(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(WindowBackend, "_media_controls", lambda *_: SimpleNamespace(aclose=aclose))
     program = WindowProgram("null")
     try:
-        program._network._codes["10.9.9.1:18401"] = "482913"
+        program._network._joins.codes["10.9.9.1:18401"] = "482913"
         for _ in reasons:
             program.join("10.9.9.1:18401", "Ben")
             next_event(program)

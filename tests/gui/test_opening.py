@@ -15,13 +15,29 @@ from typing import Any
 import pytest
 
 from phaselock.storage.inbox import Inbox
-from phaselock.ui.backend import Closed, FilesGiven
+from phaselock.ui.backend import Closed, FilesGiven, InvitationGiven
+from tests.support.closed_port import closed_address
 from tests.support.session_views import guest, host
-from tests.support.window_driver import ROOT, Remote, button, click, deliver, go, press, reads, show, walk
+from tests.support.window_driver import (
+    ROOT,
+    Remote,
+    button,
+    click,
+    deliver,
+    go,
+    paste,
+    press,
+    reads,
+    screen,
+    show,
+    walk,
+)
 
 pytestmark = pytest.mark.gui
 pytest.importorskip("tkinter", reason="Python was built without tkinter")
 
+INVITATION = "phaselock://192.168.1.42:17404/4829130001"
+OTHER = "phaselock://192.168.1.43:17404/5829130001"
 SENTENCE = " will be added when you create or join a jam."
 TIMEOUT_S = 60.0
 
@@ -158,6 +174,85 @@ def test_an_overlay_stays_open_while_files_arrive(window: Any) -> None:
     assert window.overlay is not None and window.program.of("add") == [["/a.mp3"]]
 
 
+# -- invitations -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("where", ["home", "create", "browse"])
+def test_an_invitation_that_is_opened_is_joined(window: Any, where: str) -> None:
+    go(window, where)
+    deliver(window, InvitationGiven(INVITATION))
+    assert window.program.of("join") == [(INVITATION, "Ana", None)]
+    assert window.screen.address.get() == INVITATION and reads(window, "Joining…")
+    deliver(window, Closed("Cannot reach it.", failed=True))
+    assert reads(window, "Cannot reach it.") and reads(window, "Connect")
+
+
+def test_another_invitation_takes_the_place_of_the_one_that_is_being_joined(window: Any) -> None:
+    deliver(window, InvitationGiven(INVITATION), InvitationGiven(INVITATION), InvitationGiven(OTHER))
+    assert window.program.of("join") == [(INVITATION, "Ana", None)] and window.program.of("leave") == [()]
+    deliver(window, Closed("", failed=False))
+    assert window.program.of("join") == [(INVITATION, "Ana", None), (OTHER, "Ana", None)]
+
+
+@pytest.mark.parametrize("state", [host(), guest()])
+def test_an_invitation_does_not_end_a_jam_without_a_question(window: Any, state: Any) -> None:
+    show(window, state)
+    deliver(window, InvitationGiven(INVITATION))
+    assert not window.program.of("leave") and not window.program.of("join")
+    click(button(window, "Join the other jam"))
+    assert window.program.of("leave") == [()] and not window.program.of("join")
+    window.program.now = None
+    deliver(window, Closed("Over.", failed=False))
+    assert window.program.of("join") == [(INVITATION, "Ana", None)] and screen(window) == "BrowserScreen"
+    show(window, guest())
+    window.program.now = None
+    deliver(window, Closed("Over.", failed=False))
+    assert screen(window) == "HomeScreen" and len(window.program.of("join")) == 1
+
+
+def test_the_question_of_an_invitation_is_answered_with_no(window: Any) -> None:
+    show(window, guest())
+    deliver(window, InvitationGiven(INVITATION))
+    press(window, "<Key-Escape>")
+    window.program.now = None
+    deliver(window, Closed("Host disconnected.", failed=True))
+    assert not window.program.of("join") and screen(window) == "HomeScreen"
+
+
+def test_an_invitation_that_is_pasted_is_joined(window: Any) -> None:
+    paste(window, "nothing of that kind")
+    assert screen(window) == "HomeScreen" and not window.program.of("join")
+    paste(window, f"Come and listen! {INVITATION}\nSee you")
+    assert window.program.of("join") == [(INVITATION, "Ana", None)]
+
+
+@pytest.mark.parametrize(("where", "field"), [("create", "session_name"), ("browse", "address")])
+def test_an_invitation_is_pasted_into_any_field(window: Any, where: str, field: str) -> None:
+    go(window, where)
+    getattr(window.screen, field).focus()
+    window.update()
+    paste(window, "Friday")
+    assert getattr(window.screen, field).get() == "Friday"
+    paste(window, INVITATION)
+    assert window.screen.address.get() == INVITATION and window.program.of("join") == [(INVITATION, "Ana", None)]
+
+
+def test_in_a_jam_an_invitation_is_pasted_into_a_message(window: Any) -> None:
+    show(window, guest())
+    go(window, "chat")
+    entry = window.overlay.field.entry._entry
+    entry.focus_force()
+    window.update()
+    paste(window, INVITATION)
+    assert entry.get() == INVITATION and window._question is None
+
+
+def test_macos_opens_an_invitation(window: Any) -> None:
+    window.tk.call("::tk::mac::LaunchURL", INVITATION)
+    window.update()
+    assert window.program.of("join") == [(INVITATION, "Ana", None)]
+
+
 # -- processes ---------------------------------------------------------------------------------------------------------
 
 
@@ -215,6 +310,13 @@ def test_a_process_hands_its_files_over(display: str, tmp_path: pathlib.Path, st
         "",
     )
     window.wait_until("reads", "3 files and folders" + SENTENCE)
+    host, port = stack.enter_context(closed_address())
+    assert open_files(f"phaselock://{host}:{port}/4829130001") == (
+        0,
+        "The window that is open has received the invitation.",
+        "",
+    )
+    window.wait_until("reads", "Cannot reach")
     assert window.do("waiting") == [str(tmp_path / name) for name in ("a.mp3", "b.mp3", "Party")]
     window.do("close")
     assert window.end() == (0, "[]", "")

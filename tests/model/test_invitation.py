@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from phaselock.model.address import DEFAULT_PORT
 from phaselock.model.code import normal_code
-from phaselock.model.invitation import Candidate, Invitation, invitation_line, invitation_text, parse_invitation
+from phaselock.model.invitation import (
+    Candidate,
+    Invitation,
+    find_invitation,
+    invitation_line,
+    invitation_text,
+    parse_invitation,
+)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +37,7 @@ def test_an_invitation_or_an_address_is_read(text: str, expected: Invitation) ->
 
 
 def test_an_invitation_for_friends_elsewhere_is_read() -> None:
-    line = "phaselock://192.168.1.42:17404,[2001:db8::1]:17401+5000,45.32.1.1/4829134471/7-1f00ab42"
+    line = "phaselock:///192.168.1.42:17404,[2001:db8::1]:17401+5000,45.32.1.1/4829134471/7-1f00ab42"
     found = parse_invitation(f" {line}\n")
     assert found == Invitation(
         (
@@ -46,6 +53,13 @@ def test_an_invitation_for_friends_elsewhere_is_read() -> None:
     assert found.clock_ports == {("2001:db8::1", 17401): 5000}
     assert invitation_line(found) == line
     assert parse_invitation(f"{line}/node7?utm=1").node == "node7"
+    assert parse_invitation(line.replace(":///", "://")) == found
+
+
+def test_an_invitation_is_found_in_a_message() -> None:
+    line = "phaselock:///192.168.1.42:17404,[2001:db8::1]/4829134471/7-1f00ab42"
+    assert find_invitation(f"Come to my jam:\n{line}\nBring songs.") == line
+    assert find_invitation(line) == line and find_invitation("phaselock: //a") == ""
 
 
 @pytest.mark.parametrize(
@@ -62,6 +76,7 @@ def test_an_invitation_for_friends_elsewhere_is_read() -> None:
         ("phaselock://a//7-1f00ab42", "The code in this invitation"),
         ("", "Enter the address"),
         ("phaselock://", "Enter the address"),
+        ("phaselock:///", "Enter the address"),
         ("phaselock://1 2/482913", "Enter the address"),
         ("phaselock://host:0/482913", "The port is"),
         ("phaselock://host/482", "The code in this invitation"),

@@ -185,6 +185,15 @@ def press(window: Any, sequence: str, **options: Any) -> None:
         window.update()
 
 
+def paste(window: Any, text: str) -> None:
+    """Let the clipboard have this text, and paste it."""
+    window.clipboard_clear()
+    window.clipboard_append(text)
+    (window.focus_lastfor() or window).focus_force()  # another window may have the keyboard
+    window.update()
+    press(window, "<Control-v>")
+
+
 def row(rows: Any, index: int) -> tuple[int, int]:
     """A place in the title of that row."""
     return 90, index * ROW_HEIGHT + ROW_HEIGHT // 2
@@ -372,6 +381,7 @@ def commands_of(window: Any) -> dict[str, Callable[..., Any]]:
         "click_row": lambda index: click(window.screen.rows, *row(window.screen.rows, index)),
         "enter": lambda field, text: getattr(window.screen, field).set(text),
         "submit": lambda: window.screen.submit(),
+        "paste": lambda text: paste(window, text),
         "choose_song": lambda path: setattr(window, "ask_song", lambda: path),
         "close": window.close,
         "agree": lambda: window._question.act.invoke(),

@@ -38,6 +38,9 @@ class _Guesses:
 class Door:
     """`now_ns` is session time; `conn` is the number of a connection."""
 
+    wrong_code = WRONG_CODE
+    """What a machine is told that does not know the code."""
+
     def __init__(
         self, code: str, outbox: Outbox, *, guessed: Code = Code.CODE_GUESSED, void: Code = Code.CODE_VOID
     ) -> None:

@@ -26,11 +26,14 @@ from phaselock.session.invitation_sentences import way_sentence
 from phaselock.session.outbox import Outbox
 from phaselock.session.states import HOLD_OUTSIDE_NS
 
+WRONG_INVITATION = N_("The code of this invitation is wrong. Ask the host for a new invitation.")
 WITHDRAWN = N_("This invitation was withdrawn. Ask the host for a new one.")
 
 
 class OutsideDoor(Door):
     """The code of the invitation. Every connection through the outside port must know it."""
+
+    wrong_code = WRONG_INVITATION
 
     def begin(self, conn: int, ip: str, *, now_ns: int) -> str:
         return super().begin(conn, ip, now_ns=now_ns) if self.code else WITHDRAWN

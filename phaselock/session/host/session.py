@@ -235,7 +235,7 @@ class HostSession:
         """The peer does not know the code."""
         if (found := self._unauthenticated.pop(conn, None)) is not None:
             found.door.wrong(conn, now_ns=now_ns)
-            self._reject(conn, WRONG_CODE, "code")
+            self._reject(conn, found.door.wrong_code, "code")
         return self._settle(now_ns)
 
     # -- commands of the user ----------------------------------------------------------------------------------------
