@@ -17,7 +17,8 @@ import pytest
 
 from phaselock.bench.lab.attack import Target
 from phaselock.model.invitation import Invitation, parse_invitation
-from phaselock.session.host.door import FREE_GUESSES, LATER, WRONG_CODE
+from phaselock.session.host.door import FREE_GUESSES, LATER
+from phaselock.session.host.invitation import WRONG_INVITATION
 from tests.support.home_routers import INTERNET, STRANGERS, Home, Homes, Uplink, unavailable
 from tests.support.mp3 import song
 from tests.support.programs import TIMEOUT_S, Event, Program, in_phase
@@ -118,7 +119,7 @@ def test_the_open_ports_answer_only_those_who_know_the_code(homes: Homes, folder
     assert found["silent"] == {"tcp": "", "udp": 0, "plain": ""}
     assert found["greeting"] == ["", "", []]
     assert found["refused"] == ["CodeNeeded", "FileRefused", "FileRefused", "", ""]
-    assert found["guesses"] == [WRONG_CODE] * FREE_GUESSES + [LATER]
+    assert found["guesses"] == [WRONG_INVITATION] * FREE_GUESSES + [LATER]
     for kind in ("pings", "joins", "silent"):
         with attacking(homes, kind):
             since = newest_sync(friend)["session_ns"]
