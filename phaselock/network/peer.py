@@ -440,7 +440,8 @@ class PeerRunner(Runner[PeerSession]):
                 sock = await self._connect_elsewhere(others)
         except PhaseLockError as error:
             if not self._ended.done():
-                self._do(self._session.connect_failed(error.message, refused=False, now_ns=self._now_ns()))
+                reason = error.reason if isinstance(error, CannotConnect) else error.message
+                self._do(self._session.connect_failed(reason, refused=False, now_ns=self._now_ns()))
         else:
             self._spawn(self._listen(sock))
 

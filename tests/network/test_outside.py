@@ -12,6 +12,8 @@ import pytest
 from phaselock.network.reach import connect
 from phaselock.protocol import messages as m
 from phaselock.session.commands import ChangeCode, InvitationPlaces, Invite, WithdrawInvitation
+from phaselock.session.sentences import notice_text
+from tests.support.closed_port import closed_address
 from tests.support.network_session import NetworkFixture, played
 from tests.support.raw_client import RawClient
 
@@ -125,3 +127,13 @@ async def test_a_friend_who_finds_only_another_session_is_told(
     friend = await network.join(stack, "Ana", places=[network.host.address], session=b"abcd")
     ended = await friend.ended
     assert ended.failed and ended.reason.code == "invitation_old"
+
+
+@played
+async def test_a_friend_who_finds_another_machine_and_then_none_is_told_in_one_sentence(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    with closed_address() as closed:
+        friend = await network.join(stack, "Ana", places=[network.host.address, closed], session=b"abcd")
+        told = notice_text((await friend.ended).reason)
+    assert told == "The connection to the host was lost: no jam is open there."
