@@ -13,12 +13,11 @@ from phaselock.errors import PhaseLockError, system_text
 from phaselock.internet.line_process import LineProcess
 from phaselock.language.message import Message
 from phaselock.model.notices import Code, Notice
-from phaselock.model.relay import DEFAULT_RELAY, DIRECT, node_text, relay_of
+from phaselock.model.relay import DEFAULT_RELAY, DIRECT, EXTRA_COMMAND, node_text, relay_of
 from phaselock.network.reach import Place, place_of, resolve
 from phaselock.session.events import Event, Warned
 from phaselock.session.sentences import NoticeError, notice_text
 
-COMMAND = "pip install 'phaselock[internet]'"
 REACH_S = 20.0
 """How long a friend waits for the host, in seconds."""
 MAX_FAILURES = 2
@@ -36,13 +35,13 @@ def is_installed() -> bool:
 
 def missing_notice() -> Notice:
     """Says how the extra is installed."""
-    return Notice(Code.INTERNET_EXTRA_MISSING, COMMAND)
+    return Notice(Code.INTERNET_EXTRA_MISSING, EXTRA_COMMAND)
 
 
 def relays_notice(relay: str) -> Notice:
     """Says whose relays are used."""
     if relay == DEFAULT_RELAY:
-        return Notice(Code.RELAYS_USED, Message("the relays of number 0 (n0.computer)"))
+        return Notice(Code.RELAYS_USED, Message("the relays of n0.computer"))
     return Notice(Code.RELAYS_USED, Message("the relay {address}", address=relay))
 
 

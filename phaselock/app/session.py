@@ -509,8 +509,8 @@ async def _connect(
             raise
         if bridge is None:
             raise PhaseLockError(
-                "Your friend's machine cannot be reached: {reason}. Ask your friend for the newest line, and whether "
-                "it lets friends in.",
+                "Your friend's machine cannot be reached: {reason}. Ask your friend whether the jam is still open, and "
+                "for a new invitation.",
                 reason=error.reason,
             ) from None
         _log.info("%s", error)

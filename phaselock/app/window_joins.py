@@ -72,5 +72,5 @@ class Joins:
             return text, Code.CODE_WRONG
         # The code of an invitation for friends elsewhere is not typed, so the window must not ask for it.
         if not ended.reason.detail:
-            text = tr("The code of this invitation is wrong. Ask the host for a new invitation.")
+            text = tr("This invitation is wrong or no longer valid. Ask the host for a new one.")
         return text, None

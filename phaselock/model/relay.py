@@ -6,6 +6,8 @@ import re
 
 from phaselock.language.message import N_
 
+EXTRA_COMMAND = "pip install 'iroh>=1.2,<2'"
+"""Installs the extra `internet`. It does not name PhaseLock: on PyPI, that is another project."""
 DEFAULT_RELAY = "n0"
 """The relays of number 0, the makers of iroh, and their directory, in which a friend finds the host's relay."""
 DIRECT = "direct"

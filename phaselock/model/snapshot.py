@@ -374,6 +374,8 @@ class SessionSnapshot:
     """Host: the tracks after the current one play in a random order."""
     host_words: str = ""
     """The host's key as four short words: the same at all machines."""
+    session_id: bytes = b""
+    """16 bytes: invitations tell the first ones of them."""
     code: str = ""
     """Host: what others must type to join; empty: everybody may."""
     removed: tuple[str, ...] = ()

@@ -7,7 +7,6 @@ from phaselock.language.message import N_, Message
 from phaselock.model.invitation import InvitationState, Nat
 from phaselock.session.commands import InvitationPlaces
 
-EXTRA = "phaselock[internet]"
 _NOTHING = Message("")
 _BY_HAND = N_(
     "Switch on UPnP, NAT-PMP or PCP in the router, or let it forward TCP port {port} and UDP port {clock_port} to this "
@@ -65,7 +64,7 @@ def way_sentence(state: InvitationState, places: InvitationPlaces, clock_port: i
     if reached:
         return Message.joined(" ", [Message("A friend has come in at the address {address}.", address=reached), *over])
     if places.node:
-        helps = Message("Your friend can join if {extra} is installed there, too.", extra=EXTRA)
+        helps = Message("Your friend can join if the extra internet of PhaseLock is installed there, too.")
     else:
         helps = Message(WHAT_HELPS[places.nat], port=places.port, clock_port=clock_port)
     what_it_is = PROBLEMS.get(places.problem, "") if places.nat in (Nat.HOME, Nat.UNKNOWN) else ""

@@ -145,10 +145,7 @@ NOTICES: dict[Code, str] = {
     Code.NO_OUTPUT: N_("No audio output detected."),
     Code.MUTED: N_("This speaker is muted. Type: volume 50"),
     Code.NOT_ANNOUNCED: N_("{detail} Others cannot find this jam by itself; tell them: phaselock join {address}"),
-    Code.RELAYS_USED: N_(
-        "The connection may now go over {detail}. There the internet addresses of both sides are seen, and how much is "
-        "sent, but nothing of its content. To choose another relay: --relay URL"
-    ),
+    Code.RELAYS_USED: N_("The connection may go over {detail}. Seen there: addresses and amounts, but no content."),
     Code.INTERNET_EXTRA_MISSING: N_("No direct way was found. To try relays, too, install them: {detail}"),
     Code.NO_WAY: N_("The host cannot be reached, neither directly nor over relays. Is the invitation still open?"),
     Code.NO_SESSION_FOUND: N_(
@@ -565,10 +562,21 @@ def invitation_text(event: e.InvitationChanged, words: Words = ENGLISH) -> str:
     """The invitation's line, and what is known of the way to this machine."""
     known = translated(event.sentence, words)
     if event.state is InvitationState.CLOSED:
-        return words.gettext(N_("The outside port is closed."))
+        return words.gettext(N_("The ports for friends elsewhere are closed."))
     if not event.text:
         return known
-    return "\n".join(filter(None, [words.gettext(N_("Send your friend this line:")), event.text, known]))
+    return "\n".join(
+        filter(
+            None,
+            [
+                words.gettext(
+                    N_("Send your friend this line. It is pasted into PhaseLock's window, or follows phaselock join:")
+                ),
+                event.text,
+                known,
+            ],
+        )
+    )
 
 
 def library_text(event: e.LibraryChanged, words: Words = ENGLISH) -> str:

@@ -16,6 +16,7 @@ from phaselock.internet.router_mapping import RouterMapping
 from phaselock.internet.state import Problem, RouterState, Way
 from phaselock.language.message import N_, Message
 from phaselock.model.invitation import Nat
+from phaselock.model.relay import EXTRA_COMMAND
 from phaselock.network.interfaces import OverlayAddress
 from phaselock.session import invitation_sentences
 
@@ -110,9 +111,9 @@ def _friend(state: RouterState, nat: Nat, overlays: Sequence[OverlayAddress], po
         message = Message("A friend elsewhere would reach this machine at {addresses}.", addresses=where)
         return Finding("friend", "ok", message, helps if nat == Nat.PUBLIC else "")
     if importlib.util.find_spec("iroh") is None:
-        extra = Message("Or install the extra on both machines: pip install 'phaselock[internet]'")
+        extra = Message("Or install the extra internet on both machines: {command}", command=EXTRA_COMMAND)
     else:
-        extra = Message("Or let your friend install the extra, too: pip install 'phaselock[internet]'")
+        extra = Message("Or let your friend install the extra internet, too: {command}", command=EXTRA_COMMAND)
     helps = Message.joined("\n", [helps, extra])
     if where:
         message = Message("A friend elsewhere would reach this machine only at {addresses}.", addresses=where)

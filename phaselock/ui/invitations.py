@@ -6,7 +6,8 @@ import tkinter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
-from phaselock.model.invitation import find_invitation
+from phaselock.language.catalogue import tr
+from phaselock.model.invitation import find_invitation, parse_invitation
 from phaselock.ui.keys import before_paste
 
 if TYPE_CHECKING:
@@ -29,13 +30,15 @@ class WindowInvitations:
         before_paste(window, lambda: not in_session() and self.paste())  # in a session it is a text to write
 
     def join(self, invitation: str) -> None:
-        """Join by an invitation; while a session is open, after a question."""
+        """Join by an invitation; while a session is open, after a question. No effect if that is the session."""
 
         def change() -> None:
             self._next = invitation
             self._window.program.leave()
 
-        if self._in_session():
+        if self._is_there(invitation):
+            self._window.show_toast(tr("You are in this jam: the invitation is for others."))
+        elif self._in_session():
             self._ask_to_leave(change)
         else:
             self._join(invitation)
@@ -56,6 +59,19 @@ class WindowInvitations:
         if invitation:
             self._join(invitation)
         return bool(invitation)
+
+    def _is_there(self, invitation: str) -> bool:
+        """The invitation leads to the session that is open."""
+        state = self._window.program.state() if self._in_session() else None
+        if state is None:
+            return False
+        try:
+            told = parse_invitation(invitation)
+            if told.session:
+                return state.snapshot.session_id.startswith(told.session)
+            return parse_invitation(state.address).place in told.places
+        except ValueError:
+            return False
 
     def _join(self, invitation: str) -> None:
         from phaselock.ui.screens.forms import BrowserScreen

@@ -110,13 +110,13 @@ def test_a_friend_without_the_extra_is_told_how_to_install_it(monkeypatch: pytes
 
     with pytest.raises(NoticeError) as caught:
         asyncio.run(reach())
-    assert notice_text(caught.value.notice).endswith("install them: pip install 'phaselock[internet]'")
+    assert notice_text(caught.value.notice).endswith("install them: pip install 'iroh>=1.2,<2'")
 
 
 @pytest.mark.parametrize(
     ("node", "relay", "said"),
     [
-        (NODE, "", "the relays of number 0 (n0.computer)"),
+        (NODE, "", "the relays of n0.computer"),
         (f"{NODE}@relay.example.org", "", "the relay https://relay.example.org"),
         (f"{NODE}@relay.example.org", "https://own.example.org", "the relay https://own.example.org"),
     ],

@@ -163,7 +163,7 @@ def test_another_version_is_refused_before_anything_is_sent(tmp_path: pathlib.Pa
 def test_a_friend_is_told_what_to_do_when_the_host_is_not_reached(tmp_path: pathlib.Path) -> None:
     with closed_address() as place:
         options = JoinOptions([place], version=PROTOCOL_VERSION, display_name="Ana")
-        assert "newest line" in str(why_not_joined(options, tmp_path))
+        assert "new invitation" in str(why_not_joined(options, tmp_path))
 
 
 @played

@@ -36,7 +36,7 @@ def test_a_host_of_the_house_that_was_started_again_is_joined_again() -> None:
 @pytest.mark.parametrize(
     ("line", "detail", "expected"),
     [
-        (LINE, "", ("The code of this invitation is wrong. Ask the host for a new invitation.", None)),
+        (LINE, "", ("This invitation is wrong or no longer valid. Ask the host for a new one.", None)),
         (LINE, "Withdrawn.", ("Withdrawn.", None)),
         ("phaselock://10.9.9.1/482913", "", ("The code is wrong.", Code.CODE_WRONG)),
     ],

@@ -299,7 +299,7 @@ def test_a_friend_elsewhere_joins_by_the_line_and_stays_when_it_is_withdrawn(
     click(button(window.overlay, "Invite a friend who is not here"))
     until(window, lambda: reads(window.overlay, "Copy invitation"))
     late.do("paste", line)  # the new invitation has another code
-    late.wait_until("reads", "The code of this invitation is wrong. Ask the host for a new invitation.")
+    late.wait_until("reads", "This invitation is wrong or no longer valid. Ask the host for a new one.")
     late.do("paste", snapshot(window).invitation.text)
     late.wait_for("screen", "PeerScreen")
 

@@ -30,6 +30,7 @@ from tests.support.window_driver import (
     reads,
     screen,
     show,
+    toasts,
     walk,
 )
 
@@ -37,6 +38,7 @@ pytestmark = pytest.mark.gui
 pytest.importorskip("tkinter", reason="Python was built without tkinter")
 
 INVITATION = "phaselock://192.168.1.42:17404/4829130001"
+ELSEWHERE = "phaselock:///192.168.1.42:17404,45.32.1.1/4829134471/7-1f00ab42"
 OTHER = "phaselock://192.168.1.43:17404/5829130001"
 SENTENCE = " will be added when you create or join a jam."
 TIMEOUT_S = 60.0
@@ -208,6 +210,17 @@ def test_an_invitation_does_not_end_a_jam_without_a_question(window: Any, state:
     window.program.now = None
     deliver(window, Closed("Over.", failed=False))
     assert screen(window) == "HomeScreen" and len(window.program.of("join")) == 1
+
+
+@pytest.mark.parametrize("side", [host, guest])
+@pytest.mark.parametrize("text", [ELSEWHERE, "phaselock://192.168.1.42", "phaselock://192.168.1.42:17401/482913"])
+def test_an_invitation_to_the_jam_that_is_open_ends_nothing(window: Any, side: Any, text: str) -> None:
+    show(window, side(session_id=bytes.fromhex("1f00ab42") + bytes(12)))
+    deliver(window, InvitationGiven(text))
+    assert toasts(window)[-1] == "You are in this jam: the invitation is for others."
+    assert not reads(window, "Join the other jam") and not window.program.of("leave")
+    deliver(window, InvitationGiven(ELSEWHERE.replace("1f00ab42", "1f00ab43")))
+    assert reads(window, "Join the other jam")
 
 
 def test_the_question_of_an_invitation_is_answered_with_no(window: Any) -> None:

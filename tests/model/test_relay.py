@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import pathlib
+import tomllib
+
 import pytest
 
+from phaselock.model import file_kinds
 from phaselock.model.invitation import Candidate, Invitation, invitation_line, parse_invitation
-from phaselock.model.relay import DEFAULT_RELAY, DIRECT, OFF, node_text, parse_relay, relay_of
+from phaselock.model.relay import DEFAULT_RELAY, DIRECT, EXTRA_COMMAND, OFF, node_text, parse_relay, relay_of
 
 NODE = "1f" * 32
 OWN = "https://relay.example.org:8443"
@@ -15,6 +19,14 @@ def test_an_invitation_names_the_relay_only_if_it_is_in_no_directory() -> None:
     assert relay_of(NODE, "") == DEFAULT_RELAY
     assert relay_of(node_text(NODE, OWN), "") == OWN
     assert relay_of(node_text(NODE, OWN), DIRECT) == DIRECT
+
+
+def test_what_users_are_told_to_install_is_what_the_extras_need() -> None:
+    """And never a package with the name of PhaseLock: on PyPI, that is another project."""
+    project = tomllib.loads((pathlib.Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]
+    for extra, command in (("internet", EXTRA_COMMAND), ("formats", file_kinds.COMMAND)):
+        (needed,) = project["optional-dependencies"][extra]
+        assert command == f"pip install '{needed.partition(';')[0]}'"
 
 
 def test_the_line_carries_the_relay() -> None:

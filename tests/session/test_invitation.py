@@ -91,7 +91,7 @@ def test_every_connection_from_outside_must_know_the_code_of_the_invitation(room
     assert friend.events("joined")[0].fields["session_name"] == "Friday"
     assert friend.snapshot().host_name == "Hana"
     assert plain.ended is not None and plain.ended.failed
-    assert wrong.ended == Over("The code of this invitation is wrong. Ask the host for a new invitation.", failed=True)
+    assert wrong.ended == Over("This invitation is wrong or no longer valid. Ask the host for a new one.", failed=True)
 
 
 def test_a_connection_from_outside_learns_no_names_before() -> None:

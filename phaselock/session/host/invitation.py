@@ -26,7 +26,7 @@ from phaselock.session.invitation_sentences import way_sentence
 from phaselock.session.outbox import Outbox
 from phaselock.session.states import HOLD_OUTSIDE_NS
 
-WRONG_INVITATION = N_("The code of this invitation is wrong. Ask the host for a new invitation.")
+WRONG_INVITATION = N_("This invitation is wrong or no longer valid. Ask the host for a new one.")
 WITHDRAWN = N_("This invitation was withdrawn. Ask the host for a new one.")
 
 

@@ -502,6 +502,7 @@ class HostSession:
         queued, now = self._queue.rows.ids(), self._transport.now()
         return SessionSnapshot(
             session_name=self._session_name,
+            session_id=self._session_id,
             host_name=self._host_name,
             display_name=self._host_name,
             queue=self._queue.rows.items(),

@@ -371,6 +371,7 @@ class PeerSession:
         """A consistent copy of the state, for display."""
         return SessionSnapshot(
             session_name=self._session_name,
+            session_id=self._session_id,
             host_name=self._host_name,
             display_name=self._display_name,
             queue=self._queue,

@@ -36,8 +36,8 @@ class InvitePart:
         heading.set(tr("A friend who is not here"))
         heading.pack(fill="x")
         about = tr(
-            "Send your friend the invitation by mail or in a chat: one line. A click on it opens PhaseLock there and "
-            "joins. Everybody who has it can come in until you withdraw it or end the jam."
+            "Send your friend the invitation by mail or in a chat: one line. Your friend needs PhaseLock, and clicks "
+            "it or pastes it into the window. Everybody who has it can come in until you withdraw it or end the jam."
         )
         self._words(right, about, width).pack(anchor="w", pady=(px(4), 0))
         self._open = frame(right)

@@ -7,12 +7,16 @@ from typing import Any
 
 import pytest
 
-from phaselock.language.message import Message
+from phaselock.app.bridge import relays_notice
+from phaselock.language.catalogue import words_of
+from phaselock.language.message import ENGLISH, Message, Words
 from phaselock.model.invitation import InvitationState, Nat
 from phaselock.model.notices import Code, Notice
+from phaselock.model.relay import DEFAULT_RELAY
 from phaselock.model.snapshot import InvitationView
 from phaselock.session import commands as c
 from phaselock.session.events import Warned
+from phaselock.session.sentences import notice_text
 from phaselock.ui.backend import SessionEvent
 from tests.support.session_views import peer, playing
 from tests.support.window_driver import (
@@ -25,6 +29,7 @@ from tests.support.window_driver import (
     press,
     reads,
     show,
+    texts,
     toasts,
     walk,
 )
@@ -127,6 +132,17 @@ def test_guessed_codes_of_an_invitation_warn_and_lead_to_it(window: Any, code: C
     assert reads(window.overlay, "Withdraw") and not commands(window)
     press(window, "<Key-Escape>")
     assert not reads(shown, "wrong codes")
+
+
+@pytest.mark.parametrize("words", [ENGLISH, words_of("de")], ids=["en", "de"])
+def test_a_small_window_says_in_full_who_sees_what_of_the_connection(window: Any, words: Words) -> None:
+    from phaselock.ui.placement import MIN_SIZE
+
+    window.geometry("{}x{}+0+0".format(*MIN_SIZE))
+    show(window, invited(OPEN))
+    window.show_toast(notice_text(relays_notice(DEFAULT_RELAY), words))
+    window.update()
+    assert not any(text.endswith("…") for text in texts(window.toasts._toasts[-1]))
 
 
 def test_the_tab_is_remembered(window: Any) -> None:
