@@ -292,6 +292,7 @@ def places(
         bool(outside) or nat is Nat.PUBLIC,
         port,
         overlays=tuple(dict.fromkeys(one.overlay for one in overlays)),
+        given=given[0].host if given else "",
     )
 
 

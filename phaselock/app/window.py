@@ -189,6 +189,9 @@ class WindowProgram:
     def want_skip(self, file_id: UUID, wanted: bool) -> None:
         self._post(self._network.party_command, WantSkip(file_id, wanted))
 
+    def use_outside_address(self, address: str) -> None:
+        self._post(self._network.use_outside_address, address)
+
     def show_guest_page(self, on: bool) -> None:
         self._post(self._network.show_guest_page, on)
 

@@ -218,6 +218,10 @@ class WindowBackend:
             self._open.runner.command(command)
             self._show_soon()
 
+    def use_outside_address(self, address: str) -> None:
+        if isinstance(self._open, OpenHostSession):
+            self._open.outside.use(address)
+
     def show_guest_page(self, on: bool) -> None:
         if isinstance(self._open, OpenHostSession):
             page = self._open.guest_page

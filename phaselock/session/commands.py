@@ -111,6 +111,8 @@ class InvitationPlaces:
     """This machine's id in the network of relays; empty: it uses none."""
     overlays: tuple[str, ...] = ()
     """The names of the overlay networks in which a candidate is."""
+    given: str = ""
+    """The address of which the user says that it leads to this machine; empty: none."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

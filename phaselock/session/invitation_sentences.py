@@ -63,6 +63,11 @@ def way_sentence(state: InvitationState, places: InvitationPlaces, clock_port: i
         return Message.joined(" ", [Message(_PUBLIC if places.nat is Nat.PUBLIC else _ROUTER_OPENS), *over])
     if reached:
         return Message.joined(" ", [Message("A friend has come in at the address {address}.", address=reached), *over])
+    if places.given:
+        hoped = Message(
+            "Whether {address} leads to this machine is known when a friend comes in.", address=places.given
+        )
+        return Message.joined(" ", [hoped, *over])
     if places.node:
         helps = Message("Your friend can join if the extra internet of PhaseLock is installed there, too.")
     else:

@@ -360,6 +360,9 @@ class Program(Protocol):
     def want_skip(self, file_id: UUID, wanted: bool) -> None:
         """Vote for leaving the song that plays, or take the vote back."""
 
+    def use_outside_address(self, address: str) -> None:
+        """Host: let invitations name this address, which `parse_candidate` takes. The user has opened the router."""
+
     def show_guest_page(self, on: bool) -> None:
         """Host: serve the page for phones, or stop that. The next view has its address, or why it cannot be served."""
 

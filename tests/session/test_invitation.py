@@ -171,6 +171,9 @@ def test_each_verdict_has_a_sentence_and_what_helps(nat: Nat) -> None:
     for problem in ("", *PROBLEMS):
         shut = way_sentence(InvitationState.OPEN, InvitationPlaces((HOME,), nat, problem, port=17404), 17402)
         assert isinstance(shut, Message) and shut.count(".") == 2 and "{" not in shut
+    by_hand = InvitationPlaces((HOME,), Nat.HOME, "no_answer", port=17404, given="45.32.1.9")
+    hoped = str(way_sentence(InvitationState.OPEN, by_hand, 17402))
+    assert hoped == "Whether 45.32.1.9 leads to this machine is known when a friend comes in."
     let_in = way_sentence(InvitationState.OPEN, InvitationPlaces((HOME,), nat, reachable=True), 17402)
     assert "let" in let_in or nat is Nat.PUBLIC
 

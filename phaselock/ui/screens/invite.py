@@ -7,8 +7,9 @@ import secrets
 from typing import Any
 
 from phaselock.language.catalogue import current, tr
+from phaselock.language.message import translated
 from phaselock.model.code import INVITATION_DIGITS, code_from_number
-from phaselock.model.invitation import InvitationState
+from phaselock.model.invitation import InvitationState, Nat, parse_candidate
 from phaselock.model.snapshot import InvitationView
 from phaselock.session import commands as c
 from phaselock.ui import theme
@@ -18,10 +19,15 @@ from phaselock.ui.screens.home import label
 from phaselock.ui.theme import px
 from phaselock.ui.widgets.base import frame
 from phaselock.ui.widgets.buttons import SecondaryButton, TextButton
+from phaselock.ui.widgets.entry import Field
 from phaselock.ui.widgets.line import Line
 from phaselock.ui.widgets.qr import QrPicture
 
 _VALID = (InvitationState.OPENING, InvitationState.OPEN)
+_OPENED_BY_HAND = (Nat.HOME, Nat.OPEN, Nat.DOUBLE, Nat.UNKNOWN)
+"""Where a router can be told to let a friend in."""
+
+EXAMPLE = "203.0.113.7"
 
 
 class InvitePart:
@@ -32,6 +38,9 @@ class InvitePart:
         self._shown: InvitationView | None | str = ""
         self.picture = QrPicture(left, picture, "globe")
         self.picture.pack()
+        self.address = Field(
+            left, tr("Router opened by hand? Its address:"), "", EXAMPLE, on_submit=self._use_address, width=picture
+        )
         heading = Line(right, theme.BODY, bold=True)
         heading.set(tr("A friend who is not here"))
         heading.pack(fill="x")
@@ -64,6 +73,9 @@ class InvitePart:
         sentence = shown.sentence.translated(current()) if shown is not None else ""
         doubtful = shown is not None and shown.state is InvitationState.OPEN and not shown.reachable
         self.sentence.configure(text=sentence, text_color=theme.WARNING if doubtful else theme.TEXT_SECONDARY)
+        self.address.pack_forget()
+        if doubtful and shown is not None and shown.nat in _OPENED_BY_HAND:
+            self.address.pack(fill="x", pady=(px(12), 0))
         focused = self.line.focus_get()
         for widget, visible, place in (
             (self._open, bool(line), {"fill": "x", "pady": (px(16), 0), "before": self._buttons}),
@@ -89,6 +101,16 @@ class InvitePart:
 
     def _withdraw(self) -> None:
         self._api.program.command(c.WithdrawInvitation())
+
+    def _use_address(self) -> None:
+        address = self.address.get().strip()
+        try:
+            parse_candidate(address)
+        except ValueError as error:
+            self.address.set_error(translated(error.args[0], current()))
+        else:
+            self._api.program.use_outside_address(address)
+            self._api.show_toast(tr("The invitation now names {address}. Copy it again.").format(address=address))
 
     def _copy(self) -> None:
         if isinstance(self._shown, InvitationView):

@@ -97,6 +97,28 @@ def test_a_way_that_may_not_work_stands_out(window: Any, panel: Any) -> None:
     assert colours == [theme.TEXT_SECONDARY, theme.TEXT_SECONDARY, theme.WARNING]
 
 
+def test_the_address_of_a_router_that_is_opened_by_hand_is_told(window: Any, panel: Any) -> None:
+    """The router cannot tell it, and without it the line leads no friend here."""
+    field = panel.invitation.address
+    for view, asked in (
+        (OPEN, False),
+        (DOUBTFUL, True),
+        (dataclasses.replace(DOUBTFUL, nat=Nat.CARRIER), False),
+        (DOUBTFUL, True),
+    ):
+        show(window, invited(view))
+        window.update()
+        assert bool(field.winfo_ismapped()) is asked
+    field.set("45.32.1.9 or so")
+    field.focus()
+    press(window, "<Key-Return>")
+    assert not window.program.of("use_outside_address") and reads(field, "such as 192.168.1.42")
+    field.set(" 45.32.1.9 ")
+    press(window, "<Key-Return>")
+    assert window.program.of("use_outside_address") == ["45.32.1.9"]
+    assert toasts(window)[-1] == "The invitation now names 45.32.1.9. Copy it again."
+
+
 def test_the_keyboard_stays_on_the_buttons_of_the_invitation(window: Any, panel: Any) -> None:
     panel.invitation.invite.focus_force()
     window.update()
