@@ -20,6 +20,8 @@ from phaselock.language.message import N_
 from phaselock.model.address import DEFAULT_PORT, parse_address
 from phaselock.model.code import normal_code
 
+MAX_LINES = 8
+"""Of an invitation that a mail has broken."""
 MAX_CANDIDATES = 8
 SESSION_BYTES = 4
 """How many bytes of the session's id an invitation tells."""
@@ -110,9 +112,17 @@ class Invitation:
 
 
 def find_invitation(text: str) -> str:
-    """The first invitation in a text, such as a message that was copied whole; empty: there is none."""
+    """The first invitation in a text, such as a message that was copied whole; empty: there is none. One that a mail
+    has broken into lines is put together again."""
     found = re.search(re.escape(_SCHEME) + r"\S+", text, re.IGNORECASE)
-    return found[0] if found else ""
+    if found is None:
+        return ""
+    first = whole = found[0]
+    for line in [*re.split(r"[ \t>]*\r?\n[ \t>]*", text[found.end() :])[1:MAX_LINES], ""]:
+        if _is_whole(whole):
+            return whole
+        whole += (line.split() or [""])[0]
+    return first
 
 
 def invitation_text(address: str, code: str) -> str:
@@ -154,6 +164,14 @@ def parse_invitation(text: str) -> Invitation:
     if (told or about) and not code:
         raise ValueError(N_("The code in this invitation is not whole. Copy all of it."))
     return Invitation(candidates, code, version, session, node)
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        parse_invitation(text)
+    except ValueError:
+        return False
+    return True
 
 
 def parse_candidate(text: str, default_port: int = DEFAULT_PORT) -> Candidate:

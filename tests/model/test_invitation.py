@@ -62,6 +62,14 @@ def test_an_invitation_is_found_in_a_message() -> None:
     assert find_invitation(line) == line and find_invitation("phaselock: //a") == ""
 
 
+@pytest.mark.parametrize("at", range(34, 60))
+@pytest.mark.parametrize("between", ["\n", "\r\n", "\n> ", " \n  "])
+def test_an_invitation_that_a_mail_has_broken_is_put_together(at: int, between: str) -> None:
+    line = "phaselock:///192.168.1.42:17404,[2001:db8::1]/4829134471/7-1f00ab42"
+    assert find_invitation(f"> {line[:at]}{between}{line[at:]}\n> Bring songs.") == line
+    assert find_invitation(f"{line[:at]}\nBring songs.") == line[:at]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
