@@ -146,6 +146,13 @@ class Mapper:
             self._is_last = True
             self._replace({}, now_s)
 
+    def set_nonce(self, nonce: bytes) -> None:
+        """These NONCE_BYTES show the router that we are the program that has opened the ports before. To be called
+        before any are wanted. ValueError for another number of bytes."""
+        if len(nonce) != NONCE_BYTES:
+            raise ValueError("not a nonce")
+        self._nonces = dict.fromkeys(Transport, nonce)
+
     def set_network(self, gateway: Gateway | None, gateway6: Gateway | None, now_s: float) -> None:
         """The default routers of this computer are these now: IPv4 and IPv6."""
         if gateway != self._gateway or not self._knows_network:

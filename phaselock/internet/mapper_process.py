@@ -1,6 +1,7 @@
 """The child process that talks to the router: lines of JSON in and out. See router_mapping.py for the other end.
 
-In: `{"map": {"tcp": [inner, wanted_outer], "udp": [inner, wanted_outer]}}` opens these ports (each may be missing) and
+In: first `{"nonce": hex}`, with which PCP renews the ports that an earlier process with the same one has opened;
+`{"map": {"tcp": [inner, wanted_outer], "udp": [inner, wanted_outer]}}` opens these ports (each may be missing) and
 closes all others; `{"seen": address}`: a friend reached us there; `{"end": true}`. Out: `{"state": {...}}`, a
 RouterState, for each change. When its input ends, also because the host was killed, it removes the ports and ends.
 """
@@ -138,6 +139,9 @@ class MapperProcess:
     def _take(self, line: dict[str, Any]) -> None:
         if "end" in line:
             self._call(lambda: self._mapper.end(time.monotonic()))
+        if (nonce := line.get("nonce")) is not None:
+            given = bytes.fromhex(nonce)
+            self._call(lambda: self._mapper.set_nonce(given))
         if (ports := line.get("map")) is not None:
             wanted = {one: _ports(*ports[one.name.lower()]) for one in Transport if one.name.lower() in ports}
             self._call(lambda: self._mapper.want(wanted, time.monotonic()))

@@ -77,6 +77,20 @@ def test_pcp_is_the_first_way() -> None:
     assert home.jobs == []
 
 
+def test_a_nonce_that_is_given_is_used() -> None:
+    """A process that is started again renews the ports of the one before."""
+    router = SimulatedRouter()
+    home = Home(router)
+    home.mapper.set_nonce(b"a nonce: 12!")
+    home.mapper.want({}, 0.0)
+    home.mapper.want(WANTED, 0.0)
+    assert home.run(1.0).mapper.state == mapped(Way.PCP)
+    asked = [packet[24:36] for _, packet in router.requests if packet[1] == 1]
+    assert asked[-2:] == [b"a nonce: 12!"] * 2
+    with pytest.raises(ValueError, match="nonce"):
+        home.mapper.set_nonce(b"short")
+
+
 def test_then_nat_pmp() -> None:
     home = Home(SimulatedRouter(speaks=frozenset({"nat-pmp"}))).run(1.0)
     assert home.mapper.state == mapped(Way.NAT_PMP)

@@ -39,6 +39,18 @@ child.wait()
 """
 
 
+RESTARTS = """
+import json, os, sys
+from phaselock.internet.router_mapping import RouterMapping
+mapping = RouterMapping(lambda state: print(json.dumps({"state": state.to_json()}), flush=True))
+mapping.map(tcp=(17404, 17401), udp=(17402, 17402))
+for _ in sys.stdin:
+    mapping._process.kill()
+mapping.close()
+mapping.wait(20)
+"""
+
+
 class Child:
     """A process on a machine, and the states that it tells."""
 
@@ -186,6 +198,19 @@ def test_a_parent_that_is_killed_leaves_no_port_open(tmp_path: pathlib.Path) -> 
         parent.process.kill()
         parent.close()
         wait_until(lambda: homes.rules(1) == "")
+
+
+@pytest.mark.parametrize("way", home_routers.Way)
+def test_a_child_that_is_killed_is_started_again(tmp_path: pathlib.Path, way: home_routers.Way) -> None:
+    """The new one has the ports of the old one at once."""
+    with Homes(tmp_path, Home(("Ana",), frozenset({way}))) as homes:
+        parent = Child(homes, "Ana", RESTARTS)
+        before = parent.wait_for(has_ports)
+        parent.say("kill")
+        assert parent.wait_for(lambda state: state.problem != Problem.NONE).problem == Problem.FAILED
+        assert parent.wait_for(has_ports) == before == mapped(Way[way.name], homes)
+        parent.close()
+        assert homes.rules(1) == ""
 
 
 def test_a_port_of_another_machine_is_left_alone(tmp_path: pathlib.Path) -> None:
