@@ -8,17 +8,18 @@ import re
 import socket
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from phaselock.internet.mapper import Gateway
 from phaselock.internet.nat import is_public
+from phaselock.network.interfaces import Adapter, Distance, adapters, distance, source_of
 
 _REMOTE6 = "2001:db8::1"
 """An address for documentation: only the default route leads there."""
 _COMMAND_TIMEOUT_S = 5.0
 
 Route = tuple[int, str]
-"""Metric and router. The default route with the lowest metric is in use."""
+"""Metric and router. The default route with the lowest metric is in use, which may be a VPN's."""
 
 
 def gateways() -> tuple[Gateway | None, Gateway | None]:
@@ -26,6 +27,16 @@ def gateways() -> tuple[Gateway | None, Gateway | None]:
     block for some milliseconds."""
     routes4, routes6 = _routes()
     return _gateway(socket.AF_INET, routes4), _gateway(socket.AF_INET6, routes6)
+
+
+def asked(found: Sequence[Gateway], adapters: Iterable[Adapter]) -> Gateway | None:
+    """Which of these routers to ask, of which those in use come first: the home's before that of a VPN, which leads to
+    a provider or a company. An address of this computer is no router: Windows lists it for some VPNs. None if there is
+    none."""
+    adapters = tuple(adapters)
+    routers = [one for one in found if one.router != one.own]
+    routers.sort(key=lambda one: _distance(one, adapters) is Distance.TUNNEL)  # stable
+    return next(iter(routers), None)
 
 
 def linux_routes(text: str) -> Iterator[Route]:
@@ -81,14 +92,19 @@ def _routes() -> tuple[list[Route], list[Route]]:
 
 
 def _gateway(family: socket.AddressFamily, routes: list[Route]) -> Gateway | None:
+    found = []
     for _, router in sorted(routes):
         target = router if family == socket.AF_INET else _REMOTE6
-        with contextlib.suppress(OSError, ValueError), socket.socket(family, socket.SOCK_DGRAM) as sock:
-            sock.connect((target, 9))
-            own = sock.getsockname()[0]
-            if family == socket.AF_INET or is_public(own):
-                return Gateway(router, own)
-    return None
+        with contextlib.suppress(OSError, ValueError):
+            own = source_of(family, (target, 9))
+            if family == socket.AF_INET or is_public(str(own)):
+                found.append(Gateway(router, str(own)))
+    return asked(found, adapters() if len(found) > 1 else ())
+
+
+def _distance(gateway: Gateway, adapters: Sequence[Adapter]) -> Distance:
+    router = ipaddress.ip_address(gateway.router.partition("%")[0])
+    return distance(router, ipaddress.ip_address(gateway.own), adapters)
 
 
 def _scoped(address: ipaddress.IPv6Address, interface: str) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 import struct
 import sys
 
 import pytest
 
-from phaselock.internet.gateway import gateways, linux_routes, linux_routes6, macos_routes, windows_routes
+from phaselock.internet.gateway import asked, gateways, linux_routes, linux_routes6, macos_routes, windows_routes
+from phaselock.internet.mapper import Gateway
+from phaselock.network.interfaces import Adapter
 
 LINUX = """Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
 tun0\t00000000\t00000000\t0001\t0\t0\t50\t00000000\t0\t0\t0
@@ -75,6 +78,35 @@ def test_the_routes_of_windows() -> None:
 )
 def test_the_route_of_macos(text: str, routes: list[tuple[int, str]]) -> None:
     assert list(macos_routes(text)) == routes
+
+
+def interface(name: str, address: str) -> Adapter:
+    return Adapter(name, (ipaddress.ip_interface(address),))
+
+
+def test_the_router_of_the_home_is_asked_beside_a_vpn() -> None:
+    adapters = [
+        interface("tun0", "10.8.0.7/24"),
+        interface("wlan0", "192.168.5.4/24"),
+        interface("eth0", "10.0.0.4/24"),
+    ]
+    vpn, wifi, cable = (
+        Gateway("10.8.0.1", "10.8.0.7"),
+        Gateway("192.168.5.1", "192.168.5.4"),
+        Gateway("10.0.0.1", "10.0.0.4"),
+    )
+    assert asked([vpn, wifi, cable], adapters) == wifi
+    assert asked([vpn, cable, wifi], adapters) == cable
+    assert asked([vpn], adapters) == vpn
+    assert asked([], adapters) is None
+
+
+def test_an_address_of_this_computer_is_no_router() -> None:
+    """Windows lists it as the next hop for some VPNs."""
+    adapters = [interface("Ethernet 2", "10.8.0.7/32"), interface("Wi-Fi", "192.168.5.4/24")]
+    vpn, wifi = Gateway("10.8.0.7", "10.8.0.7"), Gateway("192.168.5.1", "192.168.5.4")
+    assert asked([vpn, wifi], adapters) == wifi
+    assert asked([vpn], adapters) is None
 
 
 def test_this_computer_has_routers_or_none() -> None:
