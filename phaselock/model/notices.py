@@ -259,6 +259,8 @@ class Code(enum.StrEnum):
     """`levels even`, but no trim can bring the machines closer."""
     NO_TRIMS = "no_trims"
     """`levels undo` or `levels reset`, but no machine has such a trim."""
+    MICROPHONE_FAR = "microphone_far"
+    """The chosen microphone is that of a far peer, which is in no room with the host."""
     NO_MICROPHONE = "no_microphone"
     """`peer`, whose microphone should listen, has no sound input. `peer` is also the name of the host in these."""
     NO_SUCH_MICROPHONE = "no_such_microphone"

@@ -180,6 +180,7 @@ NOTICES: dict[Code, str] = {
     Code.NO_LEVELS: N_("No microphone has heard how loud the machines are. First: calibrate"),
     Code.LEVELS_EVEN: N_("The machines are as equally loud as trims can make them."),
     Code.NO_TRIMS: N_("No volume is trimmed."),
+    Code.MICROPHONE_FAR: N_("{peer} is far away: its microphone does not hear the loudspeakers here."),
     Code.NO_MICROPHONE: N_("{peer} has no microphone."),
     Code.NO_SUCH_MICROPHONE: N_(
         "The microphone that was chosen on {peer} is not there. Plug it in, or choose another one."

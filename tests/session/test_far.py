@@ -6,8 +6,9 @@ import pytest
 
 from phaselock.model.distance import FAR_NS
 from phaselock.protocol import messages as m
-from phaselock.session.commands import Add, Autoplay, Check, Invite, Next, Play
+from phaselock.session.commands import Add, Autoplay, Calibrate, Check, Invite, Next, Play
 from phaselock.session.host.members import FAR_WAIT_NS, MARGIN_NS, network_allowance_ns
+from phaselock.session.host.send_rate import SendRate
 from phaselock.session.host.transport import SILENCE_NS
 from tests.support.session_harness import HarnessPeer, SessionHarness, all_follow_the_same, error, line
 from tests.support.simulation import MS, SECOND, a_track
@@ -144,6 +145,60 @@ def test_a_song_that_a_far_peer_receives_in_time_starts_for_all() -> None:
     assert not [text for text in warnings(harness) if "far away" in text]
 
 
+def send(harness: SessionHarness, number: int, chunk: int, seconds: float) -> None:
+    """Far receives a chunk of this song each 0.2 seconds."""
+    member = harness.host.core._members.numbered(2)
+    assert member
+    for _ in range(round(seconds / 0.2)):
+        sent = member.transfers[a_track(number).file_id].done_bytes + chunk
+        harness.host.call(harness.host.core.fetch_progress, 2, a_track(number).file_id, sent)
+        harness.run(0.2)
+
+
+def test_a_song_does_not_wait_for_a_far_peer_that_obviously_comes_too_late() -> None:
+    """At four times the measured rate, too. The rate is known after a second, and for the next song."""
+    harness, near, far = with_far_friend()
+    far.transfer_ns = NEVER_NS
+    harness.command(*(Add(a_track(number, 60.0, size=10_000_000)) for number in (1, 2)))
+    harness.run(0.5)
+    harness.command(Play())
+    send(harness, 1, 100_000, 1.0)
+    assert harness.host.snapshot().timeline is None
+    send(harness, 1, 100_000, 0.4)
+    assert line(harness).file_id.int == 1
+    assert "Far is far away, and joins in as soon as it has received song 1.mp3." in warnings(harness)
+    bring(harness, far, 1)
+    assert far.following.timeline == near.following.timeline == line(harness)
+    clicked_ns = harness.now_ns
+    harness.command(Next())
+    assert line(harness).file_id.int == 2 and line(harness).start_session_ns - clicked_ns < 250 * MS
+
+
+@pytest.mark.parametrize(("chunk", "before_s"), [(1_000_000, 0.0), (400_000, 0.0), (500_000, 2.0)])
+def test_a_song_waits_for_a_far_peer_that_may_come_in_time(chunk: int, before_s: float) -> None:
+    """Also if it has received most of the song before the click."""
+    harness, _, far = with_far_friend()
+    far.transfer_ns = NEVER_NS
+    harness.command(Add(a_track(1, 60.0, size=10_000_000)))
+    harness.run(0.5)
+    send(harness, 1, chunk, before_s)
+    harness.command(Play())
+    send(harness, 1, chunk, 1.4)
+    assert harness.host.snapshot().timeline is None
+
+
+def test_a_part_that_was_there_before_is_no_rate() -> None:
+    """A transfer goes on where the last one ended. Its time before the first progress does not count either."""
+    rate = SendRate()
+    rate.restart()
+    rate.moved(8_000_000, now_ns=5 * SECOND)
+    assert not rate.is_too_slow(10**9, 0, 6 * SECOND)
+    rate.moved(100_000, now_ns=6 * SECOND)
+    assert rate.is_too_slow(400_001, 0, 7 * SECOND)
+    assert not rate.is_too_slow(400_000, 0, 7 * SECOND)
+    assert not rate.is_too_slow(400_001, 0, 8 * SECOND)
+
+
 def test_a_second_click_starts_the_song_at_once() -> None:
     harness, _, far = with_far_friend(songs=1)
     far.transfer_ns = NEVER_NS
@@ -247,3 +302,13 @@ def test_a_far_peer_alone_is_not_calibrated() -> None:
     harness.run(3)
     harness.command(Check())
     assert harness.host.events("check_began") == []
+
+
+@pytest.mark.parametrize("command", [Calibrate("far"), Check("Far")])
+def test_the_microphone_of_a_far_peer_is_refused(command: Calibrate | Check) -> None:
+    harness, _, _ = with_far_friend(songs=1)
+    harness.command(Play())
+    harness.run(2)
+    harness.command(command)
+    assert error(harness.host) == "Far is far away: its microphone does not hear the loudspeakers here."
+    assert harness.host.snapshot().calibration is None and harness.host.snapshot().check is None

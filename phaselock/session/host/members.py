@@ -38,6 +38,7 @@ from phaselock.protocol import messages as m
 from phaselock.session.effects import Broadcast, Effect, Send
 from phaselock.session.host.budgets import MAX_MESSAGES, MESSAGE_EVERY_NS, QUIET_MESSAGES, Bucket, Budget
 from phaselock.session.host.requesters import Answer, peer_key
+from phaselock.session.host.send_rate import SendRate
 from phaselock.session.proof import Proof
 from phaselock.session.states import MAX_LEAD_NS, needs_too_long, uncertainty_from_wire_ns
 
@@ -300,6 +301,7 @@ class Member:
     """Its connection came through the outside port."""
     call_back_port: int = 0
     """TCP, at its address: where it can be told the host's places when it is lost. 0: nowhere."""
+    send_rate: SendRate = dataclasses.field(default_factory=SendRate)
     transfers: dict[UUID, Transfer] = dataclasses.field(default_factory=dict)
     """The transfers of all files that were offered to it."""
     offers_complete: bool = False

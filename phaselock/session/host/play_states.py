@@ -7,7 +7,8 @@ Three tracks define the state:
 - the pending track starts when no peer that playback waits for can still receive it: each has it, or its transfer was
   given up. Until then the current track plays on, or is paused, or has ended. If it has ended, the next track that is
   ready plays after three seconds of silence, and the pending track takes the place behind it. A far peer is waited for
-  at most three seconds, and not at all when a track is armed: it joins in as soon as it has the track.
+  at most three seconds, and not at all when a track is armed or when its transfer obviously takes longer: it joins in
+  as soon as it has the track.
 
 | state            | current | armed | pending |
 |------------------|---------|-------|---------|

@@ -22,7 +22,7 @@ from phaselock.protocol import messages as m
 from phaselock.session import commands as c
 from phaselock.session import events as e
 from phaselock.session.commands import PlaybackCommand
-from phaselock.session.host.members import Member, Members
+from phaselock.session.host.members import Member, Members, Transfer
 from phaselock.session.host.play_states import TABLE, Action, Current, Event, PlayState
 from phaselock.session.host.queue import NO_SUCH_TRACK, HostQueue
 from phaselock.session.host.transitions import HostTransitions
@@ -346,9 +346,22 @@ class TransportControl:
     def _wait_for_peer_ends_ns(self, peer: Member) -> int:
         transfer = peer.transfers.get(self._pending) if self._pending is not None else None
         moved_at_ns = max(self._pending_since_ns, transfer.moved_at_ns if transfer else 0)
-        ends_ns = self._pending_since_ns + SILENCE_NS if peer.far else moved_at_ns + TIMEOUT_NS
+        if peer.far:
+            ends_ns = self._pending_since_ns + SILENCE_NS
+            if self._is_obviously_late(peer, transfer, ends_ns):
+                return self._pending_since_ns
+        else:
+            ends_ns = moved_at_ns + TIMEOUT_NS
         since_ns = self._pending_since_ns if self._silent_since_ns is None else self._silent_since_ns
         return min(ends_ns, since_ns + peer.budget.remaining_silence_ns(since_ns))
+
+    def _is_obviously_late(self, peer: Member, transfer: Transfer | None, until_ns: int) -> bool:
+        """A peer has so much of the pending track left that it cannot have all of it by then."""
+        track = self._queue.rows.track(self._pending)
+        if track is None:
+            return False
+        rest = track.size - (transfer.done_bytes if transfer else 0)
+        return peer.send_rate.is_too_slow(rest, self._pending_since_ns, until_ns)
 
     def _charge_silence(self, now_ns: int) -> None:
         """Charge the time in which nothing played to the budgets of the peers that lack the pending track. A peer that
