@@ -88,6 +88,21 @@ def test_a_click_does_not_wait_long_for_a_far_peer(delay_ms: int, most_ms: int) 
     assert all_follow_the_same(harness, [near, far])
 
 
+@pytest.mark.parametrize(("delay_ms", "latency_ms", "told"), [(80, 10, False), (200, 10, True), (40, 300, True)])
+def test_the_host_is_told_of_a_far_peer_that_begins_late_after_each_command(
+    delay_ms: int, latency_ms: int, told: bool
+) -> None:
+    """It joins in phase. It is told once, and not for single packets that are late."""
+    harness, near, far = with_far_friend(delay_ms, songs=1)
+    far.output.latency_ns = latency_ms * MS
+    harness.run(3)
+    harness.command(Play())
+    harness.run(3)
+    assert all_follow_the_same(harness, [near, far])
+    sentence = f"Far needs {latency_ms + 2 * delay_ms} ms for each command, and nothing waits for it that long."
+    assert [text.startswith(sentence) for text in warnings(harness) if "for each command" in text] == [True] * told
+
+
 def test_the_slow_output_of_a_far_peer_does_not_slow_the_room() -> None:
     harness, _, far = with_far_friend(songs=1)
     far.output.latency_ns = 900 * MS

@@ -151,6 +151,13 @@ class Reports:
         return min(self.lead_ns, self.latency_ns + one_way_ns + HANDLING_NS)
 
     @property
+    def least_lead_ns(self) -> int:
+        """As `shortest_lead_ns`, with the least round trip of the last minute; 0: unknown."""
+        if self.latest is None:
+            return 0
+        return self.latency_ns + self.latest.least_rtt_ns // 2 + HANDLING_NS
+
+    @property
     def slowness_ns(self) -> int:
         """Output latency plus round trip. Commands are sent to the machine with the largest value first."""
         return self.latency_ns + (self.latest.rtt_ns if self.latest else 0)
@@ -523,11 +530,19 @@ class Members:
     def prompt_lead_ns(self) -> int:
         """As `lead_ns` for the commands of a user, whose room waits at most FAR_WAIT_NS longer because of far members.
         If that is not enough for one, it follows the command late and in phase."""
-        own = self.own.latency_ns if self.own else 0
-        here = [peer for peer in self if not peer.absent]
-        near_ns = max([own, *(peer.reports.lead_ns for peer in here if not peer.far)])
-        far_ns = max((peer.reports.shortest_lead_ns for peer in here if peer.far), default=0)
+        near_ns = self._near_lead_ns()
+        far_ns = max((peer.reports.shortest_lead_ns for peer in self if peer.far and not peer.absent), default=0)
         return max(near_ns, min(far_ns, near_ns + FAR_WAIT_NS)) + MARGIN_NS
+
+    def begins_late(self, peer: Member) -> bool:
+        """No command of a user waits long enough for this member, also if no packet is late or lost."""
+        if peer.reports.too_slow:
+            return True
+        return peer.far and peer.reports.least_lead_ns > self._near_lead_ns() + FAR_WAIT_NS
+
+    def _near_lead_ns(self) -> int:
+        own = self.own.latency_ns if self.own else 0
+        return max([own, *(peer.reports.lead_ns for peer in self if not (peer.absent or peer.far))])
 
     def broadcast(self, message: m.Message) -> list[Effect]:
         """The effect that sends a message to all members, first to the one with the largest `slowness_ns`. Empty if

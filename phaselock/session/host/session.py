@@ -130,7 +130,7 @@ class HostSession:
         playback = Playback()
         self._facts = HostTrackFacts()
         self._queue = HostQueue(self._members, playback, self._outbox)
-        self._report_watch = ReportWatch(self._outbox, clock_port, self._queue.mark_stale)
+        self._report_watch = ReportWatch(self._members, self._outbox, clock_port, self._queue.mark_stale)
         self._transitions = HostTransitions(self._facts, transitions)
         self._transport = TransportControl(self._members, playback, self._queue, self._transitions, self._outbox)
         self._gains = HostGains(self._members, self._queue, self._facts, self._outbox, loudness_lufs)
