@@ -129,7 +129,9 @@ async def best_connection(targets: Sequence[Target], dial: Dial) -> socket.socke
                 others = [one for one in (*running.values(), *waiting) if one.distance <= target.distance]
                 return await _better(target, others, dial, first) if others else first
     finally:
-        await _drop(running)
+        for task in running:
+            task.cancel()
+            task.add_done_callback(_close)  # without a wait, in which a cancellation could be lost
     refusals = [error for error in problems if isinstance(error, ConnectionRefusedError)]
     raise [*refusals, *problems, OSError()][0]
 
@@ -222,10 +224,7 @@ async def _round_trip_s(dial: Dial, target: Target) -> float:
     return min(took_s[1:], default=math.inf)
 
 
-async def _drop(running: Iterable[asyncio.Task[socket.socket]]) -> None:
-    """End these attempts, and close the connection of one that succeeds meanwhile."""
-    for task in running:
-        task.cancel()
-    for task in running:
-        with contextlib.suppress(OSError, asyncio.CancelledError):
-            (await task).close()
+def _close(attempt: asyncio.Task[socket.socket]) -> None:
+    """Close the connection of an attempt that has succeeded although it was cancelled."""
+    if not attempt.cancelled() and attempt.exception() is None:
+        attempt.result().close()

@@ -201,6 +201,28 @@ def test_giving_up_leaves_no_connection_open() -> None:
     assert not [one for one in net.made if one.is_open]
 
 
+def test_an_attempt_that_ends_late_is_not_waited_for() -> None:
+    """In such a wait, the cancellation of the join was lost."""
+    net = Net(routed_slow=NEVER, room=0.1)
+
+    async def dial(target: Target) -> Any:
+        try:
+            return await net.dial(target)
+        except asyncio.CancelledError:
+            await asyncio.sleep(1.0)
+            net.made.append(Connected("late"))
+            return net.made[-1]
+
+    async def work() -> None:
+        used: Any = await best_connection(net.targets, dial)
+        assert asyncio.get_running_loop().time() == pytest.approx(STAGGER_S + 0.1)
+        await asyncio.sleep(2.0)
+        assert [(one.name, one.is_open) for one in net.made] == [("room", True), ("late", False)]
+        used.close()
+
+    virtually(work())
+
+
 # -- real sockets ------------------------------------------------------------------------------------------------------
 
 
