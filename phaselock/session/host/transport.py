@@ -356,7 +356,7 @@ class TransportControl:
         return min(ends_ns, since_ns + peer.budget.remaining_silence_ns(since_ns))
 
     def _is_obviously_late(self, peer: Member, transfer: Transfer | None, until_ns: int) -> bool:
-        """A peer has so much of the pending track left that it cannot have all of it by then."""
+        """The rest of the pending track obviously does not reach a peer by then."""
         track = self._queue.rows.track(self._pending)
         if track is None:
             return False
