@@ -29,14 +29,16 @@ class FakeProcess:
 
     started: list[dict[str, Any]]
 
-    def __init__(self, code: str, on_line: Callable[[dict[str, Any]], None], on_end: Callable[[], None]) -> None:
+    def __init__(
+        self, code: str, name: str, on_line: Callable[[dict[str, Any]], None], on_end: Callable[[], None]
+    ) -> None:
         self._on_line = on_line
 
     def say(self, line: dict[str, Any]) -> None:
         FakeProcess.started.append(line)
-        asyncio.get_running_loop().call_soon(self._on_line, {"node": NODE})
+        self._on_line({"node": NODE})
 
-    async def close(self) -> None: ...
+    def end(self, timeout_s: float) -> None: ...
 
 
 @pytest.fixture(autouse=True)
