@@ -35,13 +35,12 @@ from typing import Any
 
 from phaselock import _native
 from phaselock.app import memory
+from phaselock.app.finding import address_of, rivals_text
 from phaselock.app.media_controls import Actions, MediaControls
 from phaselock.app.options import HostOptions, JoinOptions
 from phaselock.app.session import (
-    address_of,
     open_host_session,
     open_peer_session,
-    rivals_text,
 )
 from phaselock.app.shell import HostShell, PeerShell
 from phaselock.app.shell_base import Shell

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from phaselock.app.finding import places_of
 from phaselock.app.options import JoinOptions
-from phaselock.app.session import places_of
 from phaselock.language.catalogue import current, tr
 from phaselock.model.invitation import parse_invitation
 from phaselock.model.notices import Code
