@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 
 from phaselock.internet.mapper import Gateway
-from phaselock.internet.nat import is_public
+from phaselock.model.address import is_public
 
 _REMOTE6 = "2001:db8::1"
 """An address for documentation: only the default route leads there."""

@@ -10,9 +10,8 @@
 
 from __future__ import annotations
 
-import ipaddress
-
 from phaselock.language.message import N_, Message
+from phaselock.model.address import is_public
 from phaselock.model.invitation import SESSION_BYTES, Candidate, Invitation, InvitationState, invitation_line
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import InvitationView
@@ -79,7 +78,7 @@ class HostInvitation:
 
     def reached(self, address: str, *, now_ns: int) -> None:
         """A friend has come in, and says that it has reached this machine at this address."""
-        if _is_public_v4(address):
+        if is_public(address) and ":" not in address:
             self._outbox.do(ReachedAt(address))
             is_news, self._reached = not self._is_reachable, address
             if is_news and self._is_valid:
@@ -156,10 +155,3 @@ class HostInvitation:
 
     def _sentence(self) -> Message:
         return way_sentence(self._state, self._places, self._clock_port, self._reached)
-
-
-def _is_public_v4(address: str) -> bool:
-    try:
-        return ipaddress.IPv4Address(address).is_global
-    except ValueError:
-        return False
