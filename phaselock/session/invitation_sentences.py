@@ -52,7 +52,7 @@ def way_sentence(state: InvitationState, places: InvitationPlaces, clock_port: i
         case InvitationState.OPENING:
             return Message("The router is asked to let your friend in.")
         case InvitationState.WITHDRAWN:
-            return Message("The invitation is withdrawn. Who came in by it stays.")
+            return Message("The invitation is withdrawn. Those who came in by it stay.")
         case InvitationState.CLOSED:
             return _NOTHING
     over = [
