@@ -39,10 +39,7 @@ from phaselock.app import memory
 from phaselock.app.finding import address_of, rivals_text
 from phaselock.app.media_controls import Actions, MediaControls
 from phaselock.app.options import HostOptions, JoinOptions
-from phaselock.app.session import (
-    open_host_session,
-    open_peer_session,
-)
+from phaselock.app.session import open_host_session, open_peer_session
 from phaselock.app.shell import HostShell, PeerShell
 from phaselock.app.shell_base import Shell
 from phaselock.audio import priority

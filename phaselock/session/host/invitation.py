@@ -21,11 +21,10 @@ from phaselock.session import events as e
 from phaselock.session.effects import CloseOutside, OpenOutside, ReachedAt
 from phaselock.session.host.door import Door
 from phaselock.session.host.members import Members
-from phaselock.session.invitation_sentences import way_sentence
+from phaselock.session.invitation_sentences import WRONG_INVITATION, way_sentence
 from phaselock.session.outbox import Outbox
 from phaselock.session.states import HOLD_OUTSIDE_NS
 
-WRONG_INVITATION = N_("This invitation is wrong or no longer valid. Ask the host for a new one.")
 WITHDRAWN = N_("This invitation was withdrawn. Ask the host for a new one.")
 
 
