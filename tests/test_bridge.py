@@ -12,9 +12,8 @@ import pytest
 from phaselock.app.bridge import is_installed
 from phaselock.model.address import DEFAULT_OUTSIDE_PORT
 from tests.support.machines import Machines, namespace, unavailable
-from tests.support.mp3 import packets
-from tests.support.programs import Program
-from tests.test_home_networks import in_phase, in_time, wait_for_had
+from tests.support.mp3 import song
+from tests.support.programs import Program, in_phase, in_time
 
 pytestmark = [
     pytest.mark.slow,
@@ -44,23 +43,16 @@ def machines(tmp_path: pathlib.Path) -> Iterator[Machines]:
         yield found
 
 
-@pytest.fixture
-def tune(tmp_path: pathlib.Path) -> pathlib.Path:
-    path = tmp_path / "tune.mp3"
-    path.write_bytes(b"".join(packets(44100, 2, 120 * 44100)))
-    return path
-
-
 def test_a_friend_joins_over_the_bridge_and_stays_when_its_path_is_taken_away(
-    machines: Machines, tune: pathlib.Path
+    machines: Machines, tmp_path: pathlib.Path
 ) -> None:
-    host = machines.start("Hana", "host", str(tune), "--unlisted", "--invite", "--relay", "direct")
+    host = machines.start("Hana", "host", str(song(tmp_path, 120)), "--unlisted", "--invite", "--relay", "direct")
     line = host.wait_for("invitation", lambda told: told["state"] == "open")["text"]
     alone = machines.call("Ana", "join", line, "--relay", "off")
     assert "it does not answer" in alone.stderr
     peer = joined(machines, line)
+    peer.wait_for("file_ready")
     peer.wait_for("sync", in_time)
-    wait_for_had(peer, "file_ready")
     host.say("play")
     peer.wait_for("sync", in_phase)
     for network in ("lan0", "lan1"):  # one of them is the path

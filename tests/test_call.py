@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.call_stream import Call, part
 from tests.support.machines import Machines, namespace, unavailable
-from tests.support.mp3 import packets
+from tests.support.mp3 import song
 from tests.support.programs import Program
 
 pytestmark = pytest.mark.slow
@@ -35,8 +35,7 @@ def machines(tmp_path: pathlib.Path) -> Iterator[Machines]:
 
 
 def test_a_call_is_hardly_later_while_two_friends_receive_a_song(machines: Machines, tmp_path: pathlib.Path) -> None:
-    song = tmp_path / "song.mp3"
-    song.write_bytes(b"".join(packets(44100, 2, SONG_S * 44100)))
+    tune = song(tmp_path, SONG_S)
     host = machines.start("Hana", "host", "--unlisted", "--port", str(PORT), "--clock-port", "18402")
     host.wait_for("session")
     join = ("join", f"{machines.address('Hana')}:{PORT}", "--backend", "null")
@@ -50,7 +49,7 @@ def test_a_call_is_hardly_later_while_two_friends_receive_a_song(machines: Machi
         )
         time.sleep(ALONE_S)
         began_ns = time.monotonic_ns()
-        host.say(f"add {song}")
+        host.say(f"add {tune}")
         for friend in friends:
             friend.wait_for("file_ready")
         ended_ns = time.monotonic_ns()
@@ -59,4 +58,4 @@ def test_a_call_is_hardly_later_while_two_friends_receive_a_song(machines: Machi
     assert not alone.lost and not beside.lost
     # 67 ms before pieces and windows of slow links became short
     assert beside.delay_ms(0.5) - alone.delay_ms(0.5) < 25, beside
-    assert 2 * song.stat().st_size * 8e9 / (ended_ns - began_ns) > 0.7 * 4e6  # the call leaves 4 Mbit/s
+    assert 2 * tune.stat().st_size * 8e9 / (ended_ns - began_ns) > 0.7 * 4e6  # the call leaves 4 Mbit/s

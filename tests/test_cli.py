@@ -22,7 +22,7 @@ from uuid import UUID
 import pytest
 
 from phaselock import cli
-from phaselock.app import headless, session
+from phaselock.app import finding, headless
 from phaselock.app.options import HostOptions
 from phaselock.audio.device import ListedOutput
 from phaselock.audio.priority import Priority
@@ -307,9 +307,9 @@ def chosen(
     async def answers_as(one: FoundSession) -> bool:
         return one.addresses[0] in answering
 
-    monkeypatch.setattr(session.discovery, "find_sessions", find_sessions)
-    monkeypatch.setattr(session, "answers_as", answers_as)
-    return asyncio.run(session._only_session(wanted))
+    monkeypatch.setattr(finding.discovery, "find_sessions", find_sessions)
+    monkeypatch.setattr(finding, "answers_as", answers_as)
+    return asyncio.run(finding.only_session(wanted))
 
 
 @pytest.mark.parametrize("answering", [["10.0.0.1", "10.0.0.2"], []])

@@ -11,7 +11,7 @@ import pytest
 
 from phaselock.bench.lab.links import Link
 from phaselock.bench.lab.relay import Relay
-from tests.support.mp3 import packets
+from tests.support.mp3 import song
 from tests.support.programs import Event, Program, playing
 
 pytestmark = pytest.mark.slow
@@ -62,24 +62,23 @@ def test_the_room_does_not_wait_for_a_far_friend_which_joins_in_phase(
     start: Callable[[str], Program], tmp_path: pathlib.Path
 ) -> None:
     """The friend comes when the room has the song, and has it some seconds after the room begins."""
-    song = tmp_path / "long.mp3"
-    song.write_bytes(b"".join(packets(44100, 2, 500 * 44100)))
+    tune = song(tmp_path, 500)
     host = start("Hana")
     host.wait_for("session")
     ana = start("Ana")
     ana.wait_for("joined")
-    host.say(f"add {song}")
+    host.say(f"add {tune}")
     host.wait_for("transfer", lambda transfer: transfer["state"] == "done")
     far = start("Far")
     view = host.wait_for("peer_sync", lambda peer: peer["name"] == "Far" and peer["far"])
     assert ONE_WAY_MS <= view["away_ms"] < 2 * ONE_WAY_MS
     host.say("play")
     late = host.wait_for("warning", lambda warning: warning["code"] == "joins_later")
-    assert late["message"] == "Far is far away, and joins in as soon as it has received long.mp3."
-    host.wait_for("playing")
+    assert late["message"] == f"Far is far away, and joins in as soon as it has received {tune.name}."
+    began = host.wait_for("playing")
     ana.wait_for("sync", in_phase)
-    assert not any(event["event"] == "file_ready" for event in far.told)
-    far.wait_for("file_ready")
+    ready = far.wait_for("file_ready")
+    assert began["session_ns"] < ready["session_ns"]
     far.wait_for("sync", in_phase)
     near = host.wait_for("peer_sync", lambda peer: peer["name"] == "Ana")
     assert not near["far"]

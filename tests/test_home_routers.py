@@ -23,7 +23,12 @@ while True:
     connection.sendall(address[0].removeprefix("::ffff:").encode())
     connection.close()
 """
-CLIENT = "import socket, sys; print(socket.create_connection((sys.argv[1], int(sys.argv[2])), 0.5).recv(99).decode())"
+CLIENT = """
+import socket, sys
+connection = socket.create_connection((sys.argv[1], int(sys.argv[2])), 0.5)
+connection.settimeout(30)  # the server may be slow, but the kernel takes a connection at once
+print(connection.recv(99).decode())
+"""
 
 
 @pytest.fixture

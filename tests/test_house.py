@@ -82,7 +82,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "desktop": (),
     "errors": (),
     "guests": ("language", "model", "protocol.messages", "session.effects", "session.guest_actions", "storage"),
-    "internet": ("model.invitation", "network.interfaces", "python_process"),
+    "internet": ("model.address", "model.invitation", "network.interfaces", "python_process"),
     "language": (),
     "model": (),
     "network": ("audio.interface", "model", "protocol", "session", "storage"),

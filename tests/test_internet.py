@@ -16,9 +16,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from phaselock.bench.lab.attack import Target
+from phaselock.internet.leases import LEASE_S
 from phaselock.model.invitation import Invitation, parse_invitation
 from phaselock.session.host.door import FREE_GUESSES, LATER
-from phaselock.session.host.invitation import WRONG_INVITATION
+from phaselock.session.invitation_sentences import WRONG_INVITATION
 from tests.support.home_routers import INTERNET, STRANGERS, Home, Homes, Uplink, unavailable
 from tests.support.mp3 import song
 from tests.support.programs import TIMEOUT_S, Event, Program, in_phase
@@ -27,8 +28,9 @@ pytestmark = pytest.mark.slow
 
 ATTACK_NS = 2 * 10**9
 ATTACK = "tests.support.outside_attack"
-GONE_S = 5.0
-"""In this time the end of a host has removed its ports."""
+GONE_S = LEASE_S / 2
+"""In this time the end of a host has removed its ports, however busy this machine is. The router itself forgets them
+later."""
 
 
 @pytest.fixture

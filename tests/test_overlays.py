@@ -8,28 +8,22 @@ import pytest
 
 from tests.support.home_routers import Home, Homes, unavailable
 from tests.support.machines import namespace
-from tests.support.mp3 import packets
-from tests.support.programs import Event
+from tests.support.mp3 import song
+from tests.support.programs import in_time
 
 pytestmark = pytest.mark.slow
 
 OVERLAY = "zt12345678"
 
 
-def in_time(sync: Event) -> bool:
-    return sync["offset_uncertainty_us"] is not None and sync["offset_uncertainty_us"] < 1000.0
-
-
 @pytest.mark.skipif(bool(unavailable()), reason=unavailable())
 def test_a_friend_in_the_same_overlay_network_joins_by_the_line_alone(tmp_path: pathlib.Path) -> None:
-    tune = tmp_path / "tune.mp3"
-    tune.write_bytes(b"".join(packets(44100, 2, 20 * 44100)))
     with Homes(tmp_path, Home(("Hana",), ways=frozenset()), Home(("Ana",), ways=frozenset())) as homes:
         homes.ip("Hana", f"link add {OVERLAY} type veth peer name {OVERLAY} netns {namespace('Ana')}")
         for number, name in enumerate(("Hana", "Ana"), 1):
             homes.ip(name, f"addr add 10.147.17.{number}/24 dev {OVERLAY}")
             homes.ip(name, f"link set {OVERLAY} up")
-        host = homes.start("Hana", "host", str(tune), "--invite")
+        host = homes.start("Hana", "host", str(song(tmp_path, 20)), "--invite")
         invitation = host.wait_for("invitation", lambda event: event["state"] == "open")
         assert "192.168.1.2:17404,10.147.17.1:17404/" in invitation["text"] and not invitation["reachable"]
         friend = homes.start("Ana", "join", invitation["text"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import importlib.util
 import logging
 import os
@@ -22,6 +24,8 @@ REACH_S = 20.0
 """How long a friend waits for the host, in seconds."""
 MAX_FAILURES = 2
 """After this number of attempts a friend waits no longer."""
+END_S = 3.0
+"""How long the process may take to end by itself, in seconds."""
 KEY_BYTES = 32
 _CODE = "from phaselock.internet.iroh_process import main; main()"
 
@@ -58,7 +62,7 @@ class _End:
         """No effect if it does not run."""
         process, self._process = self._process, None
         if process:
-            await process.close()
+            await asyncio.to_thread(process.end, END_S)
 
     def _start(self, order: dict[str, Any]) -> None:
         """PhaseLockError if it does not start."""
@@ -68,11 +72,27 @@ class _End:
             notice = relays_notice(self._relay)
             _log.info("%s", notice_text(notice))
             self._on_event(Warned(None, notice))
+        loop = asyncio.get_running_loop()
+
+        def call(what: Callable[[], None]) -> None:
+            if self._process is process:  # else `close` was called
+                what()
+
+        def call_soon(what: Callable[[], None]) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed already
+                loop.call_soon_threadsafe(call, what)
+
         try:
-            self._process = LineProcess(_CODE, self._told, self._ended)
+            process = LineProcess(
+                _CODE,
+                "bridge",
+                lambda line: call_soon(functools.partial(self._told, line)),
+                lambda: call_soon(self._ended),
+            )
         except OSError as error:
             raise PhaseLockError(system_text(error)) from None
-        self._process.say(order)
+        self._process = process
+        process.say(order)
 
     def _told(self, line: dict[str, Any]) -> None:
         _log.info("bridge: %s", line)

@@ -8,7 +8,7 @@ import logging
 import socket
 from typing import TYPE_CHECKING
 
-from phaselock.app.invitation import Mapping, NewMapping
+from phaselock.app.invitation import NewMapping, PortMapping
 from phaselock.errors import PhaseLockError
 from phaselock.model.invitation import Nat
 from phaselock.network.listener import bind
@@ -33,7 +33,7 @@ class CallBackPort:
         self._runner = runner
         self._new_mapping = new_mapping
         self._listener: socket.socket | None = None
-        self._mapping: Mapping | None = None
+        self._mapping: PortMapping | None = None
         runner.await_call = self._open
 
     async def close(self) -> None:

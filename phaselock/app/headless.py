@@ -9,7 +9,8 @@ The threads of a session:
     files     host: finds, hashes and inspects the added files, one after the other
     library   host: searches in the music folder (app/library.py); "music folder" waits for the process that reads it
     look      host: decodes the songs of the queue, one after the other, for their loudness (app/analyser.py)
-    router mapping host: reads what the process says that talks to the router, while an invitation is open
+    router mapping reads what the process says that talks to the router (app/invitation.py, app/call_back.py)
+    bridge    reads what the process says that leads over relays (app/bridge.py)
     bulk      file transfers, which block
     upload    peer: uploads of requested songs, which block
     settings writer, log: write the settings and the log file
@@ -35,14 +36,10 @@ from typing import Any
 
 from phaselock import _native
 from phaselock.app import memory
+from phaselock.app.finding import address_of, rivals_text
 from phaselock.app.media_controls import Actions, MediaControls
 from phaselock.app.options import HostOptions, JoinOptions
-from phaselock.app.session import (
-    address_of,
-    open_host_session,
-    open_peer_session,
-    rivals_text,
-)
+from phaselock.app.session import open_host_session, open_peer_session
 from phaselock.app.shell import HostShell, PeerShell
 from phaselock.app.shell_base import Shell
 from phaselock.audio import priority

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from phaselock.errors import PhaseLockError, bug_net
-from phaselock.model.address import DEFAULT_CLOCK_PORT, DEFAULT_OUTSIDE_PORT, DEFAULT_PORT
+from phaselock.model.address import DEFAULT_CLOCK_PORT, DEFAULT_OUTSIDE_PORT, DEFAULT_PORT, is_public
 from phaselock.model.invitation import MAX_CANDIDATES, Candidate, Nat, parse_candidate
 from phaselock.model.relay import DEFAULT_RELAY, OFF
 from phaselock.network.interfaces import OverlayAddress, usable_addresses, usable_overlays
@@ -44,7 +44,7 @@ LOOK_AGAIN_S = 5.0
 _log = logging.getLogger("phaselock.app.invitation")
 
 
-class Mapping(Protocol):
+class PortMapping(Protocol):
     """Opens ports at the router: see internet/router_mapping.py."""
 
     def map(self, *, tcp: tuple[int, int] | None = None, udp: tuple[int, int] | None = None) -> None: ...
@@ -56,11 +56,11 @@ class Mapping(Protocol):
     def wait(self, timeout_s: float) -> None: ...
 
 
-NewMapping = Callable[[Callable[["RouterState"], object]], Mapping]
-"""Makes a Mapping that calls the function with each state, on another thread. PhaseLockError or OSError."""
+NewMapping = Callable[[Callable[["RouterState"], object]], PortMapping]
+"""Makes one that calls the function with each state, on another thread. PhaseLockError or OSError."""
 
 
-def router_mapping(on_state: Callable[[RouterState], object]) -> Mapping:
+def router_mapping(on_state: Callable[[RouterState], object]) -> PortMapping:
     """The mapping at the router of this network."""
     from phaselock.internet.router_mapping import RouterMapping  # late: only an invitation needs it
 
@@ -96,7 +96,7 @@ class OutsidePort:
         self._node = ""
         self._node_known = asyncio.Event()
         self._listener: socket.socket | None = None
-        self._mapping: Mapping | None = None
+        self._mapping: PortMapping | None = None
         self._router: RouterState | None = None
         """None: it has not answered, or is not asked."""
         self._addresses: tuple[str, ...] = ()
@@ -169,7 +169,7 @@ class OutsidePort:
         if mapping is not None:
             await asyncio.to_thread(mapping.wait, CLOSING_S)
 
-    def _map(self) -> Mapping | None:
+    def _map(self) -> PortMapping | None:
         """Let the router open its ports. None: it is not asked."""
         loop = asyncio.get_running_loop()
         if self._new_mapping is None or _is_loopback(self._bind_to):
@@ -204,7 +204,7 @@ class OutsidePort:
         if self._mapping is not None:
             self._mapping.seen(address)
 
-    def _take_state(self, mapping: Mapping, state: RouterState) -> None:
+    def _take_state(self, mapping: PortMapping, state: RouterState) -> None:
         if mapping is not self._mapping:
             return
         self._router = state
@@ -275,14 +275,14 @@ def places(
     over = [Candidate(one.address, port) for one in overlays]
     own = [address for address in own if not any(address == one.host for one in over)]
     v4 = [address for address in own if ":" not in address]
-    v6 = [one for one in own if ":" in one and "%" not in one and one not in holed and (not v4 or _is_public(one))]
+    v6 = [one for one in own if ":" in one and "%" not in one and one not in holed and (not v4 or is_public(one))]
     inside = [Candidate(address, port) for address in v4]
     outside = []
-    if router is not None and router.public and _is_public(router.public) and router.tcp and router.udp:
+    if router is not None and is_public(router.public) and router.tcp and router.udp:
         outside.append(_candidate(router.public, router.tcp, router.udp, clock_port))
     outside += [_candidate(one.address, one.tcp, one.udp, clock_port) for one in pinholes if one.tcp and one.udp]
     nat = router.nat if router is not None else Nat.UNKNOWN
-    if nat is Nat.UNKNOWN and any(map(_is_public, v4)):
+    if nat is Nat.UNKNOWN and any(map(is_public, v4)):
         nat = Nat.PUBLIC
     found = [*inside[:MAX_OWN], *given, *outside, *(Candidate(address, port) for address in v6[:MAX_V6]), *over]
     return InvitationPlaces(
@@ -299,10 +299,6 @@ def places(
 def _candidate(host: str, port: int, udp: int, clock_port: int) -> Candidate:
     """`udp`: the port that leads to `clock_port`, which members are told anyway."""
     return Candidate(host, port, 0 if udp == clock_port else udp)
-
-
-def _is_public(address: str) -> bool:
-    return ipaddress.ip_address(address.partition("%")[0]).is_global
 
 
 def _is_loopback(bind_to: str) -> bool:

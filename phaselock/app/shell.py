@@ -21,6 +21,7 @@ from phaselock.app.library import MusicFolder
 from phaselock.app.library_commands import LibraryCommands
 from phaselock.app.output_correction import OutputCorrection
 from phaselock.app.party_words import HostPartyShell, PartyShell
+from phaselock.app.peer_figures import peer_figures
 from phaselock.app.queue_files import save_queue
 from phaselock.app.shell_base import Shell, Terminal, Word
 from phaselock.app.typed import nothing_after, usage_error
@@ -30,7 +31,6 @@ from phaselock.language.message import N_, Figure, Message
 from phaselock.model.code import INVITATION_DIGITS, code_from_number
 from phaselock.model.loudness import parse_choice
 from phaselock.model.notices import Code, Notice
-from phaselock.model.snapshot import PeerView
 from phaselock.model.transitions import parse_crossfade
 from phaselock.network.host import HostRunner
 from phaselock.network.peer import PeerRunner
@@ -81,7 +81,7 @@ class HostShell(HostPartyShell):
             self._peer_names = tuple(peer.name for peer in self._runner.snapshot().peers)
         if isinstance(event, e.SyncMeasured):
             for peer in self._runner.snapshot().peers:
-                figures = e.PeerFigures(**_peer_figures(peer))
+                figures = e.PeerFigures(**peer_figures(peer))
                 self._terminal.event(e.PeerSyncMeasured(event.session_ns, figures))
 
     def _do(self, command: c.HostCommand, answer: Notice | None = None) -> None:
@@ -323,7 +323,7 @@ class HostShell(HostPartyShell):
         snapshot = self._runner.snapshot()
         rows = [
             e.PeerRow(
-                **_peer_figures(peer), missing=tuple(item.id for item in snapshot.queue if item.id not in peer.have)
+                **peer_figures(peer), missing=tuple(item.id for item in snapshot.queue if item.id not in peer.have)
             )
             for peer in snapshot.peers
         ]
@@ -568,36 +568,6 @@ class PeerShell(PartyShell):
         "end": "leave",
         "bye": "leave",
         "q": "leave",
-    }
-
-
-def _peer_figures(peer: PeerView) -> dict[str, Any]:
-    """The arguments of PeerFigures."""
-    return {
-        "name": peer.name,
-        "ready": peer.ready,
-        "files_ready": len(peer.have),
-        "files": peer.files_total,
-        "waited_for": peer.waited_for,
-        "transfers": tuple(e.PeerTransfer(file.file_id, file.state, file.done_bytes) for file in peer.files),
-        "clock": "none" if not peer.clock_usable else "stale" if peer.clock_stale else "good",
-        "latency_ms": round(peer.latency_ns / 1e6, 3),
-        "latency_class": peer.latency_class,
-        "rtt_ms": round(peer.rtt_ns / 1e6, 3),
-        "far": peer.far,
-        "away_ms": round(peer.away_ns / 1e6, 3),
-        "phase_error_us": round(peer.phase_error_ns / 1e3, 1),
-        "offset_uncertainty_us": e.known_us(peer.offset_uncertainty_ns),
-        "dac_uncertainty_us": e.known_us(peer.dac_uncertainty_ns),
-        "drift_ppm": round(peer.drift_ppb / 1e3, 3),
-        "output_latency_ms": round(peer.output_latency_ns / 1e6, 3),
-        "device": peer.device_name,
-        "timing": peer.timing,
-        "underruns": peer.underruns,
-        "volume_percent": peer.volume_percent,
-        "muted": peer.muted,
-        "role": peer.role,
-        "confirmed": e.confirmed_row(peer.confirmed),
     }
 
 

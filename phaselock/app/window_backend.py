@@ -21,19 +21,13 @@ from uuid import UUID
 
 from phaselock.app.analyser import Analyser
 from phaselock.app.cover_decoder import CoverDecoder
+from phaselock.app.finding import address_of, rivals_text
 from phaselock.app.library import MusicFolder
 from phaselock.app.media_controls import Actions, MediaControls
 from phaselock.app.options import HostOptions
 from phaselock.app.output_correction import OutputCorrection
 from phaselock.app.queue_files import QueueKeeper, save_queue
-from phaselock.app.session import (
-    OpenHostSession,
-    OpenPeerSession,
-    address_of,
-    open_host_session,
-    open_peer_session,
-    rivals_text,
-)
+from phaselock.app.session import OpenHostSession, OpenPeerSession, open_host_session, open_peer_session
 from phaselock.app.show_file import show_file
 from phaselock.app.window_guests import GuestPageSwitch, host_view
 from phaselock.app.window_joins import Joins

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 
+from phaselock.app.finding import places_of
 from phaselock.app.options import JoinOptions
-from phaselock.app.session import places_of
 from phaselock.language.catalogue import current, tr
 from phaselock.model.invitation import parse_invitation
 from phaselock.model.notices import Code
 from phaselock.network.service_record import FoundSession
 from phaselock.session.effects import Ended
+from phaselock.session.invitation_sentences import WRONG_INVITATION
 from phaselock.session.sentences import notice_text
 
 
@@ -72,5 +73,5 @@ class Joins:
             return text, Code.CODE_WRONG
         # The code of an invitation for friends elsewhere is not typed, so the window must not ask for it.
         if not ended.reason.detail:
-            text = tr("This invitation is wrong or no longer valid. Ask the host for a new one.")
+            text = tr(WRONG_INVITATION)
         return text, None

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 from phaselock.internet.mapper import Gateway
-from phaselock.internet.nat import is_public
+from phaselock.model.address import is_public
 from phaselock.network.interfaces import Adapter, Distance, adapters, distance, source_of
 
 _REMOTE6 = "2001:db8::1"

@@ -1,11 +1,10 @@
-"""A child process with which the network thread exchanges lines of JSON. It ends when its standard input ends."""
+"""A child process with which this one exchanges lines of JSON. It ends by itself when its standard input ends."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import functools
 import json
+import logging
 import subprocess
 import sys
 import threading
@@ -14,20 +13,19 @@ from typing import Any
 
 from phaselock.python_process import environment, python_command
 
-END_S = 3.0
-"""How long the process may take to end by itself, in seconds."""
+_log = logging.getLogger("phaselock.internet")
 
 
 class LineProcess:
-    """A process that runs this Python code. For the network thread."""
+    """A process that runs this Python code. For any thread."""
 
-    def __init__(self, code: str, on_line: Callable[[dict[str, Any]], None], on_end: Callable[[], None]) -> None:
-        """PhaseLockError or OSError if it does not start. Both functions are called on the running loop; `on_end` also
-        if the process ends by itself, but neither is called after `close`."""
-        self._loop = asyncio.get_running_loop()
+    def __init__(
+        self, code: str, thread_name: str, on_line: Callable[[dict[str, Any]], None], on_end: Callable[[], None]
+    ) -> None:
+        """Both functions are called on a thread of this name, also after `close`; `on_end` last, and also if the
+        process ends by itself. PhaseLockError or OSError if it does not start."""
         self._on_line = on_line
         self._on_end = on_end
-        self._closed = False
         flags = 0
         if sys.platform == "win32":
             flags = subprocess.CREATE_NO_WINDOW
@@ -38,47 +36,47 @@ class LineProcess:
             stderr=subprocess.DEVNULL,
             env=environment(),
             creationflags=flags,
-            start_new_session=True,  # Ctrl+C ends the session, which then ends this process
+            start_new_session=True,  # Ctrl+C and a closed terminal end the session, and the end of its input this one
         )
-        self._reader = threading.Thread(target=self._read, name="lines of a child", daemon=True)
+        self._reader = threading.Thread(target=self._read, name=thread_name, daemon=True)
         self._reader.start()
 
     def say(self, line: dict[str, Any]) -> None:
-        """Give it a line, which is small. No effect if it has ended."""
+        """Give it a line, which is small. No effect if it has ended, or is closed."""
         assert self._process.stdin
         with contextlib.suppress(OSError, ValueError):
             self._process.stdin.write(json.dumps(line).encode() + b"\n")
             self._process.stdin.flush()
 
-    async def close(self) -> None:
-        """End its standard input, and wait until it has ended."""
-        self._closed = True
-        await asyncio.to_thread(self._end)
-
-    def _end(self) -> None:
+    def close(self) -> None:
+        """End its standard input. Returns at once."""
         assert self._process.stdin
         with contextlib.suppress(OSError):
             self._process.stdin.close()
-        try:
-            self._process.wait(END_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+
+    def wait(self, timeout_s: float) -> None:
+        """Until it has ended, or this time is over."""
+        self._reader.join(timeout_s)
+
+    def end(self, timeout_s: float) -> None:
+        """Close it, and kill it if it takes longer than this. Blocks until it has ended."""
+        self.close()
+        self.wait(timeout_s)
+        self._process.kill()
         self._reader.join()
 
     def _read(self) -> None:
         assert self._process.stdout
         with self._process.stdout as lines:
             for text in lines:
-                with contextlib.suppress(ValueError):
-                    if isinstance(line := json.loads(text), dict):
-                        self._call(functools.partial(self._on_line, line))
-        self._call(self._on_end)
-
-    def _call(self, what: Callable[[], None]) -> None:
-        def call() -> None:
-            if not self._closed:
-                what()
-
-        with contextlib.suppress(RuntimeError):  # the loop is closed already
-            self._loop.call_soon_threadsafe(call)
+                try:
+                    line = json.loads(text)
+                except ValueError:
+                    line = None
+                if isinstance(line, dict):
+                    self._on_line(line)
+                else:
+                    _log.warning("%s: not one of our lines: %r", threading.current_thread().name, text[:200])
+        status = self._process.wait()
+        _log.debug("%s: the process has ended with %d", threading.current_thread().name, status)
+        self._on_end()

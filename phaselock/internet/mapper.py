@@ -15,6 +15,7 @@ from phaselock.internet.leases import LEASE_S, LOOK_INTERVAL_S, Leases, Wanted
 from phaselock.internet.pcp import NONCE_BYTES, NatPmp, Pcp, Result, Transport
 from phaselock.internet.state import Pinhole, Problem, RouterState, Way
 from phaselock.internet.upnp_job import UpnpAct, UpnpAnswer, UpnpJob
+from phaselock.model.address import is_public
 from phaselock.model.invitation import Nat
 
 MIN_PAUSE_S, MAX_PAUSE_S = 5.0, 60.0
@@ -262,7 +263,7 @@ class Mapper:
         self._stage = _Stage.IDLE
         if self._gateway is None:
             self._problem = Problem.NO_ROUTER if self._knows_network and self._wanted else Problem.NONE
-        elif self._wanted and not nat.is_public(self._gateway.own):
+        elif self._wanted and not is_public(self._gateway.own):
             self._stage = _Stage.PCP
             self._leases = Leases(Pcp(self._gateway.own, self._nonces), self._wanted, now_s)
 
@@ -376,7 +377,7 @@ class Mapper:
     def _told(self, way: Way, public: str, ports: Mapping[Transport, int]) -> RouterState:
         router = self._gateway.router if self._gateway is not None else ""
         problem = self._problem
-        if ports and not nat.is_public(public):
+        if ports and not is_public(public):
             # Another router or a provider's NAT is outside of this one.
             ports, problem = {}, Problem.NO_PUBLIC_ADDRESS
         tcp, udp = ports.get(Transport.TCP, 0), ports.get(Transport.UDP, 0)
@@ -384,6 +385,6 @@ class Mapper:
 
     def _pinholes(self) -> tuple[Pinhole, ...]:
         leases = self._leases6
-        if leases is None or not leases.is_complete or not nat.is_public(leases.address):
+        if leases is None or not leases.is_complete or not is_public(leases.address):
             return ()
         return (Pinhole(leases.address, leases.outer(Transport.TCP), leases.outer(Transport.UDP)),)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import ipaddress
 
 from phaselock.internet.state import Problem
+from phaselock.model.address import CARRIERS, is_public
 from phaselock.model.invitation import Nat
 
-# Between a customer and the provider's own NAT: RFC 6598, and DS-Lite (RFC 6333).
-_CARRIERS = (ipaddress.IPv4Network("100.64.0.0/10"), ipaddress.IPv4Network("192.0.0.0/29"))
+# Between a customer and the provider's own NAT: the second one is that of DS-Lite (RFC 6333).
+_CARRIERS = (CARRIERS, ipaddress.IPv4Network("192.0.0.0/29"))
 # Other private networks are also used by providers for their own routers, without a NAT.
 _HOMES = ipaddress.IPv4Network("192.168.0.0/16")
 
@@ -35,14 +36,6 @@ def verdict(
     if failed and public == "" and _is_in(second, _HOMES):
         return Nat.DOUBLE
     return Nat.HOME if failed else Nat.UNKNOWN
-
-
-def is_public(address: str) -> bool:
-    """Whether this is an address of the internet."""
-    try:
-        return ipaddress.ip_address(address).is_global and not ipaddress.ip_address(address).is_multicast
-    except ValueError:
-        return False
 
 
 def _is_carriers(address: str) -> bool:

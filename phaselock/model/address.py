@@ -15,6 +15,8 @@ DEFAULT_GUEST_PORT = 17403
 """TCP: the page for guests."""
 DEFAULT_OUTSIDE_PORT = 17404
 """TCP: friends elsewhere, while an invitation is open."""
+CARRIERS = ipaddress.IPv4Network("100.64.0.0/10")
+"""RFC 6598: addresses that internet providers assign, and Tailscale."""
 NO_ADDRESS = N_("Enter the address that the host shows, such as 192.168.1.42 or 192.168.1.42:17401.")
 _IPV6_GROUP_BITS = 64
 _LABEL = re.compile(r"[\w-]{1,63}")
@@ -57,6 +59,15 @@ def address_group(ip: str) -> str:
     if address.version == 4:
         return str(address)
     return str(ipaddress.ip_network((address, _IPV6_GROUP_BITS), strict=False))
+
+
+def is_public(text: str) -> bool:
+    """An address of the internet. False for a text that is no address."""
+    try:
+        ip = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return ip.is_global and not ip.is_multicast
 
 
 def is_loopback(ip: str) -> bool:

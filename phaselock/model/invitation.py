@@ -5,8 +5,9 @@ code of its own, the version of the protocol and the beginning of the session's 
 
     phaselock:///192.168.1.42:17404,45.32.1.1:17401+17402/4829134471/7-1f00ab42
 
-The code is a part of the path, so that no shell needs quotes around the text. So are several places: browsers refuse a
-URL with a list of them in place of the host (https://url.spec.whatwg.org), and a click on it would do nothing.
+The code is a part of the path, so that no shell needs quotes around the text (PowerShell does, if there are several
+places). So are several places: browsers refuse a URL with a list of them in place of the host
+(https://url.spec.whatwg.org), and a click on it would do nothing.
 """
 
 from __future__ import annotations

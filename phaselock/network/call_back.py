@@ -11,7 +11,8 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from phaselock.errors import InternalError, PhaseLockError, bug_net
 from phaselock.network.connection import Connection, ConnectionLost
@@ -31,6 +32,9 @@ REFUSED_FOR_S = 0.25
 """How long, in seconds, a connection that was no call of the host takes the place of another one. Anyone can make
 any number of them."""
 
+Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+"""Starts a task."""
+
 log = logging.getLogger("phaselock.session")
 
 
@@ -48,6 +52,37 @@ async def call_back(ip: str, port: int, identity: HostIdentity, places: HostPlac
                 return True
         await asyncio.sleep(pause_s)
     return False
+
+
+class Calls:
+    """The calls of a host, at most one for each lost friend. For the network thread."""
+
+    def __init__(
+        self, identity: HostIdentity, spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+    ) -> None:
+        self._identity = identity
+        self._spawn = spawn
+        self._calls: dict[int, asyncio.Task[None]] = {}
+        """By peer id."""
+
+    def begin(self, peer_id: int, ip: str, port: int, places: HostPlaces) -> None:
+        """Call a friend: see `call_back`. The call replaces an earlier one."""
+        self.end(peer_id)
+        self._calls[peer_id] = self._spawn(self._call(ip, port, places))
+
+    def end(self, peer_id: int) -> None:
+        """The friend has come back. No effect if it is not called."""
+        if (call := self._calls.pop(peer_id, None)) is not None:
+            call.cancel()
+
+    def end_all(self) -> None:
+        """The session is over."""
+        for peer_id in list(self._calls):
+            self.end(peer_id)
+
+    async def _call(self, ip: str, port: int, places: HostPlaces) -> None:
+        with contextlib.suppress(InternalError), bug_net("calling a friend"):
+            await call_back(ip, port, self._identity, places)
 
 
 async def _tell(sock: socket.socket, identity: HostIdentity, places: HostPlaces) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import contextlib
 import itertools
 import pathlib
 import socket
@@ -22,13 +21,13 @@ from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import GuestPage
 from phaselock.model.types import HOST_CLOCK, ClockStatus, Track
 from phaselock.network import transfer
-from phaselock.network.call_back import call_back
+from phaselock.network.call_back import Calls
 from phaselock.network.connection import MESSAGES_AT_ONCE, Connection, ConnectionLost
 from phaselock.network.file_connection import FileConnection
 from phaselock.network.pairing import Pairing
 from phaselock.network.runner import Hear, HearSong, Runner, log
 from phaselock.network.secure import HostIdentity, SecureChannel
-from phaselock.network.unauthenticated import UnauthenticatedConnections
+from phaselock.network.unauthenticated import RefusalLog, UnauthenticatedConnections
 from phaselock.protocol import messages as m
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import GREETING_CAP, SESSION_CAP, Framer, frame
@@ -91,9 +90,6 @@ OUTSIDE_PAUSE_S = 0.02
 """Time in seconds between two connections at the outside port: the internet must not keep this thread busy."""
 ACCEPT_AGAIN_S = 0.1
 """Time in seconds from a failed `accept` to the next one."""
-STRANGER_EVERY_S = 60.0
-"""Smallest interval in seconds between two lines of the log about connections that broke the protocol before they
-joined: anyone can make any number of them."""
 TIMED = (PlayCommand, PauseCommand, ResumeCommand, SeekCommand, StopCommand)
 """Messages that name a time at which they take effect. A late arrival is audible."""
 CHASERS_S = (0.008, 0.02, 0.04)
@@ -159,10 +155,7 @@ class HostRunner(Runner[HostSession]):
         self._member_ips: dict[int, str] = {}
         """IP addresses of the members, by peer id."""
         self._unauthenticated = UnauthenticatedConnections(self._member_ips.values())
-        self._strangers = 0
-        """Number of connections without a member that were refused since the last line of the log about one."""
-        self._stranger_due_s = 0.0
-        """Time of the loop from which the next one is logged."""
+        self._refusals = RefusalLog()
         self._pool = concurrent.futures.ThreadPoolExecutor(WORKERS, "bulk")
         self._request_pool = concurrent.futures.ThreadPoolExecutor(REQUEST_WORKERS, "requests")
         self._pairing_pool = concurrent.futures.ThreadPoolExecutor(1, "pairing")
@@ -178,8 +171,8 @@ class HostRunner(Runner[HostSession]):
         """Closes it."""
         self.reached_at: Callable[[str], None] | None = None
         """A friend has reached this machine at this public address: see `ReachedAt`."""
-        self._calls: dict[int, asyncio.Task[None]] = {}
-        """Calls of lost friends, by peer id: see `CallBack`."""
+        self._calls = Calls(identity, self._spawn)
+        """Of lost friends: see `CallBack`."""
         self._accepting_outside: dict[socket.socket, asyncio.Task[None]] = {}
 
     async def run(self, listeners: Sequence[socket.socket]) -> Ended:
@@ -189,7 +182,8 @@ class HostRunner(Runner[HostSession]):
         try:
             return await self._ended
         finally:
-            for task in [*working, *self._accepting_outside.values(), *self._calls.values()]:
+            self._calls.end_all()
+            for task in [*working, *self._accepting_outside.values()]:
                 task.cancel()
             for connection, _ in self._connections.values():
                 connection.end("the session is over")
@@ -317,7 +311,7 @@ class HostRunner(Runner[HostSession]):
                     self._unauthenticated.remove(conn)
                     self._member_ips[peer_id] = ip
                     self._clock.allow(peer_id, ip, key)
-                self._end_call(peer_id)
+                self._calls.end(peer_id)
             case ForbidClock(peer_id):
                 self._member_ips.pop(peer_id, None)
                 self._clock.forbid(peer_id)
@@ -342,19 +336,9 @@ class HostRunner(Runner[HostSession]):
                 if self.reached_at is not None:
                     self.reached_at(address)
             case CallBack(peer_id, ip, port, message):
-                self._end_call(peer_id)
-                self._calls[peer_id] = self._spawn(self._call(ip, port, message))
+                self._calls.begin(peer_id, ip, port, message)
             case _:
                 raise AssertionError(f"{effect} is not for this runner")
-
-    async def _call(self, ip: str, port: int, places: m.HostPlaces) -> None:
-        with contextlib.suppress(InternalError), bug_net("calling a friend"):
-            await call_back(ip, port, self._identity, places)
-
-    def _end_call(self, peer_id: int) -> None:
-        """The friend has come back, or is called again."""
-        if (call := self._calls.pop(peer_id, None)) is not None:
-            call.cancel()
 
     def _send(self, conns: tuple[int, ...], message: m.Message) -> None:
         data = frame(message)
@@ -495,13 +479,9 @@ class HostRunner(Runner[HostSession]):
         return False
 
     def _note_stranger(self, conn: int, reason: str) -> None:
-        """Log that a connection that has not joined is closed for this reason, at most every STRANGER_EVERY_S."""
+        """A connection is closed for this reason: log it if it has not joined."""
         if conn in self._unauthenticated and conn in self._connections:
-            self._strangers += 1
-            if self._loop.time() >= self._stranger_due_s:
-                ip = self._connections[conn][1]
-                log.info("%s was refused: %s; %d since the last such line", ip, reason, self._strangers)
-                self._strangers, self._stranger_due_s = 0, self._loop.time() + STRANGER_EVERY_S
+            self._refusals.note(self._connections[conn][1], reason, self._loop.time())
 
     async def _serve_file(self, connection: FileConnection, request: FileRequest, track: Track) -> None:
         """Send a file. A peer fetches one file at a time: its new connection means that it has lost the previous."""

@@ -12,6 +12,8 @@ import socket
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from phaselock.model.address import CARRIERS
+
 if TYPE_CHECKING:
     import ifaddr
 
@@ -38,8 +40,6 @@ _TUNNEL = re.compile(
     re.IGNORECASE,
 )
 
-CARRIERS = ipaddress.IPv4Network("100.64.0.0/10")
-"""RFC 6598: addresses that internet providers assign, and Tailscale."""
 _TAILSCALE = ipaddress.IPv6Network("fd7a:115c:a1e0::/48")
 """All machines with Tailscale have an address of this network."""
 # On macOS, ZeroTier makes a pair of interfaces (feth) for each network, of which one has the addresses.

@@ -319,7 +319,7 @@ class PeerRunner(Runner[PeerSession]):
 
     async def _connect_again(self) -> socket.socket:
         """Connect to the host where it was, or else where it is now: it may have changed its network or its address.
-        CannotConnect if it is found nowhere."""
+        PhaseLockError if it is found nowhere: CannotConnect, unless the bridge was tried last."""
         bridged = self._bridge and self._address == self._bridge.place
         if bridged:
             with contextlib.suppress(PhaseLockError, TimeoutError):

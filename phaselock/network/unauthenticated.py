@@ -15,6 +15,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import enum
+import logging
 from collections.abc import Callable, Iterable
 
 from phaselock.model.address import address_group
@@ -23,6 +24,12 @@ MAX_UNAUTHENTICATED = 16
 """Most connections from all groups without a member."""
 MAX_OF_GROUP = 8
 """Most connections from one group of addresses."""
+
+
+LOG_INTERVAL_S = 60.0
+"""Smallest interval in seconds between two lines of the log about refused connections: anyone can make any number."""
+
+log = logging.getLogger("phaselock.session")
 
 
 class _State(enum.IntEnum):
@@ -103,3 +110,19 @@ class UnauthenticatedConnections:
             return False
         self._connections.pop(conn).abort("others are waiting")
         return True
+
+
+class RefusalLog:
+    """Logs connections that are refused, at most one in LOG_INTERVAL_S."""
+
+    def __init__(self) -> None:
+        self._refused = 0
+        """Since the last line."""
+        self._due_s = 0.0
+
+    def note(self, ip: str, reason: str, now_s: float) -> None:
+        """A connection from this address was refused."""
+        self._refused += 1
+        if now_s >= self._due_s:
+            log.info("%s was refused: %s; %d since the last such line", ip, reason, self._refused)
+            self._refused, self._due_s = 0, now_s + LOG_INTERVAL_S

@@ -96,8 +96,8 @@ MAX_PEERS = 5
 MAX_FILE_BYTES = 2 << 30
 MAX_DURATION_NS = 60_000_000_000
 """Longest round trip or output latency in a message."""
-
 MAX_HOST_PLACES = 8
+"""Most places in HostPlaces."""
 
 U32: TypeAlias = Annotated[int, Within(0, 2**32 - 1)]
 TimeNs: TypeAlias = Annotated[int, Within(0, 2**62)]
@@ -710,11 +710,10 @@ class PeerStatus:
     `dac_deviation_ns` is the standard deviation of the output clock. `dac_uncertainty_ns` is the uncertainty of the
     time at which a frame leaves the loudspeaker (None: unknown). `rtt_ns` is the recent worst round trip.
     `least_rtt_ns` is the least one of about the last minute (0: unknown). `room_bytes` is how many bytes of tracks the
-    peer can store.
-    `volume_percent` is the volume of its output, which a muted output keeps (None: unknown). `role` says which channels
-    the peer plays (None: unknown). `trim_db` is how much louder than its volume says it plays. `correction_ns` says by
-    how much its output plays earlier than it would without the user's correction and without a calibration.
-    `microphone`: the host may listen by the peer's microphone without a question.
+    peer can store. `volume_percent` is the volume of its output, which a muted output keeps (None: unknown). `role`
+    says which channels the peer plays (None: unknown). `trim_db` is how much louder than its volume says it plays.
+    `correction_ns` says by how much its output plays earlier than it would without the user's correction and without a
+    calibration. `microphone`: the host may listen by the peer's microphone without a question.
     """
 
     phase_error_ns: SignedNs

@@ -7,6 +7,7 @@ from phaselock.language.message import N_, Message
 from phaselock.model.invitation import InvitationState, Nat
 from phaselock.session.commands import InvitationPlaces
 
+WRONG_INVITATION = N_("This invitation is wrong or no longer valid. Ask the host for a new one.")
 _NOTHING = Message("")
 _BY_HAND = N_(
     "Switch on UPnP, NAT-PMP or PCP in the router, or let it forward TCP port {port} and UDP port {clock_port} to this "
@@ -52,7 +53,7 @@ def way_sentence(state: InvitationState, places: InvitationPlaces, clock_port: i
         case InvitationState.OPENING:
             return Message("The router is asked to let your friend in.")
         case InvitationState.WITHDRAWN:
-            return Message("The invitation is withdrawn. Who came in by it stays.")
+            return Message("The invitation is withdrawn. Those who came in by it stay.")
         case InvitationState.CLOSED:
             return _NOTHING
     over = [

@@ -12,16 +12,18 @@ import pytest
 
 from phaselock.app import bridge
 from phaselock.app.invitation import OutsidePort
+from phaselock.internet.state import RouterState
 from phaselock.model.invitation import Nat, parse_invitation
 from phaselock.model.notices import Code
 from phaselock.model.relay import DEFAULT_RELAY, DIRECT, OFF
 from phaselock.session.commands import Invite
 from phaselock.session.events import Event, Warned
 from phaselock.session.sentences import NoticeError, notice_text
-from tests.app.test_invitation import CODE, Router, state, view
+from tests.support.fake_mapping import FakeMapping
 from tests.support.network_session import NetworkFixture, played
 
 NODE = "1f" * 32
+CODE = "4829134471"
 
 
 class FakeProcess:
@@ -29,14 +31,16 @@ class FakeProcess:
 
     started: list[dict[str, Any]]
 
-    def __init__(self, code: str, on_line: Callable[[dict[str, Any]], None], on_end: Callable[[], None]) -> None:
+    def __init__(
+        self, code: str, name: str, on_line: Callable[[dict[str, Any]], None], on_end: Callable[[], None]
+    ) -> None:
         self._on_line = on_line
 
     def say(self, line: dict[str, Any]) -> None:
         FakeProcess.started.append(line)
-        asyncio.get_running_loop().call_soon(self._on_line, {"node": NODE})
+        self._on_line({"node": NODE})
 
-    async def close(self) -> None: ...
+    def end(self, timeout_s: float) -> None: ...
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +50,7 @@ def fake_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
 
 
-async def opened(network: NetworkFixture, router: Router, relay: str) -> OutsidePort:
+async def opened(network: NetworkFixture, router: FakeMapping, relay: str) -> OutsidePort:
     runner = network.host.runner
     port = OutsidePort(runner, 5000, network.host.news, port=0, new_mapping=router.open, relay=relay)
     runner.command(Invite(CODE))
@@ -55,18 +59,25 @@ async def opened(network: NetworkFixture, router: Router, relay: str) -> Outside
     return port
 
 
+def invitation_line(network: NetworkFixture) -> str:
+    found = network.host.runner.snapshot().invitation
+    assert found is not None
+    return found.text
+
+
 @played
 async def test_the_bridge_is_opened_if_the_router_lets_no_friend_in(
     network: NetworkFixture, stack: contextlib.AsyncExitStack
 ) -> None:
-    router, news = Router(), network.host.news
+    router, news = FakeMapping(), network.host.news
     port = await opened(network, router, "")
-    router.tell(state(Nat.CARRIER))
+    router.tell(RouterState(nat=Nat.CARRIER))
     warning = await news.wait_for("warning")
     assert warning.fields["code"] == Code.RELAYS_USED
-    while not (line := view(network.host.runner).text) or not parse_invitation(line).node:
+    await news.wait_for("invitation", state="open")
+    while not parse_invitation(invitation_line(network)).node:
         await asyncio.sleep(0)
-    assert parse_invitation(line).node == NODE
+    assert parse_invitation(invitation_line(network)).node == NODE
     (order,) = FakeProcess.started
     assert order["serve"]["relay"] == DEFAULT_RELAY and order["serve"]["udp"] == 5000
     await port.close()
@@ -76,10 +87,10 @@ async def test_the_bridge_is_opened_if_the_router_lets_no_friend_in(
 def test_when_the_bridge_is_opened(tmp_path: Any, relay: str, nat: Nat, starts: int) -> None:
     @played
     async def story(network: NetworkFixture, stack: contextlib.AsyncExitStack) -> None:
-        router = Router()
+        router = FakeMapping()
         port = await opened(network, router, relay)
         reachable = nat is Nat.OPEN
-        router.tell(state(nat, "45.32.1.1" if reachable else "", 17401, 17402))
+        router.tell(RouterState(nat=nat, public="45.32.1.1" if reachable else "", tcp=17401, udp=17402))
         await network.host.news.wait_for("invitation", state="open")
         while len(FakeProcess.started) < starts:
             await asyncio.sleep(0)
@@ -93,9 +104,9 @@ def test_when_the_bridge_is_opened(tmp_path: Any, relay: str, nat: Nat, starts: 
 async def test_a_host_without_the_extra_is_told_once(network: NetworkFixture, stack: contextlib.AsyncExitStack) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(importlib.util, "find_spec", lambda name: None)
-        router, news = Router(), network.host.news
+        router, news = FakeMapping(), network.host.news
         port = await opened(network, router, "")
-        router.tell(state(Nat.CARRIER))
+        router.tell(RouterState(nat=Nat.CARRIER))
         warning = await news.wait_for("warning")
         assert warning.fields["code"] == Code.INTERNET_EXTRA_MISSING
         await news.wait_for("invitation", state="open")

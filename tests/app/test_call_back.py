@@ -13,6 +13,7 @@ from phaselock.app.call_back import CallBackPort
 from phaselock.errors import PhaseLockError
 from phaselock.internet.state import Pinhole, RouterState
 from phaselock.model.invitation import Nat
+from tests.support.fake_mapping import FakeMapping
 
 OWN_IP, OWN_V6 = "192.168.2.2", "2a02::7"
 HOLE = Pinhole(OWN_V6, 40406, 0)
@@ -34,29 +35,7 @@ class Runner:
         self.told.append(port)
 
 
-class Router:
-    """Stands for the mapping at a router, which answers at once."""
-
-    def __init__(self, *states: RouterState) -> None:
-        self.states = states
-        self.mapped: list[dict[str, tuple[int, int]]] = []
-        self.closed = False
-
-    def open(self, tell: Callable[[RouterState], object]) -> Router:
-        for state in self.states:
-            tell(state)
-        return self
-
-    def map(self, **ports: tuple[int, int]) -> None:
-        self.mapped.append(ports)
-
-    def close(self) -> None:
-        self.closed = True
-
-    def wait(self, timeout_s: float) -> None: ...
-
-
-def told(router: Router, own_ip: str = OWN_IP) -> list[int]:
+def told(router: FakeMapping, own_ip: str = OWN_IP) -> list[int]:
     """The ports that the host is told."""
     runner: Any = Runner(own_ip)
 
@@ -88,18 +67,18 @@ def told(router: Router, own_ip: str = OWN_IP) -> list[int]:
 def test_the_port_is_told_that_leads_here_from_where_the_host_sees_this_machine(
     state: RouterState, own_ip: str, ports: list[int]
 ) -> None:
-    assert told(Router(state), own_ip) == ports
+    assert told(FakeMapping(state), own_ip) == ports
 
 
 def test_a_port_that_changes_is_told_again() -> None:
     states = [RouterState(nat=Nat.HOME, tcp=port) for port in (40404, 0, 40405)]
-    assert told(Router(*states)) == [40404, 40405]
+    assert told(FakeMapping(*states)) == [40404, 40405]
 
 
 def test_a_router_that_cannot_be_asked_is_no_error() -> None:
     runner: Any = Runner(OWN_IP)
 
-    def fails(tell: Callable[[RouterState], object]) -> Router:
+    def fails(tell: Callable[[RouterState], object]) -> FakeMapping:
         raise PhaseLockError("no process")
 
     async def run() -> None:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import pathlib
 import socket
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -28,6 +27,7 @@ from phaselock.session.invitation_sentences import PROBLEMS
 from phaselock.session.sentences import NoticeError
 from phaselock.storage.settings import SettingsStore
 from tests.support.closed_port import closed_address
+from tests.support.fake_mapping import FakeMapping
 from tests.support.network_session import NetworkFixture, played
 
 CODE = "4829134471"
@@ -35,27 +35,6 @@ CODE = "4829134471"
 
 def state(nat: Nat = Nat.UNKNOWN, public: str = "", tcp: int = 0, udp: int = 0, **more: Any) -> RouterState:
     return RouterState(nat=nat, public=public, tcp=tcp, udp=udp, **more)
-
-
-class Router:
-    """Stands for the mapping at a router."""
-
-    def __init__(self) -> None:
-        self.tell: Callable[[RouterState], object] = lambda router: None
-        self.mapped: list[dict[str, tuple[int, int]]] = []
-        self.closed = 0
-
-    def open(self, tell: Callable[[RouterState], object]) -> Router:
-        self.tell = tell
-        return self
-
-    def map(self, **ports: tuple[int, int]) -> None:
-        self.mapped.append(ports)
-
-    def close(self) -> None:
-        self.closed += 1
-
-    def wait(self, timeout_s: float) -> None: ...
 
 
 def view(runner: HostRunner) -> InvitationView:
@@ -170,7 +149,7 @@ def test_a_friend_is_told_what_to_do_when_the_host_is_not_reached(tmp_path: path
 async def test_the_outside_port_is_open_as_long_as_the_invitation(
     network: NetworkFixture, stack: contextlib.AsyncExitStack
 ) -> None:
-    runner, news, router = network.host.runner, network.host.news, Router()
+    runner, news, router = network.host.runner, network.host.news, FakeMapping()
     port = OutsidePort(runner, 5000, news, port=0, new_mapping=router.open)
     runner.command(Invite(CODE))
     while not router.mapped:
@@ -201,7 +180,7 @@ async def test_the_outside_port_is_open_as_long_as_the_invitation(
 async def test_a_port_that_is_opened_again_is_the_same_and_waits_until_the_router_has_closed_it(
     network: NetworkFixture, stack: contextlib.AsyncExitStack
 ) -> None:
-    runner, news, routers = network.host.runner, network.host.news, [Router(), Router()]
+    runner, news, routers = network.host.runner, network.host.news, [FakeMapping(), FakeMapping()]
     spare = iter(routers)
     free = socket.create_server(("127.0.0.1", 0))
     number = free.getsockname()[1]

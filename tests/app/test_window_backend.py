@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from phaselock.app import analyser, session, window_backend
+from phaselock.app import analyser, finding, session, window_backend
 from phaselock.app.options import JoinOptions
 from phaselock.app.session import OpenHostSession
 from phaselock.app.window import WindowProgram
@@ -73,7 +73,7 @@ def test_a_found_session_is_joined_at_all_its_addresses(monkeypatch: pytest.Monk
         raise CannotConnect(places[0], TimeoutError(), session_name)
 
     monkeypatch.setattr(discovery, "Browser", Browser)
-    monkeypatch.setattr(session, "connect_any", connect_any)
+    monkeypatch.setattr(finding, "connect_any", connect_any)
     program = WindowProgram("null")
     try:
         program.browse(True)

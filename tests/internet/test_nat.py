@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from phaselock.internet.nat import is_public, verdict
+from phaselock.internet.nat import verdict
 from phaselock.internet.state import Problem
+from phaselock.model.address import is_public
 from phaselock.model.invitation import Nat
 
 HOME, PUBLIC = "192.168.1.2", "45.32.1.1"

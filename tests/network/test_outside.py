@@ -4,36 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import pathlib
-import socket
 
 import pytest
 
 from phaselock.network.reach import connect
 from phaselock.protocol import messages as m
-from phaselock.session.commands import ChangeCode, InvitationPlaces, Invite, WithdrawInvitation
+from phaselock.session.commands import ChangeCode, Invite, WithdrawInvitation
 from phaselock.session.sentences import notice_text
 from tests.support.closed_port import closed_address
 from tests.support.network_session import NetworkFixture, played
+from tests.support.outside_port import CODE, listener, neighbour, outside
 from tests.support.raw_client import RawClient
-
-CODE = "4829134471"
-
-
-def listener(stack: contextlib.AsyncExitStack) -> socket.socket:
-    sock = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-    sock.setblocking(False)
-    return sock
-
-
-def outside(network: NetworkFixture, stack: contextlib.AsyncExitStack) -> tuple[str, int]:
-    """Open an invitation, and the outside port at this place."""
-    runner, sock = network.host.runner, listener(stack)
-    runner.open_outside = lambda: runner.listen_outside(sock)
-    runner.command(Invite(CODE))
-    runner.command(InvitationPlaces(()))
-    address: tuple[str, int] = sock.getsockname()
-    return address
 
 
 @played
@@ -100,10 +81,7 @@ async def test_a_closed_outside_port_takes_no_connections(
 async def test_a_machine_with_the_same_address_in_the_house_of_a_friend_is_left_out(
     network: NetworkFixture, stack: contextlib.AsyncExitStack
 ) -> None:
-    folder = network.folder / "neighbour"
-    folder.mkdir()
-    neighbour = NetworkFixture(pathlib.Path(folder))
-    await neighbour.open(stack)
+    other = await neighbour(network, stack)
     printer, place = listener(stack), outside(network, stack)
 
     async def print_something() -> None:
@@ -113,11 +91,11 @@ async def test_a_machine_with_the_same_address_in_the_house_of_a_friend_is_left_
 
     printing = asyncio.create_task(print_something())
     session = network.host.runner.session_id[:4]
-    places = [neighbour.host.address, printer.getsockname(), place]
+    places = [other.host.address, printer.getsockname(), place]
     friend = await network.join(stack, "Ana", code=CODE, places=places, session=session)
     await friend.news.wait_for("joined")
     await printing
-    assert neighbour.host.news.names().count("peer_joined") == 0
+    assert other.host.news.names().count("peer_joined") == 0
 
 
 @played

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import pathlib
 
 from phaselock.errors import PhaseLockError
 from phaselock.network.reach import Place
-from tests.network.test_outside import CODE, outside
-from tests.support.network_session import NetworkFixture, played
+from tests.support.network_session import NetworkFixture, Peer, played
+from tests.support.outside_port import CODE, neighbour, outside
 
 CLOCK_PORT = 6000
 
@@ -30,13 +29,11 @@ class Bridge:
         return self._to
 
 
-async def neighbour(network: NetworkFixture, stack: contextlib.AsyncExitStack) -> Place:
-    """The place of another host, in the house of the friend."""
-    folder = network.folder / "neighbour"
-    folder.mkdir()
-    found = NetworkFixture(pathlib.Path(folder))
-    await found.open(stack)
-    return found.host.address
+async def beside_a_neighbour(network: NetworkFixture, stack: contextlib.AsyncExitStack, bridge: Bridge) -> Peer:
+    """A friend with an invitation whose only place leads to another host."""
+    session = network.host.runner.session_id[:4]
+    places = [(await neighbour(network, stack)).host.address]
+    return await network.join(stack, "Ana", code=CODE, places=places, session=session, bridge=bridge)
 
 
 @played
@@ -44,9 +41,7 @@ async def test_the_bridge_is_used_if_other_machines_have_the_addresses_of_the_ho
     network: NetworkFixture, stack: contextlib.AsyncExitStack
 ) -> None:
     bridge = Bridge(outside(network, stack))
-    session = network.host.runner.session_id[:4]
-    places = [await neighbour(network, stack)]
-    friend = await network.join(stack, "Ana", code=CODE, places=places, session=session, bridge=bridge)
+    friend = await beside_a_neighbour(network, stack, bridge)
     await friend.news.wait_for("joined")
     assert friend.clock.asked == ("127.0.0.1", CLOCK_PORT, 1)
     assert bridge.asked == 1
@@ -57,9 +52,7 @@ async def test_a_lost_host_is_looked_for_by_the_bridge_that_led_to_it(
     network: NetworkFixture, stack: contextlib.AsyncExitStack
 ) -> None:
     bridge = Bridge(outside(network, stack))
-    session = network.host.runner.session_id[:4]
-    places = [await neighbour(network, stack)]
-    friend = await network.join(stack, "Ana", code=CODE, places=places, session=session, bridge=bridge)
+    friend = await beside_a_neighbour(network, stack, bridge)
     await friend.news.wait_for("joined")
     assert friend.runner._connection is not None
     friend.runner._connection.abort("a test")
@@ -82,9 +75,7 @@ async def test_the_bridge_is_not_asked_if_a_place_of_the_invitation_leads_to_the
 async def test_a_bridge_that_leads_nowhere_ends_the_attempt(
     network: NetworkFixture, stack: contextlib.AsyncExitStack
 ) -> None:
-    session = network.host.runner.session_id[:4]
-    places = [await neighbour(network, stack)]
-    friend = await network.join(stack, "Ana", code=CODE, places=places, session=session, bridge=Bridge(None))
+    friend = await beside_a_neighbour(network, stack, Bridge(None))
     ended = await friend.ended
     assert ended.failed and str(ended.reason.detail) == "Nothing leads there."
 
@@ -93,7 +84,7 @@ async def test_a_bridge_that_leads_nowhere_ends_the_attempt(
 async def test_a_bridge_to_another_session_ends_the_attempt(
     network: NetworkFixture, stack: contextlib.AsyncExitStack
 ) -> None:
-    wrong = await neighbour(network, stack)
+    wrong = (await neighbour(network, stack)).host.address
     friend = await network.join(
         stack, "Ana", code=CODE, places=[network.host.address], session=b"abcd", bridge=Bridge(wrong)
     )

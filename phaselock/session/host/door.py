@@ -48,7 +48,7 @@ class Door:
         of wrong codes."""
         self.code = code
         self._outbox = outbox
-        self._told_as = guessed, void
+        self._guessed, self._void = guessed, void
         self._guesses: dict[str, _Guesses] = {}
         """By address, not by group: the guesses of a neighbour must not count for the other machines of its network. At
         most MAX_GUESSES entries, because each stands for a guess."""
@@ -98,9 +98,9 @@ class Door:
         """The machine does not know the code, or has gone without showing that it does."""
         self._guessing.discard(conn)
         if self._total >= MAX_GUESSES > self._told:
-            self._outbox.warn(Notice(self._told_as[1], number=self._total), now_ns)
+            self._outbox.warn(Notice(self._void, number=self._total), now_ns)
         elif self._total >= TOLD_GUESSES > self._told:
-            self._outbox.warn(Notice(self._told_as[0], number=self._total), now_ns)
+            self._outbox.warn(Notice(self._guessed, number=self._total), now_ns)
         else:
             return
         self._told = self._total

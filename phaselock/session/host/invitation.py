@@ -10,9 +10,8 @@
 
 from __future__ import annotations
 
-import ipaddress
-
 from phaselock.language.message import N_, Message
+from phaselock.model.address import is_public
 from phaselock.model.invitation import SESSION_BYTES, Candidate, Invitation, InvitationState, invitation_line
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import InvitationView
@@ -22,11 +21,10 @@ from phaselock.session import events as e
 from phaselock.session.effects import CloseOutside, OpenOutside, ReachedAt
 from phaselock.session.host.door import Door
 from phaselock.session.host.members import Members
-from phaselock.session.invitation_sentences import way_sentence
+from phaselock.session.invitation_sentences import WRONG_INVITATION, way_sentence
 from phaselock.session.outbox import Outbox
 from phaselock.session.states import HOLD_OUTSIDE_NS
 
-WRONG_INVITATION = N_("This invitation is wrong or no longer valid. Ask the host for a new one.")
 WITHDRAWN = N_("This invitation was withdrawn. Ask the host for a new one.")
 
 
@@ -79,7 +77,7 @@ class HostInvitation:
 
     def reached(self, address: str, *, now_ns: int) -> None:
         """A friend has come in, and says that it has reached this machine at this address."""
-        if _is_public_v4(address):
+        if is_public(address) and ":" not in address:
             self._outbox.do(ReachedAt(address))
             is_news, self._reached = not self._is_reachable, address
             if is_news and self._is_valid:
@@ -156,10 +154,3 @@ class HostInvitation:
 
     def _sentence(self) -> Message:
         return way_sentence(self._state, self._places, self._clock_port, self._reached)
-
-
-def _is_public_v4(address: str) -> bool:
-    try:
-        return ipaddress.IPv4Address(address).is_global
-    except ValueError:
-        return False

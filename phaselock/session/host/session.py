@@ -30,7 +30,7 @@ from phaselock.protocol.messages import Message
 from phaselock.protocol.proof import FETCH, JOIN, UPLOAD
 from phaselock.session import commands as c
 from phaselock.session import events as e
-from phaselock.session.effects import AllowClock, AskCode, Close, Effect, Ended, Follow, ForbidClock, Send
+from phaselock.session.effects import AllowClock, Close, Effect, Ended, Follow, ForbidClock, Send
 from phaselock.session.guest_actions import GuestAction, GuestSays
 from phaselock.session.host.admission import Admission, Admitted, Refused
 from phaselock.session.host.call_back import CallBacks
@@ -38,6 +38,7 @@ from phaselock.session.host.caps import Caps
 from phaselock.session.host.chat import HostChat
 from phaselock.session.host.distribution import Distribution
 from phaselock.session.host.door import WRONG_CODE, Door
+from phaselock.session.host.entrance import Entrance, Newcomer
 from phaselock.session.host.fair_order import moved
 from phaselock.session.host.gains import HostGains
 from phaselock.session.host.hearing import HostHearing
@@ -58,7 +59,6 @@ from phaselock.session.sentences import notice_text
 from phaselock.session.states import (
     ASLEEP_NS,
     DEAD_NS,
-    HANDSHAKE_NS,
     HEARTBEAT_NS,
     HOLD_NS,
     HOST_ACCEPTS,
@@ -66,17 +66,6 @@ from phaselock.session.states import (
 
 BROKE_PROTOCOL = N_("The host has closed the connection, because this machine broke the protocol.")
 NOTHING_REPORTED = N_("The host has closed the connection, because this machine told nothing about its output.")
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Unauthenticated:
-    """A connection that has not joined."""
-
-    deadline_ns: int
-    """For the JoinRequest."""
-    ip: str
-    door: Door
-    """The one whose code it must know."""
 
 
 class HostSession:
@@ -110,8 +99,6 @@ class HostSession:
         self._clock_port = clock_port
         self._token_factory = token_factory
         self._session_id = token_factory()
-        self._unauthenticated: dict[int, _Unauthenticated] = {}
-        """By connection number."""
         self._heartbeat_at_ns: int | None = None
         self._called_at_ns: int | None = None
         self._over = False
@@ -145,6 +132,7 @@ class HostSession:
         )
         self._invitation = HostInvitation(self._members, self._outbox, self._session_id, clock_port)
         self._call_backs = CallBacks(self._members, self._admission, self._outbox)
+        self._entrance = Entrance(self._door, self._invitation.door, self._admission, self._outbox)
         self._chat = HostChat(self._members, self._outbox, lambda: self._party.rules)
         self._followed = Follow(None)
 
@@ -163,8 +151,7 @@ class HostSession:
         """
         if self._over:
             return [Close(conn, "session ended")]
-        door = self._invitation.door if outside else self._door
-        self._unauthenticated[conn] = _Unauthenticated(now_ns + HANDSHAKE_NS, ip, door)
+        self._entrance.connected(conn, ip, outside, now_ns=now_ns)
         self._outbox.do(Send(conn, self._nameless_info() if outside else self._info()))
         return self._settle(now_ns)
 
@@ -191,21 +178,13 @@ class HostSession:
                 self._from_member(member, message, now_ns)
             else:
                 self._breach(member, f"{type(message).__name__} was not expected", now_ns)
-        elif conn in self._unauthenticated:
-            if not isinstance(message, m.JoinRequest):
-                self._unauthenticated.pop(conn)
-                self._outbox.do(Close(conn, f"{type(message).__name__} before JoinRequest"))
-            elif self._admission.needs_code(conn, self._unauthenticated[conn].door, message):
-                self._outbox.do(AskCode(conn))
-            else:
-                self._join(conn, self._unauthenticated.pop(conn), message, now_ns)
+        elif (newcomer := self._entrance.received(conn, message)) is not None and isinstance(message, m.JoinRequest):
+            self._join(conn, newcomer, message, now_ns)
         return self._settle(now_ns)
 
     def disconnected(self, conn: int, reason: Notice, *, now_ns: int) -> list[Effect]:
         """A control connection ended or broke the framing, or the connection is a bulk connection."""
-        self._unauthenticated.pop(conn, None)
-        self._door.closed(conn, now_ns=now_ns)
-        self._invitation.door.closed(conn, now_ns=now_ns)
+        self._entrance.closed(conn, now_ns=now_ns)
         member = self._members.members.get(conn)
         if member is not None:
             self._lose(member, dataclasses.replace(reason, detail=sentence(reason.detail)), now_ns)
@@ -214,28 +193,16 @@ class HostSession:
     def begin_pairing(self, conn: int, *, now_ns: int) -> tuple[str, list[Effect]]:
         """The peer of a connection wants to prove that it knows the code. Return the code; empty if it may not, and the
         connection is closed."""
-        found = self._unauthenticated.get(conn)
-        if found is None or found.door.is_open_for(conn):
-            self._outbox.do(Close(conn, "PairingStart was not expected"))
-        elif refusal := found.door.begin(conn, found.ip, now_ns=now_ns):
-            self._unauthenticated.pop(conn)
-            self._reject(conn, refusal, "code" if found.door.code else "other")
-        else:
-            return found.door.code, self._settle(now_ns)
-        return "", self._settle(now_ns)
+        return self._entrance.begin_pairing(conn, now_ns=now_ns), self._settle(now_ns)
 
     def paired(self, conn: int, code: str, *, now_ns: int) -> list[Effect]:
         """The peer has proved that it knows this code."""
-        found = self._unauthenticated.get(conn)
-        if found is not None and code == found.door.code:
-            found.door.right(conn, found.ip)
+        self._entrance.paired(conn, code)
         return self._settle(now_ns)
 
     def not_paired(self, conn: int, *, now_ns: int) -> list[Effect]:
         """The peer does not know the code."""
-        if (found := self._unauthenticated.pop(conn, None)) is not None:
-            found.door.wrong(conn, now_ns=now_ns)
-            self._reject(conn, found.door.wrong_code, "code")
+        self._entrance.not_paired(conn, now_ns=now_ns)
         return self._settle(now_ns)
 
     # -- commands of the user ----------------------------------------------------------------------------------------
@@ -395,9 +362,7 @@ class HostSession:
     def timer(self, *, now_ns: int) -> list[Effect]:
         """Handle all deadlines that have passed. A call before or after `next_deadline_ns` is allowed."""
         self._wake(now_ns)
-        for conn in [conn for conn, one in self._unauthenticated.items() if now_ns >= one.deadline_ns]:
-            del self._unauthenticated[conn]
-            self._outbox.do(Close(conn, "no JoinRequest came"))
+        self._entrance.timer(now_ns=now_ns)
         for member in self._members:
             if now_ns >= member.heard_at_ns + DEAD_NS:
                 self._outbox.do(Close(member.conn, "silent for too long"))
@@ -423,7 +388,7 @@ class HostSession:
         """The time for the next call of `timer`; None: no call is needed. Every call of the session may change it."""
         deadlines = [self._heartbeat_at_ns, self._transport.end_ns(), self._queue.due_ns()]
         deadlines += [
-            *(one.deadline_ns for one in self._unauthenticated.values()),
+            *self._entrance.deadlines_ns(),
             *self._report_watch.deadlines_ns(self._members),
             *self._distribution.deadlines_ns(),
             *self._requests.deadlines_ns(),
@@ -544,7 +509,7 @@ class HostSession:
 
     # -- joining and leaving -----------------------------------------------------------------------------------------
 
-    def _join(self, conn: int, found: _Unauthenticated, request: m.JoinRequest, now_ns: int) -> None:
+    def _join(self, conn: int, found: Newcomer, request: m.JoinRequest, now_ns: int) -> None:
         before = self._admission.member(request.peer_id, request.proof, JOIN)
         if before is not None:
             self._outbox.do(Close(before.conn, "it came back on another connection"))
@@ -553,20 +518,26 @@ class HostSession:
             case Admitted() as admitted:
                 self._accept(conn, found, admitted, request.reached, now_ns)
             case Refused(reason, kind) if reason:
-                self._reject(conn, reason, kind)
+                self._entrance.reject(conn, reason, kind)
             case _:
                 self._outbox.do(Close(conn, "it joins too often"))
 
-    def _reject(self, conn: int, reason: str, kind: m.RefusalKind = "other") -> None:
-        self._outbox.do(Send(conn, m.JoinRejected(reason, kind)), Close(conn, reason))
-
-    def _accept(self, conn: int, found: _Unauthenticated, admitted: Admitted, reached: str, now_ns: int) -> None:
+    def _accept(self, conn: int, found: Newcomer, admitted: Admitted, reached: str, now_ns: int) -> None:
         peer_id, token, name, budget = admitted.peer_id, admitted.token, admitted.name, admitted.budget
         attendance = Attendance.CATCHING_UP if self._transport.busy else Attendance.WAITED_FOR
-        outside = found.door is self._invitation.door
-        reports = Reports(now_ns, outside=outside)
+        reports = Reports(now_ns, outside=found.outside)
         member = Member(
-            conn, peer_id, name, token, now_ns, reports, found.ip, budget, attendance, admitted.asked_name, outside
+            conn,
+            peer_id,
+            name,
+            token,
+            now_ns,
+            reports,
+            found.ip,
+            budget,
+            attendance,
+            admitted.asked_name,
+            found.outside,
         )
         member.owes_since_ns = budget.owes_since_ns(now_ns)
         self._members.members[conn] = member
@@ -643,10 +614,8 @@ class HostSession:
         for member in self._members:
             self._outbox.do(Send(member.conn, m.SessionEnd()), Close(member.conn, "session ended"))
             self._outbox.do(ForbidClock(member.peer_id))
-        for conn in self._unauthenticated:
-            self._reject(conn, N_("Session ended."))
+        self._entrance.end(N_("Session ended."))
         self._members.members.clear()
-        self._unauthenticated.clear()
         self._transport.playback.stop(None)
         self._outbox.note(e.SessionEnded(now_ns, Notice(Code.SESSION_ENDED)))
         self._over = True

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 
+from phaselock.model.address import is_public
 from phaselock.model.invitation import Candidate
 from phaselock.protocol import messages as m
 from phaselock.session.effects import HOST_CONN, AwaitCall, Send, UsePlaces
@@ -26,7 +27,8 @@ class PeerOutside:
 
     def joined(self, reached: str) -> None:
         """The host, which was reached at this address, has accepted this peer, the first time or again."""
-        if self.active and not self._is_called and _is_public(reached):
+        # Only a host on the internet moves away without a trace.
+        if self.active and not self._is_called and is_public(reached):
             self._is_called = True
             self._outbox.do(AwaitCall())
         self._tell()
@@ -49,14 +51,6 @@ class PeerOutside:
     def _tell(self) -> None:
         if self.active and self._port:
             self._outbox.do(Send(HOST_CONN, m.CallBackAt(self._port)))
-
-
-def _is_public(address: str) -> bool:
-    """Only a host on the internet moves away without a trace."""
-    try:
-        return ipaddress.ip_address(address).is_global
-    except ValueError:
-        return False
 
 
 def _is_usable(address: str) -> bool:
