@@ -61,4 +61,19 @@ def address_group(ip: str) -> str:
 
 def is_loopback(ip: str) -> bool:
     """An address by which this computer reaches itself."""
-    return ipaddress.ip_address(ip.partition("%")[0]).is_loopback
+    return parse_ip(ip).is_loopback
+
+
+def is_global(text: str) -> bool:
+    """An address of the internet. False also for what is no address."""
+    try:
+        return parse_ip(text).is_global
+    except ValueError:
+        return False
+
+
+def parse_ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """An IP address without its scope: of ::ffff:127.0.0.1, which leads where 127.0.0.1 leads, the latter. ValueError
+    if it is none."""
+    address = ipaddress.ip_address(text.partition("%")[0])
+    return getattr(address, "ipv4_mapped", None) or address

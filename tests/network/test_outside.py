@@ -9,6 +9,7 @@ import socket
 
 import pytest
 
+from phaselock.network import arrivals
 from phaselock.network.reach import connect
 from phaselock.protocol import messages as m
 from phaselock.session.commands import ChangeCode, InvitationPlaces, Invite, WithdrawInvitation
@@ -77,6 +78,29 @@ async def test_the_outside_port_names_nothing_before_the_code_is_proved(
     assert await client.read() == m.CodeNeeded()
     await client.send(m.JoinRequest("Eve", m.PROTOCOL_VERSION + 1))
     assert isinstance(await client.read(), m.JoinRejected)
+
+
+@played
+async def test_a_machine_that_connects_too_often_is_closed_at_once_and_others_are_served(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    stack.enter_context(pytest.MonkeyPatch.context()).setattr(arrivals, "EVERY_S", 1000.0)  # on a busy machine, too
+    host, port = outside(network, stack)
+    loop = asyncio.get_running_loop()
+
+    def come(ip: str) -> socket.socket:
+        sock = stack.enter_context(socket.create_connection((host, port), source_address=(ip, 0)))
+        sock.setblocking(False)
+        return sock
+
+    for _ in range(arrivals.AT_ONCE):
+        with come("127.0.0.9") as sock:
+            await loop.sock_sendall(sock, b"GET / HTTP/1.0\r\n\r\n")
+            with contextlib.suppress(ConnectionResetError):
+                await loop.sock_recv(sock, 1000)
+    assert await loop.sock_recv(come("127.0.0.9"), 1) == b""
+    assert not (await RawClient.secured(come("127.0.0.9"))).host_key
+    assert isinstance(await (await RawClient.secured(come("127.0.0.1"))).read(), m.SessionInfo)
 
 
 @played

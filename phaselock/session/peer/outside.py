@@ -5,8 +5,7 @@ See network/call_back.py.
 
 from __future__ import annotations
 
-import ipaddress
-
+from phaselock.model.address import is_global, parse_ip
 from phaselock.model.invitation import Candidate
 from phaselock.protocol import messages as m
 from phaselock.session.effects import HOST_CONN, AwaitCall, Send, UsePlaces
@@ -26,7 +25,8 @@ class PeerOutside:
 
     def joined(self, reached: str) -> None:
         """The host, which was reached at this address, has accepted this peer, the first time or again."""
-        if self.active and not self._is_called and _is_public(reached):
+        # Only a host on the internet moves away without a trace.
+        if self.active and not self._is_called and is_global(reached):
             self._is_called = True
             self._outbox.do(AwaitCall())
         self._tell()
@@ -51,18 +51,10 @@ class PeerOutside:
             self._outbox.do(Send(HOST_CONN, m.CallBackAt(self._port)))
 
 
-def _is_public(address: str) -> bool:
-    """Only a host on the internet moves away without a trace."""
-    try:
-        return ipaddress.ip_address(address).is_global
-    except ValueError:
-        return False
-
-
 def _is_usable(address: str) -> bool:
     """A host names no address of this machine itself."""
     try:
-        found = ipaddress.ip_address(address)
+        found = parse_ip(address)
     except ValueError:
         return False
     return not (found.is_loopback or found.is_unspecified or found.is_multicast)
