@@ -84,7 +84,8 @@ class UpnpRouter:
         if job.act == UpnpAct.REMOVE:
             for transport, outer in self._ports.items():
                 with contextlib.suppress(Exception):
-                    device.deleteportmapping(outer, transport.name)
+                    if not self._is_of_another(device, transport):
+                        device.deleteportmapping(outer, transport.name)
             self._ports.clear()
             return UpnpAnswer()
         public, problem = "", Problem.NONE
@@ -103,6 +104,13 @@ class UpnpRouter:
         except Exception as error:
             raise _NoAnswer from error
         return found is not None and tuple(found[:2]) == (device.lanaddr, inner)
+
+    def _is_of_another(self, device: miniupnpc.UPnP, transport: Transport) -> bool:
+        """Whether another machine has our public port now. False also if the router does not say."""
+        with contextlib.suppress(Exception):
+            found = device.getspecificportmapping(self._ports[transport], transport.name)
+            return found is not None and found[0] != device.lanaddr
+        return False
 
     def _open(self, device: miniupnpc.UPnP, transport: Transport, inner: int, wanted: int) -> Problem:
         """Open one port, or renew it."""

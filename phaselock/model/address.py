@@ -64,6 +64,15 @@ def is_loopback(ip: str) -> bool:
     return parse_ip(ip).is_loopback
 
 
+def leads_here(host: str) -> bool:
+    """Whether a host leads to the machine itself that connects to it. Names that only a directory knows are not asked
+    for."""
+    try:
+        return parse_ip(host).is_loopback or parse_ip(host).is_unspecified
+    except ValueError:
+        return host.rstrip(".").casefold().split(".")[-1] == "localhost"
+
+
 def is_global(text: str) -> bool:
     """An address of the internet. False also for what is no address."""
     try:

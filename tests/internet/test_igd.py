@@ -92,6 +92,14 @@ def test_ports_are_opened_and_removed() -> None:
     assert Device.mappings == {} and len(Device.selected) == 1
 
 
+def test_a_port_that_another_machine_has_by_now_stays_its_own() -> None:
+    router = UpnpRouter()
+    router.do(job())
+    Device.mappings[17401, "TCP"] = "192.168.1.77", 80
+    router.do(job(UpnpAct.REMOVE))
+    assert Device.mappings == {(17401, "TCP"): ("192.168.1.77", 80)}
+
+
 def test_a_look_opens_only_what_has_vanished() -> None:
     router = UpnpRouter()
     router.do(job())

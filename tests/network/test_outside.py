@@ -9,10 +9,12 @@ import socket
 
 import pytest
 
+from phaselock.model.invitation import Candidate
 from phaselock.network import arrivals
 from phaselock.network.reach import connect
 from phaselock.protocol import messages as m
 from phaselock.session.commands import ChangeCode, InvitationPlaces, Invite, WithdrawInvitation
+from phaselock.session.effects import UsePlaces
 from phaselock.session.sentences import notice_text
 from tests.support.closed_port import closed_address
 from tests.support.network_session import NetworkFixture, played
@@ -161,3 +163,15 @@ async def test_a_friend_who_finds_another_machine_and_then_none_is_told_in_one_s
         friend = await network.join(stack, "Ana", places=[network.host.address, closed], session=b"abcd")
         told = notice_text((await friend.ended).reason)
     assert told == "The connection to the host was lost: no jam is open there."
+
+
+async def test_places_that_the_host_tells_without_end_do_not_pile_up(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    place = outside(network, stack)
+    runner = (await network.join(stack, "Ana", code=CODE, places=[place], clock_ports={place: 5000})).runner
+    for number in range(1, 200):
+        runner._execute(UsePlaces((Candidate(f"45.32.1.{number}", 17401, 17403),)))
+    assert dict(runner._clock_ports) == {place: 5000} and dict(runner._told_clock_ports) == {
+        ("45.32.1.199", 17401): 17403
+    }
