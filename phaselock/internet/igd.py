@@ -14,7 +14,6 @@ import random
 import re
 import socket
 import time
-import urllib.parse
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -148,8 +147,7 @@ def _select(device: miniupnpc.UPnP, router: str) -> None:
     """Read the description of the router's services. _NoAnswer if there is none."""
     for url in _descriptions(router):
         with contextlib.suppress(Exception):
-            control = device.selectigd(url)
-            if urllib.parse.urlsplit(control).hostname == router:
+            if _is_at(device.selectigd(url), router):
                 return
     raise _NoAnswer
 
@@ -197,7 +195,9 @@ def location(answer: bytes, router: str) -> str:
     if match is None:
         return ""
     url = match[1].decode("ascii")
-    with contextlib.suppress(ValueError):
-        if urllib.parse.urlsplit(url).hostname == router:
-            return url
-    return ""
+    return url if _is_at(url, router) else ""
+
+
+def _is_at(url: str, router: str) -> bool:
+    """Whether a URL leads to this router, however it is read: libraries do not agree on the host in `http://a\\@b/`."""
+    return re.match(rf"http://{re.escape(router)}(:[0-9]{{1,5}})?(/|$)", url) is not None

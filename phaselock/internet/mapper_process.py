@@ -32,8 +32,9 @@ from phaselock.internet.upnp_job import UpnpAnswer, UpnpJob
 NETWORK_INTERVAL_S = 5.0
 """Between looks whether this computer has another router or address."""
 MAX_LINE_BYTES = 65536
-_MAX_MEMORY_BYTES = 512 * 2**20
-"""A hostile router may send a description without end."""
+_MAX_MEMORY_BYTES = 128 * 2**20
+"""A hostile router may send a description without end. This process has 15 MB, and the stacks of its threads."""
+_STACK_BYTES = 2**20
 
 
 class MapperProcess:
@@ -177,9 +178,10 @@ def main() -> None:
     """The process. Only the end of its input ends it: after a signal to all programs it still removes the ports."""
     for name in ("SIGINT", "SIGTERM"):
         signal.signal(signal.Signals[name], signal.SIG_IGN)
+    threading.stack_size(_STACK_BYTES)
     with contextlib.suppress(ImportError, OSError, ValueError):  # Windows has no such limit
         import resource
 
-        resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY_BYTES, _MAX_MEMORY_BYTES))
+        resource.setrlimit(resource.RLIMIT_DATA, (_MAX_MEMORY_BYTES, _MAX_MEMORY_BYTES))
     MapperProcess().run()
     os._exit(0)  # UPnP may still wait for a router that does not answer

@@ -21,7 +21,7 @@ class Telling:
         """When the last ones were told."""
 
     def next_s(self, state: RouterState) -> float:
-        """When this state is to be told, if it stays."""
+        """When `take` accepts this state."""
         if state == self._told:
             return float("inf")
         return self._at_s[0] + EVERY_S if len(self._at_s) == AT_ONCE else float("-inf")
