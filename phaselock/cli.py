@@ -466,7 +466,10 @@ def command_line() -> Parser:
 def _window(options: argparse.Namespace, terminal: Terminal) -> int:
     from phaselock.app.window import run_window
 
-    return run_window(options.backend, options.device, options.files, terminal.say)
+    files = options.files
+    if files and is_invitation(files[0]):  # a web page has chosen what follows: a file of another computer, for example
+        files = files[:1]
+    return run_window(options.backend, options.device, files, terminal.say)
 
 
 def _host(options: argparse.Namespace, terminal: Terminal) -> int:

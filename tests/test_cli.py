@@ -369,6 +369,17 @@ def test_long_lists_of_jams_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     assert str(caught.value).endswith('Did you mean "Jam 10", "Jam 11", "Jam 12", "Jam 13", "Jam 14", "Jam 15", …?')
 
 
+def test_nothing_is_opened_beside_an_invitation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A web page chooses the address. A quotation mark in it ends the argument where a system does not escape it."""
+    opened: list[list[str]] = []
+    monkeypatch.setattr("phaselock.app.window.run_window", lambda *given: opened.append(given[2]) or 0)
+    link = "phaselock:///45.32.1.1/4829134471/7-1f00ab42"
+    for line in (["window", "--", link, "//45.40.1.1/songs/a.mp3"], [link, "//45.40.1.1/songs/a.mp3"]):
+        options = cli.parsed(line)
+        assert options.run(options, argparse.Namespace(say=print)) == 0
+    assert opened == [[link], [link]]
+
+
 def test_files_in_place_of_a_command_open_the_window(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("song.mp3", "host"):

@@ -14,7 +14,6 @@ import random
 import re
 import socket
 import time
-import urllib.parse
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -84,7 +83,8 @@ class UpnpRouter:
         if job.act == UpnpAct.REMOVE:
             for transport, outer in self._ports.items():
                 with contextlib.suppress(Exception):
-                    device.deleteportmapping(outer, transport.name)
+                    if not self._is_of_another(device, transport):
+                        device.deleteportmapping(outer, transport.name)
             self._ports.clear()
             return UpnpAnswer()
         public, problem = "", Problem.NONE
@@ -103,6 +103,13 @@ class UpnpRouter:
         except Exception as error:
             raise _NoAnswer from error
         return found is not None and tuple(found[:2]) == (device.lanaddr, inner)
+
+    def _is_of_another(self, device: miniupnpc.UPnP, transport: Transport) -> bool:
+        """Whether another machine has our public port now. False also if the router does not say."""
+        with contextlib.suppress(Exception):
+            found = device.getspecificportmapping(self._ports[transport], transport.name)
+            return found is not None and found[0] != device.lanaddr
+        return False
 
     def _open(self, device: miniupnpc.UPnP, transport: Transport, inner: int, wanted: int) -> Problem:
         """Open one port, or renew it."""
@@ -140,8 +147,7 @@ def _select(device: miniupnpc.UPnP, router: str) -> None:
     """Read the description of the router's services. _NoAnswer if there is none."""
     for url in _descriptions(router):
         with contextlib.suppress(Exception):
-            control = device.selectigd(url)
-            if urllib.parse.urlsplit(control).hostname == router:
+            if _is_at(device.selectigd(url), router):
                 return
     raise _NoAnswer
 
@@ -189,7 +195,9 @@ def location(answer: bytes, router: str) -> str:
     if match is None:
         return ""
     url = match[1].decode("ascii")
-    with contextlib.suppress(ValueError):
-        if urllib.parse.urlsplit(url).hostname == router:
-            return url
-    return ""
+    return url if _is_at(url, router) else ""
+
+
+def _is_at(url: str, router: str) -> bool:
+    """Whether a URL leads to this router, however it is read: libraries do not agree on the host in `http://a\\@b/`."""
+    return re.match(rf"http://{re.escape(router)}(:[0-9]{{1,5}})?(/|$)", url) is not None

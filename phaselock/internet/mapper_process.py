@@ -27,14 +27,15 @@ from phaselock.internet.igd import UpnpRouter
 from phaselock.internet.mapper import Gateway, Mapper
 from phaselock.internet.pcp import Transport
 from phaselock.internet.second_hop import second_router
-from phaselock.internet.state import RouterState
+from phaselock.internet.telling import Telling
 from phaselock.internet.upnp_job import UpnpAnswer, UpnpJob
 
 NETWORK_INTERVAL_S = 5.0
 """Between looks whether this computer has another router or address."""
 MAX_LINE_BYTES = 65536
-_MAX_MEMORY_BYTES = 512 * 2**20
-"""A hostile router may send a description without end."""
+_MAX_MEMORY_BYTES = 128 * 2**20
+"""A hostile router may send a description without end. This process has 15 MB, and the stacks of its threads."""
+_STACK_BYTES = 2**20
 
 
 class MapperProcess:
@@ -50,7 +51,7 @@ class MapperProcess:
         self._selector.register(self._bell, selectors.EVENT_READ)
         self._sockets: dict[Gateway, socket.socket] = {}
         self._jobs: queue.SimpleQueue[UpnpJob] = queue.SimpleQueue()
-        self._told: RouterState | None = None
+        self._telling = Telling()
 
     def run(self) -> None:
         """Until the input ends and the ports are removed."""
@@ -64,7 +65,8 @@ class MapperProcess:
                 self._mapper.set_network(*gateways(), now_s)
             self._mapper.wake(now_s)
             self._act()
-            wait_s = min(self._mapper.next_s, network_s) - time.monotonic()
+            next_s = min(self._mapper.next_s, network_s, self._telling.next_s(self._mapper.state))
+            wait_s = next_s - time.monotonic()
             for key, _ in self._selector.select(max(wait_s, 0.0)):
                 self._receive(key.data)
             while not self._calls.empty():
@@ -79,10 +81,10 @@ class MapperProcess:
             self._jobs.put(job)
         if (silent := self._mapper.take_second()) is not None:
             threading.Thread(target=self._look_further, args=(silent,), daemon=True).start()
-        if self._mapper.state != self._told:
-            self._told = self._mapper.state
+        state = self._mapper.state
+        if self._telling.take(state, time.monotonic()):
             with contextlib.suppress(OSError):  # the host is gone
-                sys.stdout.buffer.write(json.dumps({"state": self._told.to_json()}).encode() + b"\n")
+                sys.stdout.buffer.write(json.dumps({"state": state.to_json()}).encode() + b"\n")
                 sys.stdout.buffer.flush()
 
     def _send(self, gateway: Gateway, packet: bytes) -> None:
@@ -180,9 +182,10 @@ def main() -> None:
     """The process. Only the end of its input ends it: after a signal to all programs it still removes the ports."""
     for name in ("SIGINT", "SIGTERM"):
         signal.signal(signal.Signals[name], signal.SIG_IGN)
+    threading.stack_size(_STACK_BYTES)
     with contextlib.suppress(ImportError, OSError, ValueError):  # Windows has no such limit
         import resource
 
-        resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY_BYTES, _MAX_MEMORY_BYTES))
+        resource.setrlimit(resource.RLIMIT_DATA, (_MAX_MEMORY_BYTES, _MAX_MEMORY_BYTES))
     MapperProcess().run()
     os._exit(0)  # UPnP may still wait for a router that does not answer

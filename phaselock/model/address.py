@@ -64,7 +64,7 @@ def address_group(ip: str) -> str:
 def is_public(text: str) -> bool:
     """An address of the internet. False for a text that is no address."""
     try:
-        ip = ipaddress.ip_address(text)
+        ip = parse_ip(text)
     except ValueError:
         return False
     return ip.is_global and not ip.is_multicast
@@ -72,4 +72,20 @@ def is_public(text: str) -> bool:
 
 def is_loopback(ip: str) -> bool:
     """An address by which this computer reaches itself."""
-    return ipaddress.ip_address(ip.partition("%")[0]).is_loopback
+    return parse_ip(ip).is_loopback
+
+
+def leads_here(host: str) -> bool:
+    """Whether a host leads to the machine itself that connects to it. Names that only a directory knows are not asked
+    for."""
+    try:
+        return parse_ip(host).is_loopback or parse_ip(host).is_unspecified
+    except ValueError:
+        return host.rstrip(".").casefold().split(".")[-1] == "localhost"
+
+
+def parse_ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """An IP address without its scope: of ::ffff:127.0.0.1, which leads where 127.0.0.1 leads, the latter. ValueError
+    if it is none."""
+    address = ipaddress.ip_address(text.partition("%")[0])
+    return getattr(address, "ipv4_mapped", None) or address

@@ -18,7 +18,7 @@ import re
 from collections.abc import Sequence
 
 from phaselock.language.message import N_
-from phaselock.model.address import DEFAULT_PORT, parse_address
+from phaselock.model.address import DEFAULT_PORT, leads_here, parse_address
 from phaselock.model.code import normal_code
 
 MAX_LINES = 8
@@ -145,7 +145,8 @@ def is_invitation(text: str) -> bool:
 
 
 def parse_invitation(text: str) -> Invitation:
-    """What an invitation or a plain address says. ValueError, whose text is a message id for users."""
+    """What an invitation or a plain address says. Where there are other places, one on this machine itself is left out:
+    no friend is there, but other programs are. ValueError, whose text is a message id for users."""
     text = text.strip()
     if not is_invitation(text):
         host, port = parse_address(text)
@@ -160,7 +161,8 @@ def parse_invitation(text: str) -> Invitation:
     texts = addresses.split(",")
     if len(texts) > MAX_CANDIDATES or (len(texts) > 1 and not about):
         raise ValueError(_NOT_WHOLE)
-    candidates = tuple(map(parse_candidate, texts))
+    told_places = tuple(map(parse_candidate, texts))
+    candidates = tuple(one for one in told_places if not (about and leads_here(one.host))) or told_places
     code = normal_code(told)
     if (told or about) and not code:
         raise ValueError(N_("The code in this invitation is not whole. Copy all of it."))

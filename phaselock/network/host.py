@@ -21,6 +21,7 @@ from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import GuestPage
 from phaselock.model.types import HOST_CLOCK, ClockStatus, Track
 from phaselock.network import transfer
+from phaselock.network.arrivals import Arrivals
 from phaselock.network.call_back import Calls
 from phaselock.network.connection import MESSAGES_AT_ONCE, Connection, ConnectionLost
 from phaselock.network.file_connection import FileConnection
@@ -88,6 +89,11 @@ REQUEST_WORKERS = 2
 """Worker threads that describe and convert the songs of guests and of the library."""
 OUTSIDE_PAUSE_S = 0.02
 """Time in seconds between two connections at the outside port: the internet must not keep this thread busy."""
+REFUSED_PAUSE_S = 0.001
+"""The same after one that is closed at once: the queue of the system must not fill with the connections of a machine
+that has too many."""
+OUTSIDE_BACKLOG = 128
+"""Connections that may wait to be accepted at the outside port."""
 ACCEPT_AGAIN_S = 0.1
 """Time in seconds from a failed `accept` to the next one."""
 TIMED = (PlayCommand, PauseCommand, ResumeCommand, SeekCommand, StopCommand)
@@ -154,6 +160,7 @@ class HostRunner(Runner[HostSession]):
         """The user's files of which tracks of this machine were made."""
         self._member_ips: dict[int, str] = {}
         """IP addresses of the members, by peer id."""
+        self._arrivals = Arrivals(self._member_ips.values())
         self._unauthenticated = UnauthenticatedConnections(self._member_ips.values())
         self._refusals = RefusalLog()
         self._pool = concurrent.futures.ThreadPoolExecutor(WORKERS, "bulk")
@@ -196,6 +203,7 @@ class HostRunner(Runner[HostSession]):
 
     def listen_outside(self, listener: socket.socket) -> None:
         """Accept connections at the outside port, until `stop_outside`. The caller closes the listener afterwards."""
+        listener.listen(OUTSIDE_BACKLOG)
         self._accepting_outside[listener] = self._spawn(self._accept(listener, outside=True))
 
     async def stop_outside(self, listener: socket.socket) -> None:
@@ -360,9 +368,14 @@ class HostRunner(Runner[HostSession]):
             except OSError:  # the connection is closed already, or this process has no free file descriptor
                 await asyncio.sleep(ACCEPT_AGAIN_S)
                 continue
+            ip = address[0].removeprefix("::ffff:")
+            if outside and not self._arrivals.take(ip, self._loop.time()):
+                sock.close()
+                await asyncio.sleep(REFUSED_PAUSE_S)
+                continue
             try:
                 with bug_net("a new connection"):
-                    self._admit(sock, address[0].removeprefix("::ffff:"), outside)
+                    self._admit(sock, ip, outside)
             except InternalError:
                 sock.close()
             # Yield once at least: the sockets just closed are released before the next accept.

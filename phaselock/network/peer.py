@@ -137,6 +137,8 @@ class PeerRunner(Runner[PeerSession]):
         """All places at which the host may be."""
         self._told_places: tuple[Place, ...] = ()
         """Where the host is now, as it has told last."""
+        self._told_clock_ports: Mapping[Place, int] = {}
+        """The UDP ports there; 0: the one that the host tells after joining."""
         self.await_call: Callable[[], None] | None = None
         """Opens a port for calls of the host: see `AwaitCall`."""
         self._false_places: set[Place] = set()
@@ -265,7 +267,7 @@ class PeerRunner(Runner[PeerSession]):
                     self.await_call()
             case UsePlaces(candidates):
                 self._told_places = tuple(one.place for one in candidates)
-                self._clock_ports = {**self._clock_ports, **{one.place: one.clock_port for one in candidates}}
+                self._told_clock_ports = {one.place: one.clock_port for one in candidates}
             case Keep(hashes):
                 self._keep = hashes
                 self._cache.keep(self._keep | self._own)
@@ -285,7 +287,8 @@ class PeerRunner(Runner[PeerSession]):
         """Start the clock, and try again later if that fails: a network that changes, or a firewall."""
         self._stop_waiting_for_clock()
         try:
-            port = self._clock_ports.get(self._address) or clock_port
+            told = self._told_clock_ports.get(self._address)
+            port = (self._clock_ports.get(self._address) if told is None else told) or clock_port
             if self._bridge and self._address == self._bridge.place:
                 port = self._bridge.clock_port
             self._clock.start(self._address[0], port, peer_id, self._own_ip, key)

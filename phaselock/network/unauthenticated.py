@@ -22,6 +22,9 @@ from phaselock.model.address import address_group
 
 MAX_UNAUTHENTICATED = 16
 """Most connections from all groups without a member."""
+MAX_OUTSIDE = 64
+"""The same at the outside port. If a crowd connects there as fast as it is let, each connection still stays for more
+than a second: a friend far away has sent its first message by then."""
 MAX_OF_GROUP = 8
 """Most connections from one group of addresses."""
 
@@ -74,7 +77,7 @@ class UnauthenticatedConnections:
         others = collections.Counter(
             {one: count for one, count in crowd.items() if one[0] is outside and one[1] not in members}
         )
-        if group[1] in members or others.total() < MAX_UNAUTHENTICATED:
+        if group[1] in members or others.total() < (MAX_OUTSIDE if outside else MAX_UNAUTHENTICATED):
             return True
         return any(self._evict(one) for one, _ in others.most_common())
 

@@ -43,6 +43,15 @@ class WindowInvitations:
         else:
             self._join(invitation)
 
+    def opened(self, invitation: str) -> None:
+        """Join by an invitation that another program has opened: after a question, because a web page can open one
+        without a click. The window then connects to addresses of its choice, tells the user's name, and plays."""
+        if self._in_session():
+            self.join(invitation)  # which asks
+        else:
+            text = tr("Another program has opened an invitation.")
+            self._window.ask(text, tr("Join this jam"), lambda: self._join(invitation))
+
     def paste(self) -> bool:
         """Join by the invitation in the clipboard. False: there is none."""
         try:

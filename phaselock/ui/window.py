@@ -355,7 +355,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
                 self.drop(paths)
             case InvitationGiven(text=text):
                 self._come_to_the_front()
-                self._invitations.join(text)
+                self._invitations.opened(text)
             case Asked(what="raise"):
                 self._come_to_the_front()
             case Asked(what="quit"):

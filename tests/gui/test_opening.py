@@ -180,9 +180,12 @@ def test_an_overlay_stays_open_while_files_arrive(window: Any) -> None:
 
 
 @pytest.mark.parametrize("where", ["home", "create", "browse"])
-def test_an_invitation_that_is_opened_is_joined(window: Any, where: str) -> None:
+def test_an_invitation_that_is_opened_is_joined_after_a_question(window: Any, where: str) -> None:
     go(window, where)
+    deliver(window, InvitationGiven(OTHER))
+    assert window.program.of("join") == []  # a web page may have opened it
     deliver(window, InvitationGiven(INVITATION))
+    click(button(window, "Join this jam"))
     assert window.program.of("join") == [(INVITATION, "Ana", None)]
     assert window.screen.address.get() == INVITATION and reads(window, "Joining…")
     deliver(window, Closed("Cannot reach it.", failed=True))
@@ -190,7 +193,9 @@ def test_an_invitation_that_is_opened_is_joined(window: Any, where: str) -> None
 
 
 def test_another_invitation_takes_the_place_of_the_one_that_is_being_joined(window: Any) -> None:
-    deliver(window, InvitationGiven(INVITATION), InvitationGiven(INVITATION), InvitationGiven(OTHER))
+    for invitation in (INVITATION, INVITATION, OTHER):
+        deliver(window, InvitationGiven(invitation))
+        click(button(window, "Join this jam"))
     assert window.program.of("join") == [(INVITATION, "Ana", None)] and window.program.of("leave") == [()]
     deliver(window, Closed("", failed=False))
     assert window.program.of("join") == [(INVITATION, "Ana", None), (OTHER, "Ana", None)]
@@ -263,6 +268,7 @@ def test_in_a_jam_an_invitation_is_pasted_into_a_message(window: Any) -> None:
 def test_macos_opens_an_invitation(window: Any) -> None:
     window.tk.call("::tk::mac::LaunchURL", INVITATION)
     window.update()
+    click(button(window, "Join this jam"))
     assert window.program.of("join") == [(INVITATION, "Ana", None)]
 
 
@@ -329,6 +335,8 @@ def test_a_process_hands_its_files_over(display: str, tmp_path: pathlib.Path, st
         "The window that is open has received the invitation.",
         "",
     )
+    window.wait_until("reads", "Another program has opened an invitation.")
+    window.do("click", "Join this jam")
     window.wait_until("reads", "Cannot reach")
     assert window.do("waiting") == [str(tmp_path / name) for name in ("a.mp3", "b.mp3", "Party")]
     window.do("close")

@@ -92,6 +92,14 @@ def test_ports_are_opened_and_removed() -> None:
     assert Device.mappings == {} and len(Device.selected) == 1
 
 
+def test_a_port_that_another_machine_has_by_now_stays_its_own() -> None:
+    router = UpnpRouter()
+    router.do(job())
+    Device.mappings[17401, "TCP"] = "192.168.1.77", 80
+    router.do(job(UpnpAct.REMOVE))
+    assert Device.mappings == {(17401, "TCP"): ("192.168.1.77", 80)}
+
+
 def test_a_look_opens_only_what_has_vanished() -> None:
     router = UpnpRouter()
     router.do(job())
@@ -176,6 +184,9 @@ def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
         (b"LOCATION:http://192.168.1.1/x\r\n", "http://192.168.1.1/x"),
         (b"Location: http://192.168.1.7:5000/x.xml\r\n", ""),  # another computer
         (b"Location: http://192.168.1.1@evil.example/x.xml\r\n", ""),
+        (b"Location: http://192.168.1.7:80\\@192.168.1.1/x.xml\r\n", ""),  # miniupnpc asks the first of the two
+        (b"Location: http://192.168.1.1:80@192.168.1.7/x.xml\r\n", ""),
+        (b"Location: http://192.168.1.11/x.xml\r\n", ""),
         (b"Location: https://192.168.1.1/x.xml\r\n", ""),
         (b"Location: http://192.168.1.1/x y\r\n", ""),
         (b"Location: http://192.168.1.1/" + b"x" * 600 + b"\r\n", ""),
@@ -186,6 +197,12 @@ def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_only_the_routers_own_description_counts(answer: bytes, url: str) -> None:
     assert location(answer, ROUTER) == url
+
+
+@pytest.mark.parametrize("control", ["http://192.168.1.7:80\\@192.168.1.1/ctl", "http://192.168.1.7/ctl", "", "/ctl"])
+def test_only_services_at_the_router_are_asked(monkeypatch: pytest.MonkeyPatch, control: str) -> None:
+    monkeypatch.setattr(Device, "selectigd", lambda self, url: control)
+    assert UpnpRouter().do(job()) == UpnpAnswer(Problem.NO_ANSWER) and Device.mappings == {}
 
 
 def test_the_router_is_found_by_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:

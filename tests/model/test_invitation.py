@@ -123,3 +123,13 @@ def test_every_line_is_read_again(candidates: list[Candidate], number: int, sess
     invitation = Invitation(tuple(candidates), f"{number:010}", 7, session)
     line = invitation_line(invitation)
     assert parse_invitation(line) == invitation and line.isascii()
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["127.0.0.1:631", "127.1.2.3", "[::1]:631", "0.0.0.0", "[::ffff:127.0.0.1]", "localhost:631", "a.localhost."],
+)
+def test_a_line_leads_to_no_other_program_of_the_friend(place: str) -> None:
+    found = parse_invitation(f"phaselock:///{place},45.32.1.1,{place}/4829134471/7-1f00ab42")
+    assert found.places == [("45.32.1.1", 17401)]
+    assert len(parse_invitation(f"phaselock:///{place}/4829134471/7-1f00ab42").places) == 1

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 
 import pytest
 
+from phaselock.model.invitation import Candidate
+from phaselock.network import arrivals
 from phaselock.network.reach import connect
 from phaselock.protocol import messages as m
 from phaselock.session.commands import ChangeCode, Invite, WithdrawInvitation
+from phaselock.session.effects import UsePlaces
 from phaselock.session.sentences import notice_text
 from tests.support.closed_port import closed_address
 from tests.support.network_session import NetworkFixture, played
@@ -58,6 +62,29 @@ async def test_the_outside_port_names_nothing_before_the_code_is_proved(
     assert await client.read() == m.CodeNeeded()
     await client.send(m.JoinRequest("Eve", m.PROTOCOL_VERSION + 1))
     assert isinstance(await client.read(), m.JoinRejected)
+
+
+@played
+async def test_a_machine_that_connects_too_often_is_closed_at_once_and_others_are_served(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    stack.enter_context(pytest.MonkeyPatch.context()).setattr(arrivals, "EVERY_S", 1000.0)  # on a busy machine, too
+    host, port = outside(network, stack)
+    loop = asyncio.get_running_loop()
+
+    def come(ip: str) -> socket.socket:
+        sock = stack.enter_context(socket.create_connection((host, port), source_address=(ip, 0)))
+        sock.setblocking(False)
+        return sock
+
+    for _ in range(arrivals.AT_ONCE):
+        with come("127.0.0.9") as sock:
+            await loop.sock_sendall(sock, b"GET / HTTP/1.0\r\n\r\n")
+            with contextlib.suppress(ConnectionResetError):
+                await loop.sock_recv(sock, 1000)
+    assert await loop.sock_recv(come("127.0.0.9"), 1) == b""
+    assert not (await RawClient.secured(come("127.0.0.9"))).host_key
+    assert isinstance(await (await RawClient.secured(come("127.0.0.1"))).read(), m.SessionInfo)
 
 
 @played
@@ -115,3 +142,16 @@ async def test_a_friend_who_finds_another_machine_and_then_none_is_told_in_one_s
         friend = await network.join(stack, "Ana", places=[network.host.address, closed], session=b"abcd")
         told = notice_text((await friend.ended).reason)
     assert told == "The connection to the host was lost: no jam is open there."
+
+
+@played
+async def test_places_that_the_host_tells_without_end_do_not_pile_up(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    place = outside(network, stack)
+    runner = (await network.join(stack, "Ana", code=CODE, places=[place], clock_ports={place: 5000})).runner
+    for number in range(1, 200):
+        runner._execute(UsePlaces((Candidate(f"45.32.1.{number}", 17401, 17403),)))
+    assert dict(runner._clock_ports) == {place: 5000} and dict(runner._told_clock_ports) == {
+        ("45.32.1.199", 17401): 17403
+    }

@@ -6,7 +6,13 @@ import itertools
 
 import pytest
 
-from phaselock.network.unauthenticated import MAX_OF_GROUP, MAX_UNAUTHENTICATED, UnauthenticatedConnections
+from phaselock.network.host import OUTSIDE_PAUSE_S
+from phaselock.network.unauthenticated import (
+    MAX_OF_GROUP,
+    MAX_OUTSIDE,
+    MAX_UNAUTHENTICATED,
+    UnauthenticatedConnections,
+)
 
 
 class Connections:
@@ -65,10 +71,18 @@ def test_an_ipv6_machine_is_one_address() -> None:
 
 def test_the_internet_does_not_keep_the_house_out() -> None:
     connections = Connections()
-    for number in range(MAX_UNAUTHENTICATED):
+    for number in range(MAX_OUTSIDE):
         assert connections.come(f"45.32.0.{number}", spoken=True, outside=True)
     assert not connections.come("45.32.1.1", outside=True)
     assert connections.come("10.0.0.1") and connections.gone == []
+
+
+def test_a_friend_has_a_second_to_speak_beside_a_crowd() -> None:
+    connections = Connections()
+    friend = connections.come("45.40.1.1", outside=True)
+    for number in range(int(1.0 / OUTSIDE_PAUSE_S)):
+        assert connections.come(f"45.32.0.{number}", outside=True)
+    assert friend not in connections.gone
 
 
 def test_members_have_places_of_their_own() -> None:

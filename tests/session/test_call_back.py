@@ -22,10 +22,10 @@ def places(*candidates: Candidate, reachable: bool = True) -> InvitationPlaces:
     return InvitationPlaces(candidates, Nat.HOME, reachable=reachable, port=17404)
 
 
-def with_friend() -> tuple[SessionHarness, HarnessPeer]:
+def with_friend(ip: str = "45.40.1.1") -> tuple[SessionHarness, HarnessPeer]:
     harness = SessionHarness()
     harness.command(Invite(CODE), places(OWN, OLD))
-    friend = harness.join("Ana", code=CODE, outside=True, reached="45.32.1.1")
+    friend = harness.join("Ana", code=CODE, outside=True, reached="45.32.1.1", ip=ip)
     harness.run(2)
     return harness, friend
 
@@ -103,6 +103,15 @@ def test_a_port_that_changes_while_the_host_is_lost_is_told_on_return() -> None:
     friend.cut()
     harness.run(DEAD_NS / SECOND + 2)
     assert calls(harness)[-1].port == 40405
+
+
+@pytest.mark.parametrize("ip", ["192.168.1.1", "127.64.1.2", "fd00::1", "::1"])
+def test_a_member_lets_the_host_connect_to_no_machine_of_its_own_house(ip: str) -> None:
+    harness, friend = with_friend(ip)
+    harness.host.receive(friend.conn, m.CallBackAt(5000))
+    friend.cut()
+    harness.run(DEAD_NS / SECOND + 2)
+    assert calls(harness) == []
 
 
 def test_a_friend_without_a_port_is_not_called() -> None:

@@ -12,10 +12,11 @@ from phaselock.model.notices import Code
 from phaselock.model.snapshot import InvitationView
 from phaselock.protocol import messages as m
 from phaselock.session import effects as e
-from phaselock.session.commands import ChangeCode, InvitationPlaces, Invite, WithdrawInvitation
-from phaselock.session.host.door import FREE_GUESSES
+from phaselock.session.commands import ChangeCode, DropPeer, InvitationPlaces, Invite, WithdrawInvitation
+from phaselock.session.host.door import FREE_GUESSES, LATER, NEVER
+from phaselock.session.host.invitation import MAX_INVITATION_GUESSES, OutsideDoor
 from phaselock.session.invitation_sentences import PROBLEMS, way_sentence
-from phaselock.session.states import HOLD_OUTSIDE_NS
+from phaselock.session.states import DEAD_NS, HOLD_OUTSIDE_NS
 from tests.support.session_harness import SessionHarness
 from tests.support.simulation import SECOND
 from tests.support.told import Over
@@ -164,6 +165,84 @@ def test_what_is_withdrawn_twice_is_an_error() -> None:
     harness = invited()
     harness.command(WithdrawInvitation(), WithdrawInvitation())
     assert harness.host.events("error")[-1].fields["code"] == Code.NO_INVITATION
+
+
+def test_a_removed_friend_does_not_return_by_the_same_line() -> None:
+    """It has another name and another address, which it can change, and a second membership, which it has left open."""
+    harness = invited()
+    other = harness.join("Cleo", code=CODE, outside=True)
+    second = harness.join("Bob", code=CODE, outside=True, ip="45.40.1.9")
+    harness.join("Ana", code=CODE, outside=True, ip="45.40.1.9")
+    harness.run(0.5)
+    second.cut()
+    harness.run(DEAD_NS / SECOND + 2)
+    harness.command(DropPeer("Ana"))
+    assert view(harness).state is InvitationState.WITHDRAWN
+    again = harness.join("Dora", code=CODE, outside=True, ip="45.40.1.1")
+    harness.run(0.5)
+    assert again.ended == Over("This invitation was withdrawn. Ask the host for a new one.", failed=True)
+    second.repair()
+    harness.run(20)
+    assert [peer.name for peer in harness.host.snapshot().peers] == ["Cleo"]
+    assert other.ended is None
+
+
+def test_a_machine_of_the_house_that_is_removed_changes_no_invitation() -> None:
+    harness = invited()
+    harness.join("Ana")
+    harness.run(0.5)
+    harness.command(DropPeer("Ana"))
+    assert view(harness).state is InvitationState.OPEN
+
+
+def test_one_machine_on_the_internet_does_not_make_an_invitation_void() -> None:
+    """It has all addresses of a /64, and the guesses of some homes together are more than a room's code permits."""
+    harness = invited()
+    door = OutsideDoor(CODE, harness.host.core._outbox)
+    tried = [door.begin(number, f"2001:db8:0:1::{number:x}", now_ns=SECOND) for number in range(1, 200)]
+    assert tried[:FREE_GUESSES] == [""] * FREE_GUESSES and set(tried[FREE_GUESSES:]) == {LATER}
+    for number in range(200, 400):
+        assert door.begin(number, f"45.32.{number // 200}.{number % 200}", now_ns=SECOND) == ""
+        door.wrong(number, now_ns=SECOND)
+    assert door.begin(1000, "45.40.1.1", now_ns=SECOND) == ""
+    for number in range(2000, 2000 + MAX_INVITATION_GUESSES):
+        door.begin(number, f"45.{number >> 8}.{number & 255}.1", now_ns=SECOND)
+    assert door.begin(1, "45.41.1.1", now_ns=SECOND) == NEVER
+
+
+def test_a_machine_of_another_version_does_not_learn_who_was_removed() -> None:
+    harness = invited()
+    friend = harness.join("Ana", code=CODE, outside=True)
+    harness.run(0.5)
+    harness.command(DropPeer("Ana"))
+    warned = len(harness.host.events("warning"))
+    conn = 1000
+    harness.host.accept(conn, ip=friend.ip, outside=True)
+    harness.host.receive(conn, m.JoinRequest("Ana", m.PROTOCOL_VERSION + 1))
+    sent = [one.message for one in harness.host.of(e.Send) if one.conn == conn]
+    [told] = [message for message in sent if isinstance(message, m.JoinRejected)]
+    assert told.kind == "other" and "version" in told.reason
+    assert len(harness.host.events("warning")) == warned
+
+
+@pytest.mark.parametrize(
+    ("ip", "far"),
+    [
+        ("45.40.1.1", True),
+        ("45.32.1.1", False),  # this house's own router, which has sent the packets back
+        ("192.168.1.7", False),
+        ("127.64.1.2", True),  # by the bridge
+        ("2001:db8::1", False),  # an address for documentation, which is none of the internet
+        ("2a02:8106:1::7", True),
+        ("2a02:8106:2::7", False),
+    ],
+)
+def test_a_friend_in_another_house_is_far_although_it_reports_no_delay(ip: str, far: bool) -> None:
+    harness = SessionHarness()
+    harness.command(Invite(CODE), dataclasses.replace(PLACES, candidates=(HOME, Candidate("2a02:8106:2::1", 17404))))
+    harness.join("Ana", code=CODE, outside=True, ip=ip)
+    harness.run(2)
+    assert [peer.far for peer in harness.host.snapshot().peers] == [far]
 
 
 @pytest.mark.parametrize("nat", Nat)

@@ -112,14 +112,16 @@ class SessionHarness(Simulation):
         outside: bool = False,
         session: bytes = b"",
         reached: str = "",
+        ip: str = "",
     ) -> HarnessPeer:
         """A peer connects and joins; run on to see it happen. Its clock is `ahead_ns` ahead of the session clock.
         `outside`: it comes to the outside port, by the address `reached`. `session`: the beginning of the id of the
-        session that it joins."""
+        session that it joins. `ip`: its address; empty: one of its own in the house."""
         peer = HarnessPeer(self, name, output or ReportedOutput(), delay_ns, ahead_ns)
         peer.core = PeerSession(display_name=name, code=code, session_id=session)
         self.peers.append(peer)
         peer.outside, peer.reached = outside, reached
+        peer.ip = ip or peer.ip
         peer.connect()
         peer.start()
         return peer

@@ -6,9 +6,9 @@ the host: the host connects to it, if it has told a port, and tells it there.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 
+from phaselock.model.address import is_public, parse_ip
 from phaselock.model.invitation import Candidate
 from phaselock.protocol import messages as m
 from phaselock.session.effects import CallBack, Send
@@ -45,8 +45,9 @@ class CallBacks:
             self._outbox.do(Send(member.conn, self._told))
 
     def call(self, member: Member) -> None:
-        """A member is lost: tell it the places, if it waits for that."""
-        if self._told is not None and member.outside and member.call_back_port:
+        """A member is lost: tell it the places, if it waits for that. It chooses the port: another machine of this
+        house, and this computer (which is the end of a bridge), get no connection."""
+        if self._told is not None and member.outside and member.call_back_port and is_public(member.ip):
             self._outbox.do(CallBack(member.peer_id, member.ip, member.call_back_port, self._told))
 
 
@@ -58,6 +59,6 @@ def _host_places(candidates: Sequence[Candidate]) -> m.HostPlaces | None:
 
 def _is_address(host: str) -> bool:
     try:
-        return not ipaddress.ip_address(host).is_loopback and "%" not in host
+        return not parse_ip(host).is_loopback and "%" not in host
     except ValueError:
         return False

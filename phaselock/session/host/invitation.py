@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from phaselock.language.message import N_, Message
-from phaselock.model.address import is_public
+from phaselock.model.address import address_group, is_loopback, is_public
 from phaselock.model.invitation import SESSION_BYTES, Candidate, Invitation, InvitationState, invitation_line
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import InvitationView
@@ -25,6 +25,9 @@ from phaselock.session.invitation_sentences import WRONG_INVITATION, way_sentenc
 from phaselock.session.outbox import Outbox
 from phaselock.session.states import HOLD_OUTSIDE_NS
 
+MAX_INVITATION_GUESSES = 10_000
+"""Of ten digits, one in a million such attacks finds the code. With the guesses of a room's code, one machine on the
+internet would make an invitation void."""
 WITHDRAWN = N_("This invitation was withdrawn. Ask the host for a new one.")
 
 
@@ -32,12 +35,17 @@ class OutsideDoor(Door):
     """The code of the invitation. Every connection through the outside port must know it."""
 
     wrong_code = WRONG_INVITATION
+    max_guesses = MAX_INVITATION_GUESSES
 
     def begin(self, conn: int, ip: str, *, now_ns: int) -> str:
         return super().begin(conn, ip, now_ns=now_ns) if self.code else WITHDRAWN
 
     def is_open_for(self, conn: int) -> bool:
         return self.has_proved(conn)
+
+    def _guesser(self, ip: str) -> str:
+        """On the internet, one machine has all addresses of a /64."""
+        return address_group(ip)
 
 
 class HostInvitation:
@@ -63,8 +71,7 @@ class HostInvitation:
                 self._invite(code, now_ns)
             case c.WithdrawInvitation():
                 if self._is_valid:
-                    self.door.change("")
-                    self._change(InvitationState.WITHDRAWN, now_ns)
+                    self._withdraw(now_ns)
                 else:
                     self._outbox.error(Notice(Code.NO_INVITATION), now_ns)
             case c.InvitationPlaces():
@@ -82,6 +89,18 @@ class HostInvitation:
             is_news, self._reached = not self._is_reachable, address
             if is_news and self._is_valid:
                 self._tell(now_ns)
+
+    def removed(self, *, now_ns: int) -> None:
+        """The user has removed a member that came in by the outside port. It has the line, and can take another name
+        and another address."""
+        if self._is_valid:
+            self._withdraw(now_ns)
+
+    def is_elsewhere(self, ip: str) -> bool:
+        """Whether a machine at this address, which has come to the outside port, is in another house. It comes from the
+        internet, and not from an address of this house, or by the bridge, whose end is on this computer."""
+        here = {address_group(one.host) for one in self.candidates if is_public(one.host)}
+        return is_loopback(ip) or (is_public(ip) and address_group(ip) not in here)
 
     def lost(self, *, now_ns: int) -> None:
         """A member that came in by the outside port is lost, and may return."""
@@ -126,6 +145,10 @@ class HostInvitation:
             self._outbox.do(OpenOutside())
         known = bool(self._places.candidates)
         self._change(InvitationState.OPEN if known else InvitationState.OPENING, now_ns)
+
+    def _withdraw(self, now_ns: int) -> None:
+        self.door.change("")
+        self._change(InvitationState.WITHDRAWN, now_ns)
 
     def _take_places(self, places: c.InvitationPlaces, now_ns: int) -> None:
         if self._state is InvitationState.CLOSED or places == self._places:

@@ -91,16 +91,18 @@ def network_allowance_ns(rtt_ns: int) -> int:
 
 class Reports:
     """The reports of one machine about its clock and its output. They start at `since_ns`, in session time. `outside`:
-    its connection came through the outside port."""
+    its connection came through the outside port. `elsewhere`: and from another house. Such a machine is far, also if
+    it reports no delay, because the room waits longer for a near one."""
 
-    def __init__(self, since_ns: int, *, outside: bool = False) -> None:
+    def __init__(self, since_ns: int, *, outside: bool = False, elsewhere: bool = False) -> None:
         self.since_ns = since_ns
         self._outside = outside
+        self._elsewhere = elsewhere
         self.latest: m.PeerStatus | None = None
         self.heard_at_ns = since_ns
         """Time of the latest report, or of the start."""
         self.proof = Proof()
-        self.far = False
+        self.far = elsewhere
         """The machine is in no room with the host."""
         self._fine_since_ns: int | None = None
         self._silent_since_ns: int | None = None
@@ -109,7 +111,7 @@ class Reports:
     def take(self, status: m.PeerStatus, *, now_ns: int) -> None:
         """Store a new report."""
         self.latest, self.heard_at_ns = status, now_ns
-        if status.least_rtt_ns:
+        if status.least_rtt_ns and not self._elsewhere:
             self.far = is_far(status.least_rtt_ns, outside=self._outside, was_far=self.far)
         self.proof.take(status.device_name, status.correction_ns)
         if not status.clock_stale:

@@ -525,7 +525,8 @@ class HostSession:
     def _accept(self, conn: int, found: Newcomer, admitted: Admitted, reached: str, now_ns: int) -> None:
         peer_id, token, name, budget = admitted.peer_id, admitted.token, admitted.name, admitted.budget
         attendance = Attendance.CATCHING_UP if self._transport.busy else Attendance.WAITED_FOR
-        reports = Reports(now_ns, outside=found.outside)
+        elsewhere = found.outside and self._invitation.is_elsewhere(found.ip)
+        reports = Reports(now_ns, outside=found.outside, elsewhere=elsewhere)
         member = Member(
             conn,
             peer_id,
@@ -587,6 +588,8 @@ class HostSession:
         for member in self._named(name, now_ns):
             self._admission.remove(member)
             self._dismiss(member, N_("The host has removed you from the jam."), Notice(Code.PEER_REMOVED), now_ns)
+            if member.outside:
+                self._invitation.removed(now_ns=now_ns)
 
     def _allow(self, name: str, now_ns: int) -> None:
         if not self._admission.allow(name):

@@ -5,9 +5,7 @@ See network/call_back.py.
 
 from __future__ import annotations
 
-import ipaddress
-
-from phaselock.model.address import is_public
+from phaselock.model.address import is_public, parse_ip
 from phaselock.model.invitation import Candidate
 from phaselock.protocol import messages as m
 from phaselock.session.effects import HOST_CONN, AwaitCall, Send, UsePlaces
@@ -56,7 +54,7 @@ class PeerOutside:
 def _is_usable(address: str) -> bool:
     """A host names no address of this machine itself."""
     try:
-        found = ipaddress.ip_address(address)
+        found = parse_ip(address)
     except ValueError:
         return False
     return not (found.is_loopback or found.is_unspecified or found.is_multicast)
