@@ -29,8 +29,17 @@ class WindowInvitations:
         """By which to join when the session that is open has ended."""
         before_paste(window, lambda: not in_session() and self.paste())  # in a session it is a text to write
 
+    def opened(self, invitation: str) -> None:
+        """Join by an invitation that was opened with PhaseLock, after a question: any page that a browser shows can
+        open one, and this machine then plays what its host plays."""
+        if self._in_session():
+            self.join(invitation)  # this asks, too
+        else:
+            question = tr("Join the jam of this invitation? This machine then plays what the host plays.")
+            self._window.ask(question, tr("Join"), lambda: self._join(invitation), harmless=True)
+
     def join(self, invitation: str) -> None:
-        """Join by an invitation; while a session is open, after a question. No effect if that is the session."""
+        """Join by an invitation that was pasted; while a session is open, after a question. No effect if that is the session."""
 
         def change() -> None:
             self._next = invitation

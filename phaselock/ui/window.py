@@ -190,9 +190,19 @@ class Window(ctk.CTk):  # type: ignore[misc]
         word = tr("End jam") if self._hosting else tr("Leave jam")
         self.ask(self._ending(), word, self.program.leave, at)
 
-    def ask(self, text: str, word: str, act: Callable[[], object], at: Any = None, lower_y: int | None = None) -> None:
-        """Ask a question until it is answered: a red button with the text `word` executes `act`. The question is below
-        the widget `at`, or below its place `lower_y`, or without a widget in the middle."""
+    def ask(
+        self,
+        text: str,
+        word: str,
+        act: Callable[[], object],
+        at: Any = None,
+        lower_y: int | None = None,
+        *,
+        harmless: bool = False,
+    ) -> None:
+        """Ask a question until it is answered: a button with the text `word` executes `act`; it is red, unless that is
+        `harmless`. The question is below the widget `at`, or below its place `lower_y`, or without a widget in the
+        middle."""
         from phaselock.ui.widgets.question import Question
 
         self.close_question()
@@ -201,7 +211,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
             self.close_question()
             act()
 
-        self._question = Question(self, text, word, agree, self.close_question)
+        self._question = Question(self, text, word, agree, self.close_question, harmless=harmless)
         self._question.show(at, lower_y)
 
     def ask_code(
@@ -355,7 +365,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
                 self.drop(paths)
             case InvitationGiven(text=text):
                 self._come_to_the_front()
-                self._invitations.join(text)
+                self._invitations.opened(text)
             case Asked(what="raise"):
                 self._come_to_the_front()
             case Asked(what="quit"):

@@ -16,7 +16,6 @@ import pytest
 
 from phaselock.storage.inbox import Inbox
 from phaselock.ui.backend import Closed, FilesGiven, InvitationGiven
-from tests.support.closed_port import closed_address
 from tests.support.session_views import guest, host
 from tests.support.window_driver import (
     ROOT,
@@ -40,6 +39,7 @@ pytest.importorskip("tkinter", reason="Python was built without tkinter")
 INVITATION = "phaselock://192.168.1.42:17404/4829130001"
 ELSEWHERE = "phaselock:///192.168.1.42:17404,45.32.1.1/4829134471/7-1f00ab42"
 OTHER = "phaselock://192.168.1.43:17404/5829130001"
+QUESTION = "Join the jam of this invitation?"
 SENTENCE = " will be added when you create or join a jam."
 TIMEOUT_S = 60.0
 
@@ -180,9 +180,12 @@ def test_an_overlay_stays_open_while_files_arrive(window: Any) -> None:
 
 
 @pytest.mark.parametrize("where", ["home", "create", "browse"])
-def test_an_invitation_that_is_opened_is_joined(window: Any, where: str) -> None:
+def test_an_invitation_that_is_opened_is_joined_after_a_question(window: Any, where: str) -> None:
     go(window, where)
     deliver(window, InvitationGiven(INVITATION))
+    assert not window.program.of("join") and reads(window, QUESTION)
+    assert window.focus_get() is window._question.cancel  # a key that is pressed just now does not join
+    click(button(window._question, "Join"))
     assert window.program.of("join") == [(INVITATION, "Ana", None)]
     assert window.screen.address.get() == INVITATION and reads(window, "Joining…")
     deliver(window, Closed("Cannot reach it.", failed=True))
@@ -190,7 +193,9 @@ def test_an_invitation_that_is_opened_is_joined(window: Any, where: str) -> None
 
 
 def test_another_invitation_takes_the_place_of_the_one_that_is_being_joined(window: Any) -> None:
-    deliver(window, InvitationGiven(INVITATION), InvitationGiven(INVITATION), InvitationGiven(OTHER))
+    for invitation in (INVITATION, INVITATION, OTHER):
+        deliver(window, InvitationGiven(invitation))
+        click(button(window._question, "Join"))
     assert window.program.of("join") == [(INVITATION, "Ana", None)] and window.program.of("leave") == [()]
     deliver(window, Closed("", failed=False))
     assert window.program.of("join") == [(INVITATION, "Ana", None), (OTHER, "Ana", None)]
@@ -232,6 +237,12 @@ def test_the_question_of_an_invitation_is_answered_with_no(window: Any) -> None:
     assert not window.program.of("join") and screen(window) == "HomeScreen"
 
 
+def test_an_invitation_that_is_opened_is_not_joined_without_an_answer(window: Any) -> None:
+    deliver(window, InvitationGiven(INVITATION))
+    press(window, "<Key-Escape>")
+    assert not reads(window, QUESTION) and not window.program.of("join") and screen(window) == "HomeScreen"
+
+
 def test_an_invitation_that_is_pasted_is_joined(window: Any) -> None:
     paste(window, "nothing of that kind")
     assert screen(window) == "HomeScreen" and not window.program.of("join")
@@ -263,6 +274,7 @@ def test_in_a_jam_an_invitation_is_pasted_into_a_message(window: Any) -> None:
 def test_macos_opens_an_invitation(window: Any) -> None:
     window.tk.call("::tk::mac::LaunchURL", INVITATION)
     window.update()
+    click(button(window._question, "Join"))
     assert window.program.of("join") == [(INVITATION, "Ana", None)]
 
 
@@ -323,13 +335,12 @@ def test_a_process_hands_its_files_over(display: str, tmp_path: pathlib.Path, st
         "",
     )
     window.wait_until("reads", "3 files and folders" + SENTENCE)
-    host, port = stack.enter_context(closed_address())
-    assert open_files(f"phaselock://{host}:{port}/4829130001") == (
+    assert open_files(INVITATION) == (
         0,
         "The window that is open has received the invitation.",
         "",
     )
-    window.wait_until("reads", "Cannot reach")
+    window.wait_until("reads", QUESTION)
     assert window.do("waiting") == [str(tmp_path / name) for name in ("a.mp3", "b.mp3", "Party")]
     window.do("close")
     assert window.end() == (0, "[]", "")
