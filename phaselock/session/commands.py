@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from uuid import UUID
 
-from phaselock.model.invitation import Candidate, Nat
+from phaselock.model.invitation import Candidate, Invitation, Nat
 from phaselock.model.party import PartyRules
 from phaselock.model.role import Role
 from phaselock.model.transitions import Transitions
@@ -416,4 +416,11 @@ class Leave:
     """Tell the host that this peer leaves, and end."""
 
 
-PeerCommand = Request | PermitMicrophone | AnswerMicrophone | CommonCommand | Leave
+@dataclasses.dataclass(frozen=True, slots=True)
+class ReturnBy:
+    """Look for the lost host at the places of a newer invitation to the same session."""
+
+    invitation: Invitation
+
+
+PeerCommand = Request | PermitMicrophone | AnswerMicrophone | CommonCommand | ReturnBy | Leave

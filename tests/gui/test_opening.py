@@ -38,6 +38,7 @@ pytest.importorskip("tkinter", reason="Python was built without tkinter")
 
 INVITATION = "phaselock://192.168.1.42:17404/4829130001"
 ELSEWHERE = "phaselock:///192.168.1.42:17404,45.32.1.1/4829134471/7-1f00ab42"
+NEWER = "phaselock:///192.168.1.42:17404,45.32.1.9/4829134471/7-1f00ab42"
 OTHER = "phaselock://192.168.1.43:17404/5829130001"
 QUESTION = "Join the jam of this invitation?"
 SENTENCE = " will be added when you create or join a jam."
@@ -269,6 +270,36 @@ def test_in_a_jam_an_invitation_is_pasted_into_a_message(window: Any) -> None:
     window.update()
     paste(window, INVITATION)
     assert entry.get() == INVITATION and window._question is None
+
+
+@pytest.mark.parametrize("opened", [False, True])
+def test_a_newer_invitation_to_the_jam_that_is_open_is_not_joined_anew(window: Any, opened: bool) -> None:
+    def give() -> None:
+        if opened:
+            deliver(window, InvitationGiven(NEWER))
+        else:
+            paste(window, NEWER)
+
+    session_id = bytes.fromhex("1f00ab42") + bytes(12)
+    for side in (guest, host):
+        show(window, side(session_id=session_id))
+        give()
+        assert toasts(window)[-1] == "You are in this jam: the invitation is for others."
+    assert not window.program.of("return_by")
+    show(window, guest(connected=False, session_id=session_id))
+    give()
+    assert window.program.of("return_by") == [NEWER] and window._question is None
+    assert not window.program.of("leave") and not window.program.of("join")
+
+
+def test_without_a_host_an_invitation_is_pasted_while_a_message_is_written(window: Any) -> None:
+    show(window, guest(connected=False, session_id=bytes.fromhex("1f00ab42")))
+    go(window, "chat")
+    entry = window.overlay.field.entry._entry
+    entry.focus_force()
+    window.update()
+    paste(window, NEWER)
+    assert entry.get() == "" and window.program.of("return_by") == [NEWER]
 
 
 def test_macos_opens_an_invitation(window: Any) -> None:
