@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from uuid import UUID
 
+from phaselock.language.message import Message
 from phaselock.model.invitation import Candidate, Invitation, Nat
 from phaselock.model.party import PartyRules
 from phaselock.model.role import Role
@@ -109,6 +110,10 @@ class InvitationPlaces:
     """The outside port of this machine, TCP."""
     node: str = ""
     """This machine's id in the network of relays; empty: it uses none."""
+    relays: Message | None = None
+    """Whose relays lead to `node`; None: none do."""
+    extra: str = ""
+    """The command that installs the extra for ways over relays, where only that is missing; empty: nothing is."""
     overlays: tuple[str, ...] = ()
     """The names of the overlay networks in which a candidate is."""
     given: str = ""
