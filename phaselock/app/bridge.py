@@ -44,9 +44,14 @@ def missing_notice() -> Notice:
 
 def relays_notice(relay: str) -> Notice:
     """Says whose relays are used."""
+    return Notice(Code.RELAYS_USED, whose_relays(relay))
+
+
+def whose_relays(relay: str) -> Message:
+    """For people. `relay`: DEFAULT_RELAY, or the URL of one."""
     if relay == DEFAULT_RELAY:
-        return Notice(Code.RELAYS_USED, Message("the relays of n0.computer"))
-    return Notice(Code.RELAYS_USED, Message("the relay {address}", address=relay))
+        return Message("the relays of n0.computer")
+    return Message("the relay {address}", address=relay)
 
 
 class _End:
@@ -57,6 +62,11 @@ class _End:
         self._relay = relay
         self._on_event = on_event
         self._process: LineProcess | None = None
+
+    @property
+    def relays(self) -> Message | None:
+        """Whose relays are used; None: none are."""
+        return None if self._relay == DIRECT else whose_relays(self._relay)
 
     async def close(self) -> None:
         """No effect if it does not run."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from phaselock.errors import PhaseLockError, bug_net
 from phaselock.model.address import DEFAULT_CLOCK_PORT, DEFAULT_OUTSIDE_PORT, DEFAULT_PORT, is_public
 from phaselock.model.invitation import MAX_CANDIDATES, Candidate, Nat, parse_candidate
+from phaselock.model.notices import Code
 from phaselock.model.relay import DEFAULT_RELAY, OFF
 from phaselock.network.interfaces import OverlayAddress, usable_addresses, usable_overlays
 from phaselock.network.listener import PortTaken, bind
@@ -94,6 +95,8 @@ class OutsidePort:
         self._bridge: HostBridgeProcess | None = None
         """Started when the router lets no friend in, or when the user has chosen a relay."""
         self._node = ""
+        self._extra = ""
+        """The command that installs what the bridge needs, if it is not there."""
         self._node_known = asyncio.Event()
         self._listener: socket.socket | None = None
         self._mapping: PortMapping | None = None
@@ -160,7 +163,7 @@ class OutsidePort:
         self._answered.clear()
         mapping, self._listener, self._mapping, self._router = self._mapping, None, None, None
         self._addresses = ()
-        bridge, self._bridge, self._node = self._bridge, None, ""
+        bridge, self._bridge, self._node, self._extra = self._bridge, None, "", ""
         self._node_known.clear()
         if mapping is not None:
             mapping.close()
@@ -238,7 +241,10 @@ class OutsidePort:
         try:
             self._bridge.open(self._bind_to or "127.0.0.1", self._port, self._clock_port)
         except PhaseLockError as error:
-            self._on_event(Warned(self._runner.session_ns(), notice_of(error)))
+            notice = notice_of(error)
+            self._on_event(Warned(self._runner.session_ns(), notice))
+            if notice.code is Code.INTERNET_EXTRA_MISSING:
+                self._extra = str(notice.detail)
             return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(BRIDGE_S):
@@ -253,7 +259,8 @@ class OutsidePort:
     def _places(self) -> InvitationPlaces:
         own = self._addresses or ((self._bind_to,) if self._bind_to else ())
         found = places(own, self._port, self._clock_port, self._router, self._given, self._overlays)
-        return dataclasses.replace(found, node=self._node)
+        relays = self._bridge.relays if self._bridge is not None and self._node else None
+        return dataclasses.replace(found, node=self._node, relays=relays, extra=self._extra)
 
     def _tell(self) -> None:
         self._runner.command(self._places())

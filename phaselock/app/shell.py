@@ -29,6 +29,7 @@ from phaselock.audio.interface import AudioOutput
 from phaselock.errors import PhaseLockError
 from phaselock.language.message import N_, Figure, Message
 from phaselock.model.code import INVITATION_DIGITS, code_from_number
+from phaselock.model.invitation import is_invitation, parse_invitation
 from phaselock.model.loudness import parse_choice
 from phaselock.model.notices import Code, Notice
 from phaselock.model.transitions import parse_crossfade
@@ -495,6 +496,9 @@ class PeerShell(PartyShell):
         """Tell the host, and end."""
         self._peer.command(c.Leave())
 
+    def line(self, line: str) -> None:
+        super().line(" ".join(("join", line)) if is_invitation(line) else line)
+
     def _unknown(self, typed_word: str) -> NoticeError:
         word = typed_word.casefold()
         if word in HostShell.WORDS or word in HostShell.SYNONYMS:
@@ -507,6 +511,18 @@ class PeerShell(PartyShell):
     def _leave(self, rest: str) -> None:
         nothing_after("leave", rest)
         self.leave()
+
+    def _join(self, rest: str) -> None:
+        if not rest:
+            raise usage_error(Message("join INVITATION"))
+        try:
+            invitation = parse_invitation(rest)
+        except ValueError as error:
+            raise PhaseLockError(str(error)) from None
+        failures = self._failures
+        self._peer.command(c.ReturnBy(invitation))
+        if self._failures == failures:
+            self._answer(Notice(Code.INVITATION_TAKEN))
 
     def _ask(self, rest: str) -> None:
         def ask(paths: list[str]) -> None:
@@ -555,6 +571,7 @@ class PeerShell(PartyShell):
             N_("show or set whether the host may listen by this machine's microphone, to calibrate the speakers"),
             "on_or_off",
         ),
+        "join": Word(_join, N_("join INVITATION"), N_("look for the lost host where a newer invitation says")),
         "leave": Word(_leave, "leave", N_("leave the jam")),
     }
     SYNONYMS: ClassVar[Mapping[str, str]] = {

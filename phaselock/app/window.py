@@ -32,11 +32,11 @@ from phaselock.desktop.appearance import read_appearance
 from phaselock.errors import PhaseLockError
 from phaselock.language.message import Message
 from phaselock.model.file_kinds import counted
-from phaselock.model.invitation import is_invitation
+from phaselock.model.invitation import is_invitation, parse_invitation
 from phaselock.model.notices import Code, Notice
 from phaselock.model.role import Role
 from phaselock.os_packages import tk_advice
-from phaselock.session.commands import AnswerMicrophone, HostCommand, PermitMicrophone, VoteFor, WantSkip
+from phaselock.session.commands import AnswerMicrophone, HostCommand, PermitMicrophone, ReturnBy, VoteFor, WantSkip
 from phaselock.session.events import Warned
 from phaselock.storage.inbox import Inbox, hand_over, opened
 from phaselock.storage.paths import inbox_dir, settings_path
@@ -170,6 +170,9 @@ class WindowProgram:
 
     def join(self, address: str, display_name: str, code: str | None = None) -> None:
         self._post(self._network.join, address, display_name, code)
+
+    def return_by(self, invitation: str) -> None:
+        self._post(self._network.peer_command, ReturnBy(parse_invitation(invitation)))
 
     def leave(self) -> None:
         self._post(self._network.leave)

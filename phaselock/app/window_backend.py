@@ -365,6 +365,8 @@ class WindowBackend:
                         await self._controls.aclose()
                         if self._keeper is not None:
                             await self._keeper.close()
+                if isinstance(session, OpenPeerSession):
+                    self._joins.left(session.address, session.runner.told_places)
                 reason, why = self._joins.reason(ended)
                 closed = Closed(reason, ended.failed, why=why)
         except PhaseLockError as error:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 from phaselock.app.finding import places_of
 from phaselock.app.options import JoinOptions
 from phaselock.language.catalogue import current, tr
-from phaselock.model.invitation import parse_invitation
+from phaselock.model.invitation import Candidate, parse_invitation
 from phaselock.model.notices import Code
 from phaselock.network.service_record import FoundSession
 from phaselock.session.effects import Ended
@@ -62,6 +63,14 @@ class Joins:
             options = dataclasses.replace(options, session_id="", host_key="")
         self._joined[address] = dataclasses.replace(options, session_name=session_name)
         self.codes[address] = options.code
+
+    def left(self, address: str, told: Sequence[Candidate]) -> None:
+        """The session of this address has ended. `told`: where its host was then; empty: as it was joined."""
+        options = self._joined.get(address)
+        if options is not None and told:
+            places = dict.fromkeys([*(one.place for one in told), *options.places])
+            clock_ports = {**options.clock_ports, **{one.place: one.clock_port for one in told}}
+            self._joined[address] = dataclasses.replace(options, places=tuple(places), clock_ports=clock_ports)
 
     def reason(self, ended: Ended) -> tuple[str, Code | None]:
         """Why a session has ended: a sentence, and its kind."""

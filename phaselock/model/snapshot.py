@@ -399,6 +399,8 @@ class SessionSnapshot:
     plays_on: bool = False
     """Peer: it goes on without its host for now. False also while the first attempt to find the host runs: that may
     show that the host's program is gone, which ends the session."""
+    invitation_wanted: bool = False
+    """Peer: it has not found its host for a while, and a newer invitation may lead there."""
     microphone: MicrophoneView | None = None
     """Peer: the microphone of this machine."""
     rules: PartyRules = I_CHOOSE

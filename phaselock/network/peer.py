@@ -18,6 +18,7 @@ from phaselock.audio.interface import AudioEvent, AudioOutput, DecodeFailed, Son
 from phaselock.errors import InternalError, PhaseLockError, bug_net, message_of
 from phaselock.language.message import N_, Message
 from phaselock.model.file_kinds import OtherSoundError, UnplayableFileError
+from phaselock.model.invitation import Candidate
 from phaselock.model.names import file_label
 from phaselock.model.notices import Code, Notice
 from phaselock.model.role import Role
@@ -135,7 +136,7 @@ class PeerRunner(Runner[PeerSession]):
         """What the host sends during a pairing."""
         self._places: Sequence[Place] = ()
         """All places at which the host may be."""
-        self._told_places: tuple[Place, ...] = ()
+        self._told_places: tuple[Candidate, ...] = ()
         """Where the host is now, as it has told last."""
         self._told_clock_ports: Mapping[Place, int] = {}
         """The UDP ports there; 0: the one that the host tells after joining."""
@@ -157,6 +158,11 @@ class PeerRunner(Runner[PeerSession]):
         self._updates = QueueUpdates(self._received)
         self._pool = concurrent.futures.ThreadPoolExecutor(1, "bulk")
         self._upload_pool = concurrent.futures.ThreadPoolExecutor(1, "upload")
+
+    @property
+    def told_places(self) -> tuple[Candidate, ...]:
+        """Where the host is now, as it has told last, or as a newer invitation says; empty: as it was joined."""
+        return self._told_places
 
     @property
     def host_key(self) -> bytes:
@@ -266,7 +272,7 @@ class PeerRunner(Runner[PeerSession]):
                 if self.await_call is not None:
                     self.await_call()
             case UsePlaces(candidates):
-                self._told_places = tuple(one.place for one in candidates)
+                self._told_places = candidates
                 self._told_clock_ports = {one.place: one.clock_port for one in candidates}
             case Keep(hashes):
                 self._keep = hashes
@@ -328,7 +334,8 @@ class PeerRunner(Runner[PeerSession]):
             with contextlib.suppress(PhaseLockError, TimeoutError):
                 async with asyncio.timeout(RECONNECT_S):
                     return await self._over_bridge()
-        all_places = dict.fromkeys([self._address, *self._told_places, *self._places])
+        told = [one.place for one in self._told_places]
+        all_places = dict.fromkeys([self._address, *told, *self._places])
         known = [one for one in all_places if one not in self._false_places and not (bridged and one == self._address)]
         problem: PhaseLockError = CannotConnect(self._address, ConnectionError())
         if known:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from uuid import UUID
 
-from phaselock.model.invitation import Candidate, Nat
+from phaselock.language.message import Message
+from phaselock.model.invitation import Candidate, Invitation, Nat
 from phaselock.model.party import PartyRules
 from phaselock.model.role import Role
 from phaselock.model.transitions import Transitions
@@ -109,6 +110,10 @@ class InvitationPlaces:
     """The outside port of this machine, TCP."""
     node: str = ""
     """This machine's id in the network of relays; empty: it uses none."""
+    relays: Message | None = None
+    """Whose relays lead to `node`; None: none do."""
+    extra: str = ""
+    """The command that installs the extra for ways over relays, where only that is missing; empty: nothing is."""
     overlays: tuple[str, ...] = ()
     """The names of the overlay networks in which a candidate is."""
     given: str = ""
@@ -416,4 +421,11 @@ class Leave:
     """Tell the host that this peer leaves, and end."""
 
 
-PeerCommand = Request | PermitMicrophone | AnswerMicrophone | CommonCommand | Leave
+@dataclasses.dataclass(frozen=True, slots=True)
+class ReturnBy:
+    """Look for the lost host at the places of a newer invitation to the same session."""
+
+    invitation: Invitation
+
+
+PeerCommand = Request | PermitMicrophone | AnswerMicrophone | CommonCommand | ReturnBy | Leave

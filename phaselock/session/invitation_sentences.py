@@ -15,6 +15,14 @@ _BY_HAND = N_(
 )
 _ROUTER_OPENS = N_("The router lets your friend in.")
 _PUBLIC = N_("This machine has a public address. Only a firewall can keep your friend out.")
+_RELAYS = N_(
+    "You then meet over {relays}: there both internet addresses are seen, and how much is sent, but nothing of the "
+    "music."
+)
+_EXTRA_MISSING = N_(
+    "Or leave the router as it is, and install an extra for that on both machines: {command}. Then start PhaseLock "
+    "again, and invite again."
+)
 WHAT_IT_IS: dict[Nat, str] = {
     Nat.OPEN: N_("The router opens only one of the two ports that your friend needs."),
     Nat.PUBLIC: N_("A firewall may keep your friend out."),
@@ -69,9 +77,12 @@ def way_sentence(state: InvitationState, places: InvitationPlaces, clock_port: i
             "Whether {address} leads to this machine is known when a friend comes in.", address=places.given
         )
         return Message.joined(" ", [hoped, *over])
+    helps = [Message(WHAT_HELPS[places.nat], port=places.port, clock_port=clock_port)]
     if places.node:
-        helps = Message("Your friend can join if the extra internet of PhaseLock is installed there, too.")
-    else:
-        helps = Message(WHAT_HELPS[places.nat], port=places.port, clock_port=clock_port)
+        helps = [Message("Your friend can join if the extra internet of PhaseLock is installed there, too.")]
+        if places.relays is not None:
+            helps.append(Message(_RELAYS, relays=places.relays))
+    elif places.extra:
+        helps.append(Message(_EXTRA_MISSING, command=places.extra))
     what_it_is = PROBLEMS.get(places.problem, "") if places.nat in (Nat.HOME, Nat.UNKNOWN) else ""
-    return Message.joined(" ", [Message(what_it_is or WHAT_IT_IS[places.nat]), helps, *over])
+    return Message.joined(" ", [Message(what_it_is or WHAT_IT_IS[places.nat]), *helps, *over])

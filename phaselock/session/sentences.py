@@ -125,6 +125,13 @@ NOTICES: dict[Code, str] = {
     ),
     Code.OTHER_SESSION: N_("Another jam answers at the address that was announced."),
     Code.INVITATION_OLD: N_("This invitation is for a jam that is over. Ask your friend for a new one."),
+    Code.INVITATION_WANTED: N_(
+        "The host is still not found: its address may have changed. Ask the host for its newest invitation, and paste "
+        "it here."
+    ),
+    Code.INVITATION_TAKEN: N_("Looking for the host where this invitation says."),
+    Code.INVITATION_HERE: N_("You are in this jam: the invitation is for others."),
+    Code.INVITATION_ELSEWHERE: N_("This invitation is for another jam. To join that one, leave this one first."),
     Code.OTHER_VERSION: N_(
         "Another version of PhaseLock is running there. Please install the same one on both machines."
     ),

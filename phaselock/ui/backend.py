@@ -342,6 +342,10 @@ class Program(Protocol):
         """Join the session at `host`, `host:port`, `[v6]:port` or an invitation; Opened or Closed follows. `code` is in
         its normal form; empty: none; None: that of the invitation, or with which this session was joined before."""
 
+    def return_by(self, invitation: str) -> None:
+        """Peer: look for the lost host at the places of a newer invitation to the same session; an `error` event
+        follows if there is nothing to look for."""
+
     def leave(self) -> None:
         """End the session if hosting, else leave it; Closed follows."""
 

@@ -6,8 +6,10 @@ import tkinter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
-from phaselock.language.catalogue import tr
+from phaselock.language.catalogue import current, tr
 from phaselock.model.invitation import find_invitation, parse_invitation
+from phaselock.model.notices import Code, Notice
+from phaselock.session.sentences import window_text
 from phaselock.ui.keys import before_paste
 
 if TYPE_CHECKING:
@@ -27,30 +29,31 @@ class WindowInvitations:
         self._window, self._in_session, self._ask_to_leave = window, in_session, ask_to_leave
         self._next = ""
         """By which to join when the session that is open has ended."""
-        before_paste(window, lambda: not in_session() and self.paste())  # in a session it is a text to write
+        before_paste(window, lambda: self._is_wanted() and self.paste())  # else it is a text to write
+
+    def opened(self, invitation: str) -> None:
+        """Join by an invitation that was opened with PhaseLock, after a question: any page that a browser shows can
+        open one, and this machine then plays what its host plays."""
+        if self._in_session():
+            self.join(invitation)  # this asks, too
+        else:
+            question = tr("Join the jam of this invitation? This machine then plays what the host plays.")
+            self._window.ask(question, tr("Join"), lambda: self._join(invitation), harmless=True)
 
     def join(self, invitation: str) -> None:
-        """Join by an invitation; while a session is open, after a question. No effect if that is the session."""
+        """Join by an invitation that was pasted; while a session is open, after a question. By one to the session that
+        is open, its host is looked for if it is lost."""
 
         def change() -> None:
             self._next = invitation
             self._window.program.leave()
 
         if self._is_there(invitation):
-            self._window.show_toast(tr("You are in this jam: the invitation is for others."))
+            self._return_by(invitation)
         elif self._in_session():
             self._ask_to_leave(change)
         else:
             self._join(invitation)
-
-    def opened(self, invitation: str) -> None:
-        """Join by an invitation that another program has opened: after a question, because a web page can open one
-        without a click. The window then connects to addresses of its choice, tells the user's name, and plays."""
-        if self._in_session():
-            self.join(invitation)  # which asks
-        else:
-            text = tr("Another program has opened an invitation.")
-            self._window.ask(text, tr("Join this jam"), lambda: self._join(invitation))
 
     def paste(self) -> bool:
         """Join by the invitation in the clipboard. False: there is none."""
@@ -81,6 +84,19 @@ class WindowInvitations:
             return parse_invitation(state.address).place in told.places
         except ValueError:
             return False
+
+    def _is_wanted(self) -> bool:
+        """An invitation that is pasted into a field is more than a text."""
+        state = self._window.program.state()
+        return not self._in_session() or (state is not None and not state.snapshot.connected)
+
+    def _return_by(self, invitation: str) -> None:
+        state = self._window.program.state()
+        if state is None or state.snapshot.connected:
+            self._window.show_toast(window_text(Notice(Code.INVITATION_HERE), current()))
+        else:
+            self._window.program.return_by(invitation)
+            self._window.show_toast(window_text(Notice(Code.INVITATION_TAKEN), current()))
 
     def _join(self, invitation: str) -> None:
         from phaselock.ui.screens.forms import BrowserScreen

@@ -46,6 +46,7 @@ from phaselock.ui.signals import ended_by_signals
 from phaselock.ui.theme import ctk, px
 from phaselock.ui.title_bar import ask_for_dark
 from phaselock.ui.viewmodel import History, event_toast, window_title
+from phaselock.ui.viewmodel.reachability import Reachability
 from phaselock.ui.widgets.covers import Covers
 from phaselock.ui.widgets.logo import icon_images
 from phaselock.ui.widgets.toast import STRIP, Action, Kind, Toasts
@@ -84,6 +85,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
         self.overlay: Overlay | None = None
         self.toasts = Toasts(self)
         self.chat = WindowChat(self.show_toast)
+        self._reachability = Reachability()
         self._question: Dialog | None = None
         self._focus_before: tkinter.Misc = self
         """The widget that had the keyboard before the overlay."""
@@ -190,9 +192,19 @@ class Window(ctk.CTk):  # type: ignore[misc]
         word = tr("End jam") if self._hosting else tr("Leave jam")
         self.ask(self._ending(), word, self.program.leave, at)
 
-    def ask(self, text: str, word: str, act: Callable[[], object], at: Any = None, lower_y: int | None = None) -> None:
-        """Ask a question until it is answered: a red button with the text `word` executes `act`. The question is below
-        the widget `at`, or below its place `lower_y`, or without a widget in the middle."""
+    def ask(
+        self,
+        text: str,
+        word: str,
+        act: Callable[[], object],
+        at: Any = None,
+        lower_y: int | None = None,
+        *,
+        harmless: bool = False,
+    ) -> None:
+        """Ask a question until it is answered: a button with the text `word` executes `act`; it is red, unless that is
+        `harmless`. The question is below the widget `at`, or below its place `lower_y`, or without a widget in the
+        middle."""
         from phaselock.ui.widgets.question import Question
 
         self.close_question()
@@ -201,7 +213,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
             self.close_question()
             act()
 
-        self._question = Question(self, text, word, agree, self.close_question)
+        self._question = Question(self, text, word, agree, self.close_question, harmless=harmless)
         self._question.show(at, lower_y)
 
     def ask_code(
@@ -374,6 +386,8 @@ class Window(ctk.CTk):  # type: ignore[misc]
         self._show_presence()  # not only at its events: X11 does not always send them
         self._host_address = state.address
         self.history.take(state, self.now_s())
+        if (toast := self._reachability.take(state.snapshot.invitation, self.now_s())) is not None:
+            self.show_toast(toast.text, toast.kind)
         title = window_title(state)
         if title != self.title():
             self.title(title)

@@ -15,7 +15,7 @@ from phaselock.app.invitation import OutsidePort
 from phaselock.internet.state import RouterState
 from phaselock.model.invitation import Nat, parse_invitation
 from phaselock.model.notices import Code
-from phaselock.model.relay import DEFAULT_RELAY, DIRECT, OFF
+from phaselock.model.relay import DEFAULT_RELAY, DIRECT, EXTRA_COMMAND, OFF
 from phaselock.session.commands import Invite
 from phaselock.session.events import Event, Warned
 from phaselock.session.sentences import NoticeError, notice_text
@@ -59,6 +59,12 @@ async def opened(network: NetworkFixture, router: FakeMapping, relay: str) -> Ou
     return port
 
 
+def sentence(network: NetworkFixture) -> str:
+    """What the host is told about the way to it."""
+    invitation = network.host.runner.snapshot().invitation
+    return invitation.sentence if invitation is not None else ""
+
+
 def invitation_line(network: NetworkFixture) -> str:
     found = network.host.runner.snapshot().invitation
     assert found is not None
@@ -78,6 +84,7 @@ async def test_the_bridge_is_opened_if_the_router_lets_no_friend_in(
     while not parse_invitation(invitation_line(network)).node:
         await asyncio.sleep(0)
     assert parse_invitation(invitation_line(network)).node == NODE
+    assert "over the relays of n0.computer" in sentence(network)
     (order,) = FakeProcess.started
     assert order["serve"]["relay"] == DEFAULT_RELAY and order["serve"]["udp"] == 5000
     await port.close()
@@ -110,6 +117,7 @@ async def test_a_host_without_the_extra_is_told_once(network: NetworkFixture, st
         warning = await news.wait_for("warning")
         assert warning.fields["code"] == Code.INTERNET_EXTRA_MISSING
         await news.wait_for("invitation", state="open")
+        assert EXTRA_COMMAND in sentence(network)
         await port.close()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from phaselock.app.window_joins import Joins
+from phaselock.model.invitation import Candidate
 from phaselock.model.notices import Code, Notice
 from phaselock.network.service_record import FoundSession
 from phaselock.session.effects import Ended
@@ -22,6 +23,19 @@ def test_a_friend_elsewhere_joins_again_by_all_that_the_invitation_tells() -> No
     again = joins.attempt("192.168.1.42:17404", None, "Ben", None, "null", None)
     assert again.session_name == "Jam" and again.clock_ports == {("45.32.1.1", 17401): 5000}
     assert (again.places, again.code, again.session_id) == (first.places, first.code, first.session_id)
+
+
+def test_a_friend_elsewhere_joins_again_where_its_host_was_last() -> None:
+    joins = Joins()
+    first = joins.attempt(LINE, None, "Ben", None, "null", None)
+    joins.joined("192.168.1.42:17404", "Jam")
+    joins.left("192.168.1.42:17404", (Candidate("192.168.1.42", 17404), Candidate("45.32.1.9", 17401, 5001)))
+    again = joins.attempt("192.168.1.42:17404", None, "Ben", None, "null", None)
+    assert again.places == (("192.168.1.42", 17404), ("45.32.1.9", 17401), ("45.32.1.1", 17401))
+    assert {("45.32.1.9", 17401): 5001, ("45.32.1.1", 17401): 5000}.items() <= dict(again.clock_ports).items()
+    assert (again.code, again.session_id) == (first.code, first.session_id)
+    joins.left("192.168.1.42:17404", ())
+    assert joins.attempt("192.168.1.42:17404", None, "Ben", None, "null", None) == again
 
 
 def test_a_host_of_the_house_that_was_started_again_is_joined_again() -> None:

@@ -16,7 +16,6 @@ import pytest
 
 from phaselock.storage.inbox import Inbox
 from phaselock.ui.backend import Closed, FilesGiven, InvitationGiven
-from tests.support.closed_port import closed_address
 from tests.support.session_views import guest, host
 from tests.support.window_driver import (
     ROOT,
@@ -39,7 +38,9 @@ pytest.importorskip("tkinter", reason="Python was built without tkinter")
 
 INVITATION = "phaselock://192.168.1.42:17404/4829130001"
 ELSEWHERE = "phaselock:///192.168.1.42:17404,45.32.1.1/4829134471/7-1f00ab42"
+NEWER = "phaselock:///192.168.1.42:17404,45.32.1.9/4829134471/7-1f00ab42"
 OTHER = "phaselock://192.168.1.43:17404/5829130001"
+QUESTION = "Join the jam of this invitation?"
 SENTENCE = " will be added when you create or join a jam."
 TIMEOUT_S = 60.0
 
@@ -185,7 +186,9 @@ def test_an_invitation_that_is_opened_is_joined_after_a_question(window: Any, wh
     deliver(window, InvitationGiven(OTHER))
     assert window.program.of("join") == []  # a web page may have opened it
     deliver(window, InvitationGiven(INVITATION))
-    click(button(window, "Join this jam"))
+    assert not window.program.of("join") and reads(window, QUESTION)
+    assert window.focus_get() is window._question.cancel  # a key that is pressed just now does not join
+    click(button(window._question, "Join"))
     assert window.program.of("join") == [(INVITATION, "Ana", None)]
     assert window.screen.address.get() == INVITATION and reads(window, "Joining…")
     deliver(window, Closed("Cannot reach it.", failed=True))
@@ -195,7 +198,7 @@ def test_an_invitation_that_is_opened_is_joined_after_a_question(window: Any, wh
 def test_another_invitation_takes_the_place_of_the_one_that_is_being_joined(window: Any) -> None:
     for invitation in (INVITATION, INVITATION, OTHER):
         deliver(window, InvitationGiven(invitation))
-        click(button(window, "Join this jam"))
+        click(button(window._question, "Join"))
     assert window.program.of("join") == [(INVITATION, "Ana", None)] and window.program.of("leave") == [()]
     deliver(window, Closed("", failed=False))
     assert window.program.of("join") == [(INVITATION, "Ana", None), (OTHER, "Ana", None)]
@@ -237,6 +240,12 @@ def test_the_question_of_an_invitation_is_answered_with_no(window: Any) -> None:
     assert not window.program.of("join") and screen(window) == "HomeScreen"
 
 
+def test_an_invitation_that_is_opened_is_not_joined_without_an_answer(window: Any) -> None:
+    deliver(window, InvitationGiven(INVITATION))
+    press(window, "<Key-Escape>")
+    assert not reads(window, QUESTION) and not window.program.of("join") and screen(window) == "HomeScreen"
+
+
 def test_an_invitation_that_is_pasted_is_joined(window: Any) -> None:
     paste(window, "nothing of that kind")
     assert screen(window) == "HomeScreen" and not window.program.of("join")
@@ -265,10 +274,40 @@ def test_in_a_jam_an_invitation_is_pasted_into_a_message(window: Any) -> None:
     assert entry.get() == INVITATION and window._question is None
 
 
+@pytest.mark.parametrize("opened", [False, True])
+def test_a_newer_invitation_to_the_jam_that_is_open_is_not_joined_anew(window: Any, opened: bool) -> None:
+    def give() -> None:
+        if opened:
+            deliver(window, InvitationGiven(NEWER))
+        else:
+            paste(window, NEWER)
+
+    session_id = bytes.fromhex("1f00ab42") + bytes(12)
+    for side in (guest, host):
+        show(window, side(session_id=session_id))
+        give()
+        assert toasts(window)[-1] == "You are in this jam: the invitation is for others."
+    assert not window.program.of("return_by")
+    show(window, guest(connected=False, session_id=session_id))
+    give()
+    assert window.program.of("return_by") == [NEWER] and window._question is None
+    assert not window.program.of("leave") and not window.program.of("join")
+
+
+def test_without_a_host_an_invitation_is_pasted_while_a_message_is_written(window: Any) -> None:
+    show(window, guest(connected=False, session_id=bytes.fromhex("1f00ab42")))
+    go(window, "chat")
+    entry = window.overlay.field.entry._entry
+    entry.focus_force()
+    window.update()
+    paste(window, NEWER)
+    assert entry.get() == "" and window.program.of("return_by") == [NEWER]
+
+
 def test_macos_opens_an_invitation(window: Any) -> None:
     window.tk.call("::tk::mac::LaunchURL", INVITATION)
     window.update()
-    click(button(window, "Join this jam"))
+    click(button(window._question, "Join"))
     assert window.program.of("join") == [(INVITATION, "Ana", None)]
 
 
@@ -329,15 +368,12 @@ def test_a_process_hands_its_files_over(display: str, tmp_path: pathlib.Path, st
         "",
     )
     window.wait_until("reads", "3 files and folders" + SENTENCE)
-    host, port = stack.enter_context(closed_address())
-    assert open_files(f"phaselock://{host}:{port}/4829130001") == (
+    assert open_files(INVITATION) == (
         0,
         "The window that is open has received the invitation.",
         "",
     )
-    window.wait_until("reads", "Another program has opened an invitation.")
-    window.do("click", "Join this jam")
-    window.wait_until("reads", "Cannot reach")
+    window.wait_until("reads", QUESTION)
     assert window.do("waiting") == [str(tmp_path / name) for name in ("a.mp3", "b.mp3", "Party")]
     window.do("close")
     assert window.end() == (0, "[]", "")

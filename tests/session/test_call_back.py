@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
-from phaselock.model.invitation import Candidate, Nat
+from phaselock.model.invitation import Candidate, Invitation, Nat
+from phaselock.model.notices import Code
 from phaselock.protocol import messages as m
 from phaselock.session import effects as e
-from phaselock.session.commands import InvitationPlaces, Invite
+from phaselock.session.commands import InvitationPlaces, Invite, ReturnBy
+from phaselock.session.peer.absence import WANTED_CALLED_NS, WANTED_NS
 from phaselock.session.states import DEAD_NS, HOLD_NS, HOLD_OUTSIDE_NS
 from tests.support.session_harness import HarnessPeer, SessionHarness
 from tests.support.simulation import SECOND
@@ -120,6 +124,69 @@ def test_a_friend_without_a_port_is_not_called() -> None:
     harness.run(DEAD_NS / SECOND + 2)
     harness.command(places(OWN, NEW))
     assert not calls(harness)
+
+
+def wanted(friend: HarnessPeer) -> int:
+    return [event.fields["code"] for event in friend.events("warning")].count(Code.INVITATION_WANTED)
+
+
+@pytest.mark.parametrize(("port", "after_ns"), [(0, WANTED_NS), (40404, WANTED_CALLED_NS)])
+def test_a_friend_that_waits_for_its_host_in_vain_asks_once_for_a_newer_invitation(port: int, after_ns: int) -> None:
+    harness, friend = with_friend()
+    if port:
+        friend.call(friend.core.call_back_at, port)
+    friend.cut()
+    harness.run(after_ns / SECOND)
+    assert not wanted(friend) and not friend.core.snapshot().invitation_wanted
+    harness.run(DEAD_NS / SECOND + 40)
+    assert wanted(friend) == 1 and friend.core.snapshot().invitation_wanted
+    friend.repair()
+    harness.run(8)
+    assert friend.events("joined")[-1].fields["again"] and not friend.core.snapshot().invitation_wanted
+
+
+def test_a_member_of_the_house_asks_for_no_invitation() -> None:
+    harness, _ = with_friend()
+    member = harness.join("Ben")
+    member.cut()
+    harness.run(HOLD_NS / SECOND - 5)
+    assert not wanted(member)
+
+
+def test_a_newer_invitation_continues_the_membership() -> None:
+    harness, friend = with_friend()
+    friend.cut()
+    harness.run(DEAD_NS / SECOND + WANTED_NS / SECOND + 1)
+    assert friend.core.snapshot().invitation_wanted
+    newest = Invitation((NEW,), CODE, m.PROTOCOL_VERSION, harness.host.core.session_id[:4])
+    friend.repair()
+    friend.call(friend.core.command, ReturnBy(newest))
+    assert friend.used_places[-1] == e.UsePlaces((NEW,)) and not friend.core.snapshot().invitation_wanted
+    harness.run(4)
+    joined = friend.events("joined")[-1].fields
+    assert joined["again"] and joined["peer_id"] == 1
+    used = len(friend.used_places)
+    for invitation, code in (
+        (newest, Code.INVITATION_HERE),
+        (dataclasses.replace(newest, session=b"none"), Code.INVITATION_ELSEWHERE),
+        (dataclasses.replace(newest, session=b""), Code.INVITATION_ELSEWHERE),
+    ):
+        friend.call(friend.core.command, ReturnBy(invitation))
+        assert friend.events("error")[-1].fields["code"] == code
+    assert len(friend.used_places) == used
+
+
+def test_a_wanted_invitation_that_does_not_help_is_wanted_again() -> None:
+    harness, friend = with_friend()
+    friend.cut()
+    harness.run(DEAD_NS / SECOND + WANTED_NS / SECOND + 1)
+    friend.call(
+        friend.core.command, ReturnBy(Invitation((NEW,), CODE, m.PROTOCOL_VERSION, harness.host.core.session_id[:4]))
+    )
+    harness.run(WANTED_NS / SECOND - 1)
+    assert wanted(friend) == 1
+    harness.run(2)
+    assert wanted(friend) == 2
 
 
 def test_places_that_lead_to_the_friend_itself_are_not_used() -> None:

@@ -46,6 +46,20 @@ def test_the_overlay_networks_are_told_by_name() -> None:
         assert sentence.endswith(" A friend in the same Tailscale network can join in any case.")
 
 
+def test_whose_relays_are_used_and_what_is_missing_is_told() -> None:
+    closed = InvitationPlaces((HOME,), Nat.DOUBLE, port=17404)
+    over = dataclasses.replace(closed, node="n" * 64, relays=Message("the relay {address}", address="https://r.org"))
+    assert way_sentence(InvitationState.OPEN, over, 17402).endswith(
+        " You then meet over the relay https://r.org: there both internet addresses are seen, and how much is sent, "
+        "but nothing of the music."
+    )
+    missing = dataclasses.replace(closed, extra="pip install it")
+    assert "on both machines: pip install it. Then start" in way_sentence(InvitationState.OPEN, missing, 17402)
+    for reachable in (over, missing):
+        sentence = way_sentence(InvitationState.OPEN, dataclasses.replace(reachable, reachable=True), 17402)
+        assert "relay" not in sentence and "install" not in sentence
+
+
 def test_the_line_is_told_when_the_places_are_known() -> None:
     harness = SessionHarness()
     assert harness.host.snapshot().invitation is None

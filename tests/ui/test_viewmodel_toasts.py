@@ -78,6 +78,11 @@ def failed(reason: str) -> e.TransferChanged:
             Toast("a.mp3 did not arrive: The disk is full.", "warning"),
         ),
         (toast(e.Warned(1, Notice(Code.OTHER, "Something."))), Toast("Something.", "warning")),
+        (toast(e.Warned(None, Notice(Code.INTERNET_EXTRA_MISSING, "pip")), True), None),
+        (
+            toast(e.Warned(None, Notice(Code.INTERNET_EXTRA_MISSING, "pip")), False),
+            Toast("No direct way was found. To try relays, too, install them: pip", "warning"),
+        ),
         (
             toast(e.Warned(1, Notice(Code.PEER_BARRED, peer="Zoe", choices=("Ben",)))),
             Toast("Zoe was not let in, because Ben was removed.", "warning", "allow", "Ben"),

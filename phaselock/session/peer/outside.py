@@ -10,6 +10,7 @@ from phaselock.model.invitation import Candidate
 from phaselock.protocol import messages as m
 from phaselock.session.effects import HOST_CONN, AwaitCall, Send, UsePlaces
 from phaselock.session.outbox import Outbox
+from phaselock.session.peer.absence import WANTED_CALLED_NS, WANTED_NS
 
 
 class PeerOutside:
@@ -22,6 +23,13 @@ class PeerOutside:
         """`AwaitCall` was requested."""
         self._port = 0
         """TCP, at which the host reaches this machine; 0: it does not."""
+
+    @property
+    def wanted_after_ns(self) -> int | None:
+        """How long after a loss of the host the user is asked for a newer invitation; None: never."""
+        if not self.active:
+            return None
+        return WANTED_CALLED_NS if self._port else WANTED_NS
 
     def joined(self, reached: str) -> None:
         """The host, which was reached at this address, has accepted this peer, the first time or again."""

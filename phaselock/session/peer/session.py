@@ -10,6 +10,7 @@ import dataclasses
 from uuid import UUID
 
 from phaselock.model.calibration import Confirmation
+from phaselock.model.invitation import Invitation
 from phaselock.model.key_words import key_words
 from phaselock.model.microphone import HeardPass, MicrophoneFault
 from phaselock.model.names import file_label, person_name, sentence, title
@@ -37,6 +38,7 @@ from phaselock.session.effects import (
     SetQuiet,
     StartClock,
     StopClock,
+    UsePlaces,
 )
 from phaselock.session.outbox import Outbox
 from phaselock.session.peer.absence import Absence
@@ -228,6 +230,8 @@ class PeerSession:
                     self._microphone.answer(allowed, now_ns=now_ns)
                 case c.Say(text=text):
                     self._chat.say(text, connected=joined, now_ns=now_ns)
+                case c.ReturnBy(invitation=invitation):
+                    self._return_by(invitation, now_ns)
                 case c.Leave():
                     if joined:
                         self._outbox.do(Send(HOST_CONN, m.LeaveSession(self._peer_id)))
@@ -243,7 +247,7 @@ class PeerSession:
     def called(self, places: m.HostPlaces, *, now_ns: int) -> list[Effect]:
         """The host has called this machine, which may have lost it, and has told its places."""
         if self._outside.use(places) and self._side is PeerSide.AWAY:
-            self._absence.found()
+            self._absence.found(now_ns=now_ns)
         return self._settle(now_ns)
 
     # -- this machine ------------------------------------------------------------------------------------------------
@@ -381,6 +385,7 @@ class PeerSession:
             requests=self._requests.views(self._display_name),
             connected=self._connected,
             plays_on=self._absence.plays_on,
+            invitation_wanted=self._absence.invitation_wanted,
             confirmed=self._reports.proof.confirmation,
             host_words=key_words(self._host_key) if self._host_key else "",
             microphone=self._microphone.view(),
@@ -596,13 +601,27 @@ class PeerSession:
         self._clock_watch.stop()
         self._files.lost_host()
         self._requests.lost_host()
-        hold_ns = HOLD_OUTSIDE_NS if self._outside.active else HOLD_NS
-        self._absence.begin(hold_ns=hold_ns, left_ns=left_ns, joined_at_ns=self._joined_at_ns, now_ns=now_ns)
+        self._absence.begin(
+            hold_ns=HOLD_OUTSIDE_NS if self._outside.active else HOLD_NS,
+            wanted_after_ns=self._outside.wanted_after_ns,
+            left_ns=left_ns,
+            joined_at_ns=self._joined_at_ns,
+            now_ns=now_ns,
+        )
 
     def _rejoin_failed(self, now_ns: int) -> None:
         """The new connection to a lost host ended before the host accepted this peer again."""
         self._side = PeerSide.AWAY
         self._absence.attempt_failed(now_ns=now_ns)
+
+    def _return_by(self, invitation: Invitation, now_ns: int) -> None:
+        if not (invitation.session and self._session_id.startswith(invitation.session)):
+            self._outbox.error(Notice(Code.INVITATION_ELSEWHERE), self._session_ns(now_ns))
+        elif not self._absence.active:
+            self._outbox.error(Notice(Code.INVITATION_HERE), self._session_ns(now_ns))
+        else:
+            self._outbox.do(UsePlaces(invitation.candidates))
+            self._absence.found(now_ns=now_ns)
 
     # -- inside ------------------------------------------------------------------------------------------------------
 

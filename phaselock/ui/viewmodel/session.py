@@ -199,6 +199,8 @@ def _connection(state: SessionView) -> str:
         return tr("The host listens by this microphone.")
     if not s.connected:
         on = s.plays_on and sounding(s)
+        if s.invitation_wanted:
+            return tr("Host not found — ask it for its newest invitation, and paste it here")
         return tr("Looking for the host — playing on") if on else tr("Looking for the host")
     if own is None or own.clock_uncertainty_ns is None or own.rtt_ns is None:
         return tr("Connected")

@@ -89,6 +89,8 @@ def event_toast(happened: SessionEvent, hosting: bool, snapshot: SessionSnapshot
             return Toast(event_text(event, current()), "info")
         case e.Warned(notice=Notice(code=Code.PEER_BARRED, choices=(removed,))):
             return Toast(window_text(event.notice, current()), "warning", "allow", removed)
+        case e.Warned(notice=Notice(code=Code.INTERNET_EXTRA_MISSING)) if hosting:
+            return None  # the panel with the invitation says so
         case e.Warned() if not event_banner(happened):
             return Toast(window_text(event.notice, current()), "warning")
         case e.Failed():
