@@ -326,7 +326,8 @@ def command_line() -> Parser:
         epilog=tr(
             "Commands on standard input, one a line (help explains them): request PATH, requests, volume [0..100], "
             "levels [reset], role [left|right|mono|stereo], offset [MILLISECONDS|reset|anyway|forget], "
-            "microphone [once|on|off], say TEXT, rules, vote N, unvote N, skip-vote, queue, status, leave."
+            "microphone [once|on|off], say TEXT, rules, vote N, unvote N, skip-vote, join INVITATION, queue, status, "
+            "leave."
         ),
     )
     which = join.add_mutually_exclusive_group()
