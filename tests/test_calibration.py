@@ -156,7 +156,8 @@ def host_of_guests(folder: pathlib.Path, home: pathlib.Path) -> Program:
     local = ("--bind", "127.0.0.1", "--port", "0", "--clock-port", "0", "--microphone", "Monitor of Room")
     card = ("--backend", "virtual", "--card", json.dumps({"record": str(folder), "latency_ms": 300}))
     guests = ("--guests", "--guest-port", "0")
-    return Program("host", str(TUNE), *local, *card, *guests, "--as", "Hana", "--play", home=home / "Hana")
+    songs = [str(TUNE)] * 8
+    return Program("host", *songs, *local, *card, *guests, "--as", "Hana", "--play", home=home / "Hana")
 
 
 def test_a_phone_is_corrected_with_the_host(cards: Cards, tmp_path: pathlib.Path) -> None:
@@ -183,7 +184,7 @@ def test_a_browser_is_corrected_with_the_host(cards: Cards, tmp_path: pathlib.Pa
             page.type("#enter-name", "Pia")
             page.tap("#enter-go")
             page.tap("#listen")
-            page.wait("/about [1-3] ms/.test(document.querySelector('#listen-state').textContent)")
+            page.wait("/about [0-9]+ ms/.test(document.querySelector('#listen-state').textContent)")
             corrected_ms = 0.0
             for _ in range(4):
                 host.say("calibrate")

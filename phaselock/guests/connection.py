@@ -203,7 +203,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_closing(self) -> bool:
-        """Nothing more can be sent."""
+        """This side has closed the connection, and sends no more."""
         return self._closing
 
     @property
@@ -307,7 +307,7 @@ class Connection(asyncio.Protocol):
     # -- reading -----------------------------------------------------------------------------------------------------
 
     def _receive(self, data: bytes) -> None:
-        """Keep new bytes until it is the turn of this connection. Empty: nothing more comes."""
+        """Keep new bytes until it is the turn of this connection. No bytes mean that the other side has ended."""
         if self._lingers or self._closing:
             return
         self._has_enough |= self._in_line or len(data) > ENOUGH_BYTES

@@ -94,7 +94,7 @@ class Text:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Closed:
-    """The other side has closed the WebSocket, or sends nothing more."""
+    """The other side has closed the WebSocket, or its half of the connection."""
 
     reply: bytes = b""
     """Sent before this side closes."""

@@ -57,7 +57,7 @@ def rules_text(rules: PartyRules, words: Words = ENGLISH) -> str:
     lines = [
         words.gettext(N_("Songs are accepted at once.") if rules.accept else N_("You accept each song.")),
         words.gettext(
-            N_("The order is fair: everybody's first song before anybody's second, then by votes.")
+            N_("The order is fair: each person's first song, then each person's second; votes order each round.")
             if rules.order is Order.FAIR
             else N_("You choose the order.")
         ),

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 # customtkinter imports Pillow if it is installed, which costs 2.4 MB of memory; PhaseLock needs it only for artwork. It
 # also imports darkdetect, which imports subprocess (1 MB) to ask the desktop what `prepare` sets.
 _darkdetect = types.ModuleType("darkdetect")
-_darkdetect.theme = lambda: "dark"  # type: ignore[attr-defined]
+_darkdetect.theme = lambda: "dark"  # type: ignore[attr-defined]  # it is made here, and empty
 _instead: dict[str, Any] = {"PIL": None, "darkdetect": _darkdetect}
 _added = [name for name in _instead if sys.modules.setdefault(name, _instead[name]) is _instead[name]]
 try:

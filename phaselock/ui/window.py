@@ -64,7 +64,7 @@ TIDY_AFTER_MS = 1000
 """From the end of a session until its memory is freed: the first screen is complete then."""
 
 
-class Window(ctk.CTk):  # type: ignore[misc]
+class Window(ctk.CTk):  # type: ignore[misc]  # customtkinter has no types
     """The main window; implements `screens.base.WindowApi` for its screens and `pump.Listener`."""
 
     def __init__(self, program: Program) -> None:

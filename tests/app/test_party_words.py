@@ -82,7 +82,7 @@ def test_the_rules_are_shown_everywhere_and_set_by_the_host() -> None:
     for kind in (HostShell, PeerShell):
         assert typed(kind, "rules", rules=OPEN_HOUSE)[1] == [
             "Songs are accepted at once.\n"
-            "The order is fair: everybody's first song before anybody's second, then by votes.\n"
+            "The order is fair: each person's first song, then each person's second; votes order each round.\n"
             "At most 2 songs of a person wait.\n"
             "At most 8 songs of a person in an hour.\n"
             "No song again within 120 minutes.\n"

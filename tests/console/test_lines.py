@@ -59,8 +59,8 @@ def test_the_rules_one_a_line() -> None:
     rules = PartyRules(accept=True, order=Order.FAIR, skip_vote=True)
     assert event_lines(e.RulesChanged(None, rules), columns=60) == [
         "Songs are accepted at once.",
-        "The order is fair: everybody's first song before anybody's",
-        "second, then by votes.",
+        "The order is fair: each person's first song, then each",
+        "person's second; votes order each round.",
         "A song is left when more than half of the people want that.",
     ]
 

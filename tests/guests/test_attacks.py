@@ -9,7 +9,7 @@ import io
 import pathlib
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 import pytest
@@ -25,39 +25,13 @@ from phaselock.guests.static import PageFile
 from phaselock.session import guest_actions as a
 from phaselock.session.effects import GuestRemoved
 from tests.support import guest_jam
-from tests.support.guest_jam import EMPTY, OpenPage, open_page, row
+from tests.support.guest_jam import EMPTY, OpenPage, Scene, entered, row
 from tests.support.simulation import a_track
-
-Scene = Callable[[OpenPage], Awaitable[None]]
-
-
-@pytest.fixture
-def page(tmp_path: pathlib.Path) -> Callable[[Scene], None]:
-    """Runs a scene with an open page."""
-
-    def run(scene: Scene) -> None:
-        async def play() -> None:
-            async with open_page(tmp_path, art=b"PNG") as opened:
-                async with asyncio.timeout(20):
-                    await scene(opened)
-
-        asyncio.run(play())
-
-    return run
-
-
-async def guest(page: OpenPage, name: str = "Eve") -> tuple[GuestClient, str, bytes]:
-    """A guest with an open page, its token and its id."""
-    async with await GuestClient.open(page.port) as client:
-        token: str = (await client.enter(secret=page.access.secret)).json["token"]
-    client = await GuestClient.open(page.port)
-    welcome = await client.hello(token, name)
-    return client, token, bytes.fromhex(welcome["you"])
 
 
 @pytest.mark.parametrize("kind", ["pongs", "parts of a message"])
 def test_frames_that_are_no_message_are_spaced_as_messages_are(
-    page: Callable[[Scene], None], kind: str, monkeypatch: pytest.MonkeyPatch
+    on_page: Callable[[Scene], None], kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def scene(page: OpenPage) -> None:
         spent = 0
@@ -67,7 +41,7 @@ def test_frames_that_are_no_message_are_spaced_as_messages_are(
             spent += 1
             return 60.0 if spent == 5 else 0.0
 
-        client, _, _ = await guest(page)
+        client, _, _ = await entered(page, "Eve")
         monkeypatch.setattr(page.server, "pause_s", pause_s)
         frames = Frames(ConnectionType.CLIENT)
         frame = Pong() if kind == "pongs" else TextMessage("", message_finished=False)
@@ -78,11 +52,11 @@ def test_frames_that_are_no_message_are_spaced_as_messages_are(
             await asyncio.sleep(0.02)
         assert spent == 5
 
-    page(scene)
+    on_page(scene)
 
 
 def test_requests_that_arrive_at_once_are_spaced(
-    page: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch
+    on_page: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def scene(page: OpenPage) -> None:
         spent = 0
@@ -101,11 +75,11 @@ def test_requests_that_arrive_at_once_are_spaced(
         writer.close()
         assert spent == 3
 
-    page(scene)
+    on_page(scene)
 
 
 def test_answers_that_are_not_read_do_not_pile_up(
-    page: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch
+    on_page: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     large = PageFile("text/javascript", b"x" * 100_000, '"tag"')
     monkeypatch.setattr(guest_jam, "FILES", {"/large.js": large})
@@ -121,10 +95,10 @@ def test_answers_that_are_not_read_do_not_pile_up(
         writer.close()
         assert peak_bytes < connections.HIGH_BYTES + 2 * len(large.content)
 
-    page(scene)
+    on_page(scene)
 
 
-def test_a_body_of_a_byte_now_and_then_is_no_progress(page: Callable[[Scene], None]) -> None:
+def test_a_body_of_a_byte_now_and_then_is_no_progress(on_page: Callable[[Scene], None]) -> None:
     async def scene(page: OpenPage) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", page.port)
         writer.write(b"POST /api/enter HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 4000\r\n\r\n")
@@ -138,12 +112,12 @@ def test_a_body_of_a_byte_now_and_then_is_no_progress(page: Callable[[Scene], No
         assert not await reader.read()
         writer.close()
 
-    page(scene)
+    on_page(scene)
 
 
-def test_a_guest_that_changes_its_name_all_the_time_is_barred_too(page: Callable[[Scene], None]) -> None:
+def test_a_guest_that_changes_its_name_all_the_time_is_barred_too(on_page: Callable[[Scene], None]) -> None:
     async def scene(page: OpenPage) -> None:
-        client, _, guest_id = await guest(page, "Eve")
+        client, _, guest_id = await entered(page, "Eve")
         async with client:
             page.jam.now = dataclasses.replace(EMPTY, removed_guests=("Eva",))  # its newest name
             page.jam.removed.add(guest_id)
@@ -152,11 +126,11 @@ def test_a_guest_that_changes_its_name_all_the_time_is_barred_too(page: Callable
             await again.enter(secret=page.access.secret)
         assert [one.ips for one in page.access._removed] == [{"127.0.0.1"}]
 
-    page(scene)
+    on_page(scene)
 
 
 def test_pages_that_do_not_say_who_they_are_take_no_places(
-    page: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch
+    on_page: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "MAX_LIVE", 3)
 
@@ -164,16 +138,16 @@ def test_pages_that_do_not_say_who_they_are_take_no_places(
         silent = [await GuestClient.open(page.port) for _ in range(6)]
         for one in silent:
             assert await one.open_live() == 101
-        client, _, _ = await guest(page, "Ana")
+        client, _, _ = await entered(page, "Ana")
         await client.hear("state")
         for one in (*silent, client):
             one.close()
 
-    page(scene)
+    on_page(scene)
 
 
 def test_an_address_that_connects_too_often_is_turned_away(
-    page: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch
+    on_page: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "OPENINGS_S", 1e-6)
     monkeypatch.setattr(limits, "OPENINGS_BURST", 10.0)
@@ -190,10 +164,10 @@ def test_an_address_that_connects_too_often_is_turned_away(
         async with await GuestClient.open(page.port, from_ip="127.0.0.9") as other:
             assert (await other.request("GET", "/")).status == 200
 
-    page(scene)
+    on_page(scene)
 
 
-def test_one_search_runs_at_a_time(page: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_search_runs_at_a_time(on_page: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch) -> None:
     running, most = 0, 0
 
     class Slow(guest_jam.Library):
@@ -207,7 +181,7 @@ def test_one_search_runs_at_a_time(page: Callable[[Scene], None], monkeypatch: p
 
     async def scene(page: OpenPage) -> None:
         monkeypatch.setattr(page.server, "songs", Slow)
-        guests = [(await guest(page, str(number)))[0] for number in range(6)]
+        guests = [(await entered(page, str(number)))[0] for number in range(6)]
         for one in guests:
             await one.tell("search", search=1, text="water")
         for one in guests:
@@ -215,10 +189,10 @@ def test_one_search_runs_at_a_time(page: Callable[[Scene], None], monkeypatch: p
             one.close()
         assert most == 1
 
-    page(scene)
+    on_page(scene)
 
 
-def test_an_address_fetches_a_few_songs_at_once(page: Callable[[Scene], None], tmp_path: pathlib.Path) -> None:
+def test_an_address_fetches_a_few_songs_at_once(on_page: Callable[[Scene], None], tmp_path: pathlib.Path) -> None:
     song = row(1)
     path = tmp_path / "1.mp3"
     path.write_bytes(bytes(30 << 20))
@@ -230,7 +204,7 @@ def test_an_address_fetches_a_few_songs_at_once(page: Callable[[Scene], None], t
         page.jam.files[song.id] = track, path
         waiting = []
         for _ in range(server.MAX_SENT_FILES_OF_ADDRESS + 1):
-            client, token, _ = await guest(page)
+            client, token, _ = await entered(page, "Eve")
             client.close()
             reader, writer = await asyncio.open_connection("127.0.0.1", page.port, limit=1000)
             writer.write(f"GET /song/{song.id}?token={token} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
@@ -239,13 +213,13 @@ def test_an_address_fetches_a_few_songs_at_once(page: Callable[[Scene], None], t
             writer.transport.abort()
         assert [status for status, _ in waiting] == [b"200"] * server.MAX_SENT_FILES_OF_ADDRESS + [b"503"]
 
-    page(scene)
+    on_page(scene)
 
 
 async def upload(page: OpenPage, number: int, size: int, sent: int, token: str = "") -> tuple[GuestClient, str]:
     """Begin to upload a song, as a new guest unless there is a token. Its bytes are all `number`."""
     request = str(UUID(int=number))
-    client, token, _ = await guest(page, str(number)) if not token else (None, token, b"")
+    client, token, _ = await entered(page, str(number)) if not token else (None, token, b"")
     if client is not None:
         await client.tell("ask", request=request, file_name="a.mp3", size=size)
         while all(one.request_id.int != number for one in page.jam.done(a.GuestAsks)):
@@ -257,7 +231,9 @@ async def upload(page: OpenPage, number: int, size: int, sent: int, token: str =
     return http, token
 
 
-def test_the_bytes_of_a_request_that_is_over_are_removed(page: Callable[[Scene], None], tmp_path: pathlib.Path) -> None:
+def test_the_bytes_of_a_request_that_is_over_are_removed(
+    on_page: Callable[[Scene], None], tmp_path: pathlib.Path
+) -> None:
     async def scene(page: OpenPage) -> None:
         http, _ = await upload(page, 1, 50_000, 20_000)
         while page.server.uploads.done(UUID(int=1)) < 20_000:
@@ -268,10 +244,12 @@ def test_the_bytes_of_a_request_that_is_over_are_removed(page: Callable[[Scene],
             await asyncio.sleep(0.01)
         assert not page.server.uploads._done and not page.server.uploads._size
 
-    page(scene)
+    on_page(scene)
 
 
-def test_uploads_together_do_not_fill_the_disk(page: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_uploads_together_do_not_fill_the_disk(
+    on_page: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def scene(page: OpenPage) -> None:
         monkeypatch.setattr(page.server.uploads._cache, "room_bytes", lambda: 100_000)
         first, _ = await upload(page, 1, 60_000, 10_000)
@@ -284,10 +262,10 @@ def test_uploads_together_do_not_fill_the_disk(page: Callable[[Scene], None], mo
         for one in (first, second, third):
             one.close()
 
-    page(scene)
+    on_page(scene)
 
 
-def test_an_address_has_half_of_the_places_for_uploads(page: Callable[[Scene], None]) -> None:
+def test_an_address_has_half_of_the_places_for_uploads(on_page: Callable[[Scene], None]) -> None:
     async def scene(page: OpenPage) -> None:
         opened = [(await upload(page, number, 1000, 10))[0] for number in range(1, 5)]
         while len(page.server.uploads._running) < uploads.MAX_UPLOADS_OF_ADDRESS:
@@ -297,10 +275,12 @@ def test_an_address_has_half_of_the_places_for_uploads(page: Callable[[Scene], N
         for one in opened:
             one.close()
 
-    page(scene)
+    on_page(scene)
 
 
-def test_one_connection_at_a_time_writes_a_song(page: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_connection_at_a_time_writes_a_song(
+    on_page: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     writes: list[int] = []
     may_go_on = threading.Event()
     write_all = uploads._write_all
@@ -326,7 +306,7 @@ def test_one_connection_at_a_time_writes_a_song(page: Callable[[Scene], None], m
         second.close()
         assert page.jam.uploaded == [(UUID(int=1), bytes([1]) * 1000)]
 
-    page(scene)
+    on_page(scene)
 
 
 @pytest.mark.parametrize(
@@ -341,7 +321,7 @@ def test_one_connection_at_a_time_writes_a_song(page: Callable[[Scene], None], m
     ],
 )
 def test_a_guest_is_known_by_its_address_unless_it_is_on_the_machine_of_the_host(
-    page: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch, peer: str, here: str, address: str
+    on_page: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch, peer: str, here: str, address: str
 ) -> None:
     made = Connection.connection_made
 
@@ -360,8 +340,8 @@ def test_a_guest_is_known_by_its_address_unless_it_is_on_the_machine_of_the_host
 
     async def scene(page: OpenPage) -> None:
         monkeypatch.setattr(Connection, "connection_made", made_elsewhere)
-        client, _, _ = await guest(page, "Ana")
+        client, _, _ = await entered(page, "Ana")
         client.close()
         assert page.jam.done(a.GuestHere) == [a.GuestHere("Ana", address)]
 
-    page(scene)
+    on_page(scene)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import pathlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from uuid import UUID
 
 import pytest
@@ -20,41 +20,9 @@ from phaselock.model.timeline import Timeline
 from phaselock.model.types import Track
 from phaselock.session import guest_actions as a
 from phaselock.session.effects import Follow, GuestRemoved, TellGuest
-from tests.support.guest_jam import EMPTY, FakeJam, OpenPage, open_page, row
+from tests.support.guest_jam import EMPTY, FakeJam, OpenPage, Scene, entered, row, token_of
 
-Scene = Callable[[OpenPage], Awaitable[None]]
 REQUEST = UUID(int=99)
-
-
-@pytest.fixture
-def page(tmp_path: pathlib.Path) -> Callable[[Scene], None]:
-    """Runs a scene with an open page."""
-
-    def run(scene: Scene) -> None:
-        async def play() -> None:
-            async with open_page(tmp_path, art=b"PNG") as opened:
-                async with asyncio.timeout(20):
-                    await scene(opened)
-
-        asyncio.run(play())
-
-    return run
-
-
-async def token_of(page: OpenPage) -> str:
-    async with await GuestClient.open(page.port) as client:
-        answer = await client.enter(secret=page.access.secret)
-        assert answer.status == 200
-        token: str = answer.json["token"]
-        return token
-
-
-async def entered(page: OpenPage, name: str = "Ana", language: str = "en") -> tuple[GuestClient, str, bytes]:
-    token = await token_of(page)
-    client = await GuestClient.open(page.port)
-    welcome = await client.hello(token, name, language)
-    assert welcome["type"] == "welcome" and welcome["name"] == name
-    return client, token, bytes.fromhex(welcome["you"])
 
 
 def test_a_host_header_cannot_change_the_policy() -> None:
@@ -63,7 +31,7 @@ def test_a_host_header_cannot_change_the_policy() -> None:
         assert policy(bad) == policy()
 
 
-def test_files_have_strict_headers_and_are_fetched_once(page: Callable[[Scene], None]) -> None:
+def test_files_have_strict_headers_and_are_fetched_once(on_page: Callable[[Scene], None]) -> None:
     async def scene(page: OpenPage) -> None:
         async with await GuestClient.open(page.port) as client:
             first = await client.request("GET", "/")
@@ -79,7 +47,7 @@ def test_files_have_strict_headers_and_are_fetched_once(page: Callable[[Scene], 
         assert first.headers["cache-control"] == "no-cache"
         assert (again.status, again.body, head.body, missing.status) == (304, b"", b"", 404)
 
-    page(scene)
+    on_page(scene)
 
 
 @pytest.mark.parametrize(
@@ -95,24 +63,24 @@ def test_files_have_strict_headers_and_are_fetched_once(page: Callable[[Scene], 
     ],
 )
 def test_other_pages_and_other_names_are_refused(
-    page: Callable[[Scene], None], host: str, origin: str | None, status: int
+    on_page: Callable[[Scene], None], host: str, origin: str | None, status: int
 ) -> None:
     async def scene(page: OpenPage) -> None:
         async with await GuestClient.open(page.port, host=host, origin=origin) as client:
             assert (await client.enter(secret=page.access.secret)).status == status
 
-    page(scene)
+    on_page(scene)
 
 
-def test_a_websocket_needs_an_origin(page: Callable[[Scene], None]) -> None:
+def test_a_websocket_needs_an_origin(on_page: Callable[[Scene], None]) -> None:
     async def scene(page: OpenPage) -> None:
         async with await GuestClient.open(page.port, origin=None) as client:
             assert await client.open_live() == 403
 
-    page(scene)
+    on_page(scene)
 
 
-def test_secret_and_code(page: Callable[[Scene], None]) -> None:
+def test_secret_and_code(on_page: Callable[[Scene], None]) -> None:
     async def scene(page: OpenPage) -> None:
         page.jam.now = dataclasses.replace(EMPTY, code="482913")
         async with await GuestClient.open(page.port) as client:
@@ -127,10 +95,10 @@ def test_secret_and_code(page: Callable[[Scene], None]) -> None:
         assert guess.json["message"] == "Der Code ist falsch."
         assert again.json == right.json
 
-    page(scene)
+    on_page(scene)
 
 
-def test_state_votes_and_chat(page: Callable[[Scene], None]) -> None:
+def test_state_votes_and_chat(on_page: Callable[[Scene], None]) -> None:
     async def scene(page: OpenPage) -> None:
         rows = (row(1), row(2), row(3))
         lines = (ChatLine(1, "Ben", "hello", 0), ChatLine(2, "Ana", "<b>", 0))
@@ -160,10 +128,10 @@ def test_state_votes_and_chat(page: Callable[[Scene], None]) -> None:
             chat = await client.hear("chat")
             assert [one["number"] for one in chat["lines"]] == [3]
 
-    page(scene)
+    on_page(scene)
 
 
-def test_what_a_page_may_send(page: Callable[[Scene], None]) -> None:
+def test_what_a_page_may_send(on_page: Callable[[Scene], None]) -> None:
     async def scene(page: OpenPage) -> None:
         song = str(UUID(int=5))
         client, _, _ = await entered(page)
@@ -189,7 +157,7 @@ def test_what_a_page_may_send(page: Callable[[Scene], None]) -> None:
         assert done(a.GuestListens) == [a.GuestListens(True, 4_500_000)]
         assert done(a.GuestAsks)[0].song_id == 7 and done(a.GuestAsks)[0].file_name == "waterloo.mp3"
 
-    page(scene)
+    on_page(scene)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +165,7 @@ def test_what_a_page_may_send(page: Callable[[Scene], None]) -> None:
     ["", "{", "[]", '{"type":"play"}', '{"type":"vote","song":"x","wanted":true}', '{"type":"vote","song":1}']
     + ['{"type":"ping","t0":NaN}', '{"type":"listen","on":1}', '{"type":"hello"}', "[" * 3000, "x" * 5000],
 )
-def test_anything_else_closes_the_connection(page: Callable[[Scene], None], text: str) -> None:
+def test_anything_else_closes_the_connection(on_page: Callable[[Scene], None], text: str) -> None:
     async def scene(page: OpenPage) -> None:
         client, _, guest_id = await entered(page)
         async with client:
@@ -207,10 +175,12 @@ def test_anything_else_closes_the_connection(page: Callable[[Scene], None], text
             assert await client.hear_close()
         assert page.jam.done(a.GuestGone)
 
-    page(scene)
+    on_page(scene)
 
 
-def test_too_many_messages_close_the_connection(page: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_messages_close_the_connection(
+    on_page: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(page_session, "MESSAGES_BURST", 4.0)
 
     async def scene(page: OpenPage) -> None:
@@ -221,10 +191,10 @@ def test_too_many_messages_close_the_connection(page: Callable[[Scene], None], m
                     await client.tell("here")
                 await client.hear()
 
-    page(scene)
+    on_page(scene)
 
 
-def test_a_removed_guest_stays_out(page: Callable[[Scene], None]) -> None:
+def test_a_removed_guest_stays_out(on_page: Callable[[Scene], None]) -> None:
     async def scene(page: OpenPage) -> None:
         client, token, guest_id = await entered(page, language="de")
         async with client:
@@ -242,10 +212,10 @@ def test_a_removed_guest_stays_out(page: Callable[[Scene], None]) -> None:
             assert (await client.enter(secret=page.access.secret, guest=token)).json["token"] == token
         assert not page.jam.done(a.GuestGone)
 
-    page(scene)
+    on_page(scene)
 
 
-def test_the_address_of_a_guest_that_is_away_is_barred_too(page: Callable[[Scene], None]) -> None:
+def test_the_address_of_a_guest_that_is_away_is_barred_too(on_page: Callable[[Scene], None]) -> None:
     async def scene(page: OpenPage) -> None:
         client, _, guest_id = await entered(page)
         client.close()
@@ -255,10 +225,10 @@ def test_the_address_of_a_guest_that_is_away_is_barred_too(page: Callable[[Scene
         page.server.tell(GuestRemoved(guest_id))
         assert [one.ips for one in page.access._removed] == [{"127.0.0.1"}]
 
-    page(scene)
+    on_page(scene)
 
 
-def test_a_new_secret_ends_all_tokens(page: Callable[[Scene], None]) -> None:
+def test_a_new_secret_ends_all_tokens(on_page: Callable[[Scene], None]) -> None:
     async def scene(page: OpenPage) -> None:
         client, token, _ = await entered(page)
         old = page.access.secret
@@ -271,10 +241,10 @@ def test_a_new_secret_ends_all_tokens(page: Callable[[Scene], None]) -> None:
             assert (await client.enter(secret=old, guest=token)).json["error"] == "secret"
             assert (await client.enter(secret=page.access.secret, guest=token)).json["token"] != token
 
-    page(scene)
+    on_page(scene)
 
 
-def test_an_upload_resumes(page: Callable[[Scene], None], tmp_path: pathlib.Path) -> None:
+def test_an_upload_resumes(on_page: Callable[[Scene], None], tmp_path: pathlib.Path) -> None:
     async def scene(page: OpenPage) -> None:
         client, token, guest_id = await entered(page)
         song = bytes(range(256)) * 1000
@@ -301,10 +271,10 @@ def test_an_upload_resumes(page: Callable[[Scene], None], tmp_path: pathlib.Path
         assert page.jam.progress[-1] == len(song)
         assert not list(tmp_path.glob("guest-*"))
 
-    page(scene)
+    on_page(scene)
 
 
-def test_a_lost_upload_keeps_what_has_arrived(page: Callable[[Scene], None], tmp_path: pathlib.Path) -> None:
+def test_a_lost_upload_keeps_what_has_arrived(on_page: Callable[[Scene], None], tmp_path: pathlib.Path) -> None:
     async def scene(page: OpenPage) -> None:
         client, token, _ = await entered(page)
         headers = {"Authorization": f"Bearer {token}"}
@@ -323,10 +293,10 @@ def test_a_lost_upload_keeps_what_has_arrived(page: Callable[[Scene], None], tmp
             while list(tmp_path.glob("guest-*")):
                 await asyncio.sleep(0.001)
 
-    page(scene)
+    on_page(scene)
 
 
-def test_a_file_that_is_too_large_is_for_the_session_to_refuse(page: Callable[[Scene], None]) -> None:
+def test_a_file_that_is_too_large_is_for_the_session_to_refuse(on_page: Callable[[Scene], None]) -> None:
     async def scene(page: OpenPage) -> None:
         client, _, _ = await entered(page)
         async with client:
@@ -336,10 +306,10 @@ def test_a_file_that_is_too_large_is_for_the_session_to_refuse(page: Callable[[S
             # The page keeps what it could not send: without an answer it would be sent away again and again.
             assert not any(one.is_closing for one in page.server._connections.values())
 
-    page(scene)
+    on_page(scene)
 
 
-def test_more_than_was_announced_is_refused(page: Callable[[Scene], None]) -> None:
+def test_more_than_was_announced_is_refused(on_page: Callable[[Scene], None]) -> None:
     async def scene(page: OpenPage) -> None:
         client, token, _ = await entered(page)
         async with client, await GuestClient.open(page.port) as http:
@@ -351,20 +321,20 @@ def test_more_than_was_announced_is_refused(page: Callable[[Scene], None]) -> No
             assert answer.status == 409 and answer.headers["connection"] == "close"
         assert not page.jam.uploaded
 
-    page(scene)
+    on_page(scene)
 
 
-def test_a_request_needs_no_snapshot(page: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_needs_no_snapshot(on_page: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch) -> None:
     async def scene(page: OpenPage) -> None:
         monkeypatch.delattr(FakeJam, "snapshot")
         token = await token_of(page)
         async with await GuestClient.open(page.port) as http:
             assert (await http.request("GET", f"/art/{UUID(int=1)}?token={token}")).json == {"error": "no picture"}
 
-    page(scene)
+    on_page(scene)
 
 
-def test_songs_and_pictures_need_a_token(page: Callable[[Scene], None], tmp_path: pathlib.Path) -> None:
+def test_songs_and_pictures_need_a_token(on_page: Callable[[Scene], None], tmp_path: pathlib.Path) -> None:
     async def scene(page: OpenPage) -> None:
         item = row(1)
         file = tmp_path / "song.mp3"
@@ -383,10 +353,10 @@ def test_songs_and_pictures_need_a_token(page: Callable[[Scene], None], tmp_path
         assert song.body == file.read_bytes() and art.body == b"PNG"
         assert statuses == [403, 404, 404]
 
-    page(scene)
+    on_page(scene)
 
 
-def test_a_listening_page_gets_the_timeline(page: Callable[[Scene], None], tmp_path: pathlib.Path) -> None:
+def test_a_listening_page_gets_the_timeline(on_page: Callable[[Scene], None], tmp_path: pathlib.Path) -> None:
     async def scene(page: OpenPage) -> None:
         items = row(1), row(2)
         page.jam.files = {one.id: (Track(one.id, one.file_name, 10, b"", 44100, 4_410_000), tmp_path) for one in items}
@@ -400,10 +370,10 @@ def test_a_listening_page_gets_the_timeline(page: Callable[[Scene], None], tmp_p
         assert told["current"]["start_session_ns"] == str(1 << 60) and told["current"]["gain_db"] == -3.0
         assert [one["id"] for one in told["songs"]] == [str(one.id) for one in items] and told["then"] is None
 
-    page(scene)
+    on_page(scene)
 
 
-def test_told_sentences_are_translated(page: Callable[[Scene], None]) -> None:
+def test_told_sentences_are_translated(on_page: Callable[[Scene], None]) -> None:
     async def scene(page: OpenPage) -> None:
         client, _, guest_id = await entered(page, language="de-AT")
         async with client:
@@ -411,10 +381,10 @@ def test_told_sentences_are_translated(page: Callable[[Scene], None]) -> None:
             told = await client.hear("told")
         assert told == {"type": "told", "message": "Der Code ist falsch.", "request": str(REQUEST)}
 
-    page(scene)
+    on_page(scene)
 
 
-def test_a_page_that_does_not_read_is_closed(page: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_that_does_not_read_is_closed(on_page: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "MAX_UNSENT_BYTES", 100_000)
 
     async def scene(page: OpenPage) -> None:
@@ -424,7 +394,7 @@ def test_a_page_that_does_not_read_is_closed(page: Callable[[Scene], None], monk
                 page.server.tell(TellGuest(guest_id, "x" * 50_000))
                 await asyncio.sleep(0)
 
-    page(scene)
+    on_page(scene)
 
 
 @pytest.mark.parametrize(
@@ -440,7 +410,7 @@ def test_a_page_that_does_not_read_is_closed(page: Callable[[Scene], None], monk
         b"GET /upload/x HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99\r\n\r\n",
     ],
 )
-def test_broken_requests_are_closed(page: Callable[[Scene], None], data: bytes) -> None:
+def test_broken_requests_are_closed(on_page: Callable[[Scene], None], data: bytes) -> None:
     async def scene(page: OpenPage) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", page.port)
         writer.write(data)
@@ -448,10 +418,10 @@ def test_broken_requests_are_closed(page: Callable[[Scene], None], data: bytes) 
         writer.close()
         assert answer == b"" or answer.startswith((b"HTTP/1.1 4", b"HTTP/1.1 200"))
 
-    page(scene)
+    on_page(scene)
 
 
-def test_pipelined_requests_are_answered_in_order(page: Callable[[Scene], None]) -> None:
+def test_pipelined_requests_are_answered_in_order(on_page: Callable[[Scene], None]) -> None:
     async def scene(page: OpenPage) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", page.port)
         one = b"GET /%d HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
@@ -461,7 +431,7 @@ def test_pipelined_requests_are_answered_in_order(page: Callable[[Scene], None])
             await reader.readexactly(len(b'{"error":"not found"}'))
         writer.close()
 
-    page(scene)
+    on_page(scene)
 
 
 def check(page: OpenPage, later_s: float) -> None:
@@ -482,7 +452,7 @@ def check(page: OpenPage, later_s: float) -> None:
         (b"POST /api/enter HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\nabc", connections.STALL_S),
     ],
 )
-def test_slow_connections_are_closed(page: Callable[[Scene], None], data: bytes, limit_s: float) -> None:
+def test_slow_connections_are_closed(on_page: Callable[[Scene], None], data: bytes, limit_s: float) -> None:
     async def scene(page: OpenPage) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", page.port)
         writer.write(data)
@@ -497,10 +467,10 @@ def test_slow_connections_are_closed(page: Callable[[Scene], None], data: bytes,
         writer.close()
         assert not page.server._connections
 
-    page(scene)
+    on_page(scene)
 
 
-def test_a_phone_that_is_gone_is_noticed(page: Callable[[Scene], None]) -> None:
+def test_a_phone_that_is_gone_is_noticed(on_page: Callable[[Scene], None]) -> None:
     async def scene(page: OpenPage) -> None:
         client, _, _ = await entered(page)
         async with client:
@@ -513,10 +483,10 @@ def test_a_phone_that_is_gone_is_noticed(page: Callable[[Scene], None]) -> None:
                 await asyncio.sleep(0)
         assert page.jam.done(a.GuestGone)
 
-    page(scene)
+    on_page(scene)
 
 
-def test_a_websocket_without_hello_is_closed(page: Callable[[Scene], None]) -> None:
+def test_a_websocket_without_hello_is_closed(on_page: Callable[[Scene], None]) -> None:
     async def scene(page: OpenPage) -> None:
         async with await GuestClient.open(page.port) as client:
             assert await client.open_live() == 101
@@ -524,11 +494,11 @@ def test_a_websocket_without_hello_is_closed(page: Callable[[Scene], None]) -> N
             with pytest.raises(ConnectionError):
                 await client.hear()
 
-    page(scene)
+    on_page(scene)
 
 
 def test_a_new_connection_takes_the_place_of_one_that_waits(
-    page: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch
+    on_page: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "MAX_OF_ADDRESS", 3)
 
@@ -542,10 +512,10 @@ def test_a_new_connection_takes_the_place_of_one_that_waits(
         for one in [client, *others]:
             one.close()
 
-    page(scene)
+    on_page(scene)
 
 
-def test_a_slow_upload_loses_its_place(page: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_upload_loses_its_place(on_page: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploads, "MAX_UPLOADS", 1)
 
     async def scene(page: OpenPage) -> None:
@@ -570,10 +540,10 @@ def test_a_slow_upload_loses_its_place(page: Callable[[Scene], None], monkeypatc
         for one in opened:
             one.close()
 
-    page(scene)
+    on_page(scene)
 
 
-def test_a_connection_is_not_read_before_its_turn(page: Callable[[Scene], None]) -> None:
+def test_a_connection_is_not_read_before_its_turn(on_page: Callable[[Scene], None]) -> None:
     async def scene(page: OpenPage) -> None:
         client, _, _ = await entered(page)
         (connection,) = (one for one in page.server._connections.values() if not one.is_idle)
@@ -595,11 +565,11 @@ def test_a_connection_is_not_read_before_its_turn(page: Callable[[Scene], None])
         assert [(await client.hear("pong"))["t0"] for _ in range(2)] == [0, 1]
         client.close()
 
-    page(scene)
+    on_page(scene)
 
 
 def test_a_connection_whose_request_waits_for_its_turn_is_not_closed_for_another(
-    page: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch
+    on_page: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "MAX_CONNECTIONS", 1)
 
@@ -616,10 +586,10 @@ def test_a_connection_whose_request_waits_for_its_turn_is_not_closed_for_another
             waiting[0]()
             assert (await asking).status == 200
 
-    page(scene)
+    on_page(scene)
 
 
-def test_a_client_that_ends_its_side_gets_its_answer(page: Callable[[Scene], None]) -> None:
+def test_a_client_that_ends_its_side_gets_its_answer(on_page: Callable[[Scene], None]) -> None:
     async def scene(page: OpenPage) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", page.port)
         writer.write(f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{page.port}\r\n\r\n".encode())
@@ -628,4 +598,4 @@ def test_a_client_that_ends_its_side_gets_its_answer(page: Callable[[Scene], Non
         writer.close()
         assert answer.startswith(b"HTTP/1.1 200") and answer.endswith(b"<!doctype html>")
 
-    page(scene)
+    on_page(scene)

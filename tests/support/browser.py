@@ -254,17 +254,27 @@ class Page:
         self.wait(f"document.body.innerText.includes({json.dumps(text)})")
 
     def tap(self, selector: str) -> None:
-        """Touch the middle of an element. Raises BrowserError if another element is there."""
+        """Touch the middle of an element until it is clicked: a page whose content arrives just then moves its elements
+        away from the touch. Raises BrowserError if another element is there."""
         quoted = json.dumps(selector)
-        x, y = self.run(
-            f"(() => {{ const found = document.querySelector({quoted}); found.scrollIntoView({{block: 'center'}});"
-            " const box = found.getBoundingClientRect(), x = box.x + box.width / 2, y = box.y + box.height / 2;"
-            " const hit = document.elementFromPoint(x, y);"
-            f" if (!found.contains(hit)) throw new Error({quoted} + ' is covered by ' + (hit && hit.outerHTML));"
-            " return [x, y]; })()"
-        )
-        self.call("Input.dispatchTouchEvent", type="touchStart", touchPoints=[{"x": x, "y": y}])
-        self.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+        deadline = time.monotonic() + TIMEOUT_S
+        while True:
+            x, y = self.run(
+                f"(() => {{ const found = document.querySelector({quoted}); found.scrollIntoView({{block: 'center'}});"
+                " const box = found.getBoundingClientRect(), x = box.x + box.width / 2, y = box.y + box.height / 2;"
+                " const hit = document.elementFromPoint(x, y);"
+                f" if (!found.contains(hit)) throw new Error({quoted} + ' is covered by ' + (hit && hit.outerHTML));"
+                " window.clicked = new Promise(done => {"
+                " found.addEventListener('click', () => done(true), {once: true, capture: true});"
+                " setTimeout(() => done(false), 1000); });"
+                " return [x, y]; })()"
+            )
+            self.call("Input.dispatchTouchEvent", type="touchStart", touchPoints=[{"x": x, "y": y}])
+            self.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+            if self.run("window.clicked"):
+                return
+            if time.monotonic() > deadline:
+                raise BrowserError(f"no touch reached {selector}\n{self.text()}")
 
     def type(self, selector: str, text: str) -> None:
         """Add a text to an entry."""

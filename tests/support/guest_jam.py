@@ -7,10 +7,11 @@ import dataclasses
 import pathlib
 import socket
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 from uuid import UUID
 
+from phaselock.bench.lab.guest_client import GuestClient
 from phaselock.guests.access import Access
 from phaselock.guests.server import GuestServer
 from phaselock.guests.static import PageFile
@@ -143,6 +144,9 @@ class OpenPage:
     port: int
 
 
+Scene = Callable[[OpenPage], Awaitable[None]]
+
+
 @contextlib.asynccontextmanager
 async def open_page(folder: pathlib.Path, *, art: bytes | None = None) -> AsyncIterator[OpenPage]:
     """Serve the page of a FakeJam on a free port of this computer."""
@@ -167,3 +171,21 @@ async def open_page(folder: pathlib.Path, *, art: bytes | None = None) -> AsyncI
         yield OpenPage(jam, access, server, listener.getsockname()[1])
     finally:
         await server.close()
+
+
+async def token_of(page: OpenPage) -> str:
+    """Come in by the secret of the page, and return the token of the new guest."""
+    async with await GuestClient.open(page.port) as client:
+        answer = await client.enter(secret=page.access.secret)
+        assert answer.status == 200
+        token: str = answer.json["token"]
+        return token
+
+
+async def entered(page: OpenPage, name: str = "Ana", language: str = "en") -> tuple[GuestClient, str, bytes]:
+    """A guest with an open page, its token and its id."""
+    token = await token_of(page)
+    client = await GuestClient.open(page.port)
+    welcome = await client.hello(token, name, language)
+    assert welcome["type"] == "welcome" and welcome["name"] == name
+    return client, token, bytes.fromhex(welcome["you"])

@@ -35,7 +35,7 @@ def stepped(rules: PartyRules, limit: Limit, step: Literal[-1, 1]) -> PartyRules
     if not beyond:
         return rules
     to = min(beyond) if step > 0 else max(beyond)
-    return dataclasses.replace(rules, **{limit: int(to) if 0 < to < math.inf else None})  # type: ignore[arg-type]
+    return dataclasses.replace(rules, **{limit: int(to) if 0 < to < math.inf else None})  # type: ignore[arg-type]  # each limit is a number
 
 
 def limit_text(rules: PartyRules, limit: Limit) -> str:

@@ -24,7 +24,7 @@ def _corner(name: str, fill: str, ground: str) -> tk.PhotoImage:
     return theme.kept(("corner", name, fill, ground), make)
 
 
-class Panel(ctk.CTkFrame):  # type: ignore[misc]
+class Panel(ctk.CTkFrame):  # type: ignore[misc]  # customtkinter has no types
     """A surface with round corners: `header` (created with a title, or at first use) above `body`. `plain`: with square
     corners, for a panel over something that has not one colour."""
 
@@ -38,7 +38,7 @@ class Panel(ctk.CTkFrame):  # type: ignore[misc]
         for name, picture in zip(names, self._corners, strict=True):
             # With its own background: it is shown for a moment before its picture is.
             label = tk.Label(self, image=picture, background=ground, borderwidth=0, highlightthickness=0)
-            tk.Label.place(label, relx=float("e" in name), rely=float("s" in name), anchor=name)  # type: ignore[arg-type]
+            tk.Label.place(label, relx=float("e" in name), rely=float("s" in name), anchor=name)  # type: ignore[arg-type]  # the stub knows only literals
         self.grid_columnconfigure(0, weight=1)
         self.grid_rowconfigure(1, weight=1)
         self.body = ctk.CTkFrame(self, fg_color=fill, corner_radius=0)

@@ -92,4 +92,4 @@ class Question(Dialog):
         self.set_controls(self.cancel, self.act)
         for button in (self.cancel, self.act):
             for key, step in (("Left", -1), ("Right", 1), ("Up", -1), ("Down", 1)):
-                button.bind(f"<Key-{key}>", lambda _event, step=step: self.walk(step))  # type: ignore[misc]
+                button.bind(f"<Key-{key}>", lambda _event, step=step: self.walk(step))  # type: ignore[misc]  # mypy cannot infer a lambda with a default

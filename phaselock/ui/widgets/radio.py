@@ -74,10 +74,10 @@ class RadioChoice(tk.Frame):
         for number, text in enumerate(texts):
             line = frame(self)
             line.pack(fill="x")
-            button = RadioButton(line, text, lambda number=number: self.choose(number))  # type: ignore[misc]
+            button = RadioButton(line, text, lambda number=number: self.choose(number))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
             button.pack(side="left", anchor="n", pady=theme.px(_GAP // 3) if number else 0)
             for key, step in (("Up", -1), ("Left", -1), ("Down", 1), ("Right", 1)):
-                button.bind(f"<Key-{key}>", lambda _event, to=number + step: self._walk(to))  # type: ignore[misc]
+                button.bind(f"<Key-{key}>", lambda _event, to=number + step: self._walk(to))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
             self.lines.append(line)
             self.buttons.append(button)
         self._show()

@@ -37,10 +37,10 @@ class Segments(tk.Frame):
         self._on_choose = on_choose
         self.buttons: list[Segment] = []
         for number, text in enumerate(texts):
-            button = Segment(self, text, lambda number=number: self._choose(number))  # type: ignore[misc]
+            button = Segment(self, text, lambda number=number: self._choose(number))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
             button.pack(side="left", padx=(theme.px(4) if number else 0, 0))
             for key, step in (("Left", -1), ("Up", -1), ("Right", 1), ("Down", 1)):
-                button.bind(f"<Key-{key}>", lambda _event, to=number + step: self._walk(to))  # type: ignore[misc]
+                button.bind(f"<Key-{key}>", lambda _event, to=number + step: self._walk(to))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
             self.buttons.append(button)
 
     def show(self, number: int) -> None:

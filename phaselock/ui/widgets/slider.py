@@ -43,7 +43,7 @@ class _Track(Drawing):
         self.bind("<B1-Motion>", self._on_drag)
         self.bind("<ButtonRelease-1>", lambda _event: self._touch(dragged=False))
         for key, sign in (("Up", 1), ("Down", -1), ("Right", 1), ("Left", -1)):
-            self.bind(f"<Key-{key}>", lambda event, sign=sign: self._on_key(event, sign))  # type: ignore[misc]
+            self.bind(f"<Key-{key}>", lambda event, sign=sign: self._on_key(event, sign))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
 
     def paint(self) -> None:
         left, right, y = self._span()

@@ -59,16 +59,16 @@ class RowKeyboard(Drawing):
         ):
             self.bind(sequence, act, add="+")
         for key, step in (("Up", -1), ("Down", 1)):
-            self.bind(f"<Key-{key}>", lambda event, step=step: self._on_arrow(event, step))  # type: ignore[misc]
+            self.bind(f"<Key-{key}>", lambda event, step=step: self._on_arrow(event, step))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
         for key, step in (("Left", -1), ("Right", 1)):
-            self.bind(f"<Key-{key}>", lambda event, step=step: self._on_side(event, step))  # type: ignore[misc]
+            self.bind(f"<Key-{key}>", lambda event, step=step: self._on_side(event, step))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
         for key, where in (
             ("Home", lambda _at, _page: 0),
             ("End", lambda _at, _page: len(self._rows) - 1),
             ("Prior", lambda at, page: at - page),
             ("Next", lambda at, page: at + page),
         ):
-            self.bind(f"<Key-{key}>", lambda event, where=where: self._on_jump(event, where))  # type: ignore[misc]
+            self.bind(f"<Key-{key}>", lambda event, where=where: self._on_jump(event, where))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
         for key in ("a", "A"):
             self.bind(f"<Control-Key-{key}>", self._on_select_all)
         self.bind("<<SelectAll>>", self._on_select_all)

@@ -143,7 +143,7 @@ class SpeakerList(RowList):
         self._sliding = False
         super().__init__(master, row_height=ROW_HEIGHT, on_action=on_action, empty=empty)
         for key, sign in (("plus", 1), ("KP_Add", 1), ("minus", -1), ("KP_Subtract", -1)):
-            self.bind(f"<Key-{key}>", lambda event, sign=sign: self._on_step(event, sign))  # type: ignore[misc]
+            self.bind(f"<Key-{key}>", lambda event, sign=sign: self._on_step(event, sign))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
 
     def _make_painter(self, view: Viewport) -> RowPainter:
         return _Painter(self, view)
