@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import pathlib
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import hypothesis
 import pytest
@@ -32,6 +33,17 @@ def pytest_ignore_collect(collection_path: pathlib.Path) -> bool | None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if is_wine():
         mark_expected_failures(items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep the garbage collector away from the thousands of tests and from what they import: nothing of it goes."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -348,6 +348,7 @@ def stack() -> Iterator[contextlib.ExitStack]:
         yield stack
 
 
+@pytest.mark.slow
 def test_a_process_hands_its_files_over(display: str, tmp_path: pathlib.Path, stack: contextlib.ExitStack) -> None:
     window = Remote(tmp_path)
     stack.callback(window.kill)
