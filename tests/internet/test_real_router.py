@@ -45,7 +45,7 @@ from phaselock.internet.router_mapping import RouterMapping
 mapping = RouterMapping(lambda state: print(json.dumps({"state": state.to_json()}), flush=True))
 mapping.map(tcp=(17404, 17401), udp=(17402, 17402))
 for _ in sys.stdin:
-    mapping._process.kill()
+    mapping._process._process.kill()
 mapping.close()
 mapping.wait(20)
 """
@@ -58,7 +58,7 @@ class Child:
         environment = {**os.environ, "PYTHONPATH": os.fspath(pathlib.Path(__file__).parent.parent.parent)}
         command = [*homes.prefix(machine), sys.executable, "-P", "-c", code]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
-        self._states: queue.SimpleQueue[RouterState] = queue.SimpleQueue()
+        self._states: queue.SimpleQueue[RouterState | None] = queue.SimpleQueue()  # None: it has ended
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 
@@ -70,6 +70,7 @@ class Child:
     def wait_for(self, fits: Callable[[RouterState], bool]) -> RouterState:
         while True:
             state = self._states.get(timeout=TIMEOUT_S)
+            assert state, "the process has ended"
             if fits(state):
                 return state
 
@@ -77,7 +78,10 @@ class Child:
         self.wait_for(lambda told: told == state)
 
     def told_nothing_more(self) -> bool:
-        return self._states.empty()
+        try:
+            return self._states.get_nowait() is None
+        except queue.Empty:
+            return True
 
     def close(self) -> None:
         """The end of its input. Returns when it has ended."""
@@ -91,6 +95,7 @@ class Child:
         assert self.process.stdout
         for line in self.process.stdout:
             self._states.put(from_json(json.loads(line)["state"]))
+        self._states.put(None)
 
 
 @contextlib.contextmanager
