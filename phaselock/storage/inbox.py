@@ -150,7 +150,7 @@ def opened(text: str) -> str:
     if is_invitation(text):
         return text
     if is_file_url(text) and (paths := url_paths(text)):
-        return next(filter(os.path.lexists, paths), paths[0])
+        return os.path.normpath(next(filter(os.path.lexists, paths), paths[0]))
     return absolute(text)
 
 

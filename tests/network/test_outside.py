@@ -100,8 +100,8 @@ async def test_a_closed_outside_port_takes_no_connections(
     await runner.stop_outside(sock)
     client = stack.enter_context(await connect(*sock.getsockname()))
     sock.close()
-    with pytest.raises(ConnectionResetError):
-        await asyncio.get_running_loop().sock_recv(client, 1)
+    with contextlib.suppress(ConnectionResetError):
+        assert await asyncio.get_running_loop().sock_recv(client, 1) == b""
 
 
 @played

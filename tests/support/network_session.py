@@ -259,7 +259,7 @@ def played(story: Story) -> Callable[[pathlib.Path], None]:
                 await story(network, stack)
 
         asyncio.run(run())
-        assert not problems
+        assert not problems, problems
 
     test.__name__ = test.__qualname__ = story.__name__
     return test

@@ -145,3 +145,17 @@ def test_wheels_for_two_versions_of_python_share_a_folder(tmp_path: pathlib.Path
 def test_wheels_that_cannot_share_a_folder(second: str, files: dict[str, str], tmp_path: pathlib.Path) -> None:
     with pytest.raises(SystemExit, match="box"):
         merged(tmp_path, {"box-1-cp311-cp311-linux.whl": {"box/__init__.py": ""}, second: files})
+
+
+def test_a_package_for_several_pythons_gets_what_each_of_them_needs() -> None:
+    requirements = runpy.run_path(str(ROOT / "wheels" / "deb" / "requirements.py"))["requirements"]
+    metadata = (
+        "Metadata-Version: 2.4\n"
+        "Requires-Dist: always>=1\n"
+        "Requires-Dist: old>=2; python_version < '3.14'\n"
+        "Requires-Dist: arm; platform_machine == 'aarch64'\n"
+        "Requires-Dist: other; sys_platform == 'win32'\n"
+        "Requires-Dist: more; extra == 'internet'\n"
+    )
+    assert requirements(metadata, "3.13", "x86_64") == ["always>=1", "old>=2"]
+    assert requirements(metadata, "3.14", "aarch64") == ["always>=1", "arm"]
