@@ -23,7 +23,8 @@ def outside(network: NetworkFixture, stack: contextlib.AsyncExitStack) -> Place:
     """Open an invitation, and the outside port at this place."""
     runner, sock = network.host.runner, listener(stack)
     runner.open_outside = lambda: runner.listen_outside(sock)
-    stack.push_async_callback(runner.stop_outside, sock)  # before it is closed, which Windows makes an error of `accept`
+    # Before it is closed: on Windows, that would make an error of the `accept` that waits.
+    stack.push_async_callback(runner.stop_outside, sock)
     runner.command(Invite(CODE))
     runner.command(InvitationPlaces(()))
     place: Place = sock.getsockname()
