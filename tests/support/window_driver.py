@@ -179,8 +179,10 @@ def drag(widget: Any, start: tuple[int, int], end: tuple[int, int]) -> None:
 
 def press(window: Any, sequence: str, **options: Any) -> None:
     """Send a key to the widget that has the focus."""
-    widget = window.focus_get() or window
-    widget.event_generate(sequence, **options)
+    if window.focus_get() is None:  # another window has the keyboard
+        (window.focus_lastfor() or window).focus_force()
+        window.update()
+    (window.focus_get() or window).event_generate(sequence, **options)
     if window.tk.call("info", "commands", ".") != "":
         window.update()
 
@@ -189,8 +191,6 @@ def paste(window: Any, text: str) -> None:
     """Let the clipboard have this text, and paste it."""
     window.clipboard_clear()
     window.clipboard_append(text)
-    (window.focus_lastfor() or window).focus_force()  # another window may have the keyboard
-    window.update()
     press(window, "<Control-v>")
 
 
