@@ -1,5 +1,7 @@
 #include "pl_udp.h"
 
+#include <math.h>
+
 PL_ASSERT_FITS_SEQLOCK(pl_allowed_peer);
 PL_ASSERT_FITS_SEQLOCK(pl_pinger_status);
 PL_ASSERT_FITS_SEQLOCK(pl_siphash_key);
@@ -185,6 +187,9 @@ void pl_pinger_init(pl_pinger *p, intptr_t fd, uint32_t peer_id, pl_filter_kind 
     p->fd = fd;
     p->peer_id = peer_id;
     p->map = map;
+    p->earlier.valid = false;
+    pl_clock_map_read_rt(map, &p->earlier);
+    p->earlier_until_ns = pl_now_ns_rt() + PL_EARLIER_NS;
     pl_filter_init(&p->filter, kind);
     pl_datagram_request_stamps(fd);
 }
@@ -260,10 +265,25 @@ static void publish(pl_pinger *p, int64_t now_ns) {
 }
 
 /* Bring the clock map and the status up to date. */
+/* Whether the map of an earlier measurement stays in use: the new one agrees with it, and knows less. */
+static bool earlier_stays(const pl_pinger *p, const pl_clock_map_value *value, int64_t now_ns) {
+    const pl_clock_map_value *earlier = &p->earlier;
+    if (!earlier->valid || now_ns >= p->earlier_until_ns) return false;
+    double age_ns = (double)(now_ns - earlier->local_ns);
+    double uncertainty_ns = hypot(earlier->uncertainty_ns, earlier->drift_uncertainty * age_ns);
+    double offset_ns =
+        (double)pl_clock_map_offset_at(value, now_ns); /* a difference of integers might overflow */
+    double apart_ns = fabs(offset_ns - (double)pl_clock_map_offset_at(earlier, now_ns));
+    return value->uncertainty_ns > uncertainty_ns && apart_ns <= 3 * (value->uncertainty_ns + uncertainty_ns);
+}
+
 static void update(pl_pinger *p) {
     int64_t now_ns = pl_now_ns_rt();
     pl_clock_map_value value;
-    if (pl_filter_map(&p->filter, now_ns, &value)) pl_clock_map_write(p->map, &value);
+    if (pl_filter_map(&p->filter, now_ns, &value) && !earlier_stays(p, &value, now_ns)) {
+        p->earlier.valid = false;
+        pl_clock_map_write(p->map, &value);
+    }
     publish(p, now_ns);
 }
 

@@ -46,6 +46,8 @@ enum {
 #define PL_PING_NS (10 * PL_NS_PER_MS)
 #define PL_BURST_NS (1000 * PL_NS_PER_MS)
 #define PL_YOUNG_NS (30 * PL_NS_PER_S)
+/* The map of an earlier measurement stays in use for at most this long. */
+#define PL_EARLIER_NS (10 * PL_NS_PER_S)
 /* Measurements in a train; the ping that wakes the path comes on top. In the burst the map is updated after
  * each PL_BURST_UPDATE_ANSWERS answers, because each estimate is much better than the one before. */
 enum { PL_TRAIN_PINGS = 8, PL_YOUNG_PINGS = 32, PL_BURST_PINGS = 64, PL_BURST_UPDATE_ANSWERS = 8 };
@@ -96,7 +98,9 @@ typedef struct {
     intptr_t fd; /* connected to the host's clock port */
     uint32_t peer_id;
     pl_atomic_u32 stop;
-    pl_clock_map *map; /* kept up to date by `run` */
+    pl_clock_map *map;          /* kept up to date by `run` */
+    pl_clock_map_value earlier; /* of an earlier measurement, while it stays in use; else not valid */
+    int64_t earlier_until_ns;
     pl_filter filter;
     pl_seqlock key; /* a pl_siphash_key */
     struct {
@@ -110,7 +114,9 @@ typedef struct {
     pl_exchange trace[PL_TRACE]; /* the newest exchanges, a ring; for logs and benchmarks */
 } pl_pinger;
 
-/* The key is set by pl_pinger_use_key before `run`. */
+/* The key is set by pl_pinger_use_key before `run`. What `map` says already stays in use until this pinger
+ * knows the offset as well, unless it finds a contradiction: another path to the host begins with few
+ * measurements. */
 void pl_pinger_init(pl_pinger *pinger, intptr_t fd, uint32_t peer_id, pl_filter_kind kind, pl_clock_map *map);
 /* Network thread: use this key from now on. Earlier measurements stay valid. */
 void pl_pinger_use_key(pl_pinger *pinger, const pl_siphash_key *key);

@@ -16,7 +16,18 @@ from typing import TYPE_CHECKING
 
 from phaselock import __version__
 from phaselock.bench import options as bench_options
-from phaselock.console.arguments import Parser, address, code, crossfade, invitation, loudness, name, number
+from phaselock.console.arguments import (
+    Parser,
+    address,
+    code,
+    crossfade,
+    invitation,
+    loudness,
+    name,
+    number,
+    opened,
+    relay,
+)
 from phaselock.console.columns import wrapped
 from phaselock.console.output import Terminal, replace_unprintable
 from phaselock.console.secret import CODE_VARIABLE
@@ -24,11 +35,13 @@ from phaselock.errors import PhaseLockError
 from phaselock.language import catalogue
 from phaselock.language.catalogue import tr
 from phaselock.language.message import Message
-from phaselock.model.address import DEFAULT_CLOCK_PORT, DEFAULT_GUEST_PORT, DEFAULT_PORT
+from phaselock.model.address import DEFAULT_CLOCK_PORT, DEFAULT_GUEST_PORT, DEFAULT_OUTSIDE_PORT, DEFAULT_PORT
 from phaselock.model.choices import BACKENDS, FILTERS
 from phaselock.model.code import CODE_RULE, code_from_number, normal_code
 from phaselock.model.file_kinds import SONG_ENDINGS
+from phaselock.model.invitation import is_invitation
 from phaselock.model.party import PRESETS
+from phaselock.model.relay import RELAY_VARIABLE
 from phaselock.session.events import Failed
 from phaselock.session.sentences import notice_of
 
@@ -99,7 +112,7 @@ def _fail(terminal: Terminal, reason: str, status: int) -> int:
 
 
 def parsed(argv: Sequence[str]) -> argparse.Namespace:
-    """The options of a command line. A file, folder or playlist in place of a command opens the window with it.
+    """The options of a command line. A file, folder, playlist or invitation in place of a command opens the window.
     SystemExit for wrong arguments."""
     parser = command_line()
     commands = next(one.choices for one in parser._actions if isinstance(one, argparse._SubParsersAction))
@@ -111,7 +124,7 @@ def parsed(argv: Sequence[str]) -> argparse.Namespace:
         parser.option_of_a_command(option, shlex.join(["phaselock", "window", *argv]))
     if not first or first.startswith("-") or first in commands:
         return parser.parse_args(argv)
-    if not os.path.lexists(first) and not first.startswith("file:"):
+    if not (os.path.lexists(first) or first.startswith("file:") or is_invitation(first)):
         if os.path.basename(first) == first and not first.lower().endswith(SONG_ENDINGS):
             parser.unknown_command(first, commands)
         parser.error(tr("There is no file {file_name}.").format(file_name=first))
@@ -170,6 +183,15 @@ def command_line() -> Parser:
         metavar=tr("CODE"),
         help=tr("the code of the jam, if it has one (also: {variable})").format(variable=CODE_VARIABLE),
     )
+    relayed = Parser(add_help=False)
+    relayed.add_argument(
+        "--relay",
+        type=relay,
+        metavar=tr("URL"),
+        help=tr(
+            "the relay by which friends connect if no direct way leads to the host (also: {variable}); direct: no relay"
+        ).format(variable=RELAY_VARIABLE),
+    )
     person = Parser(add_help=False)
     person.add_argument("--as", dest="display_name", type=name, metavar=tr("NAME"), help=tr("your name in the jam"))
 
@@ -183,12 +205,18 @@ def command_line() -> Parser:
             "receives the files, and no other one opens."
         ),
     )
-    window.add_argument("files", nargs="*", metavar=tr("FILE"), help=tr("music files, folders or playlists to add"))
+    window.add_argument(
+        "files",
+        nargs="*",
+        type=opened,
+        metavar=tr("FILE"),
+        help=tr("music files, folders or playlists to add, or an invitation to join"),
+    )
     window.set_defaults(run=_window, json=False, quiet=False)
 
     host = commands.add_parser(
         "host",
-        parents=[person, sound, microphone, laboratory, lines],
+        parents=[person, relayed, sound, microphone, laboratory, lines],
         help=tr("host a jam"),
         description=tr("Host a jam and play music files in it."),
         epilog=tr(
@@ -202,7 +230,7 @@ def command_line() -> Parser:
             "peer-volume NAME 0..100|mute|unmute, calibrate [NAME] [at NAME=METRES...|walk], calibrate next, "
             "calibrate stop, levels [even|undo|reset], check [NAME|stop], say TEXT, volume [0..100], "
             "role [[NAME] left|right|mono|stereo], offset [MILLISECONDS|reset|anyway|forget], code [new|off|CODE], "
-            "guest-page [on|off|new-secret], "
+            "invite [ADDRESS], withdraw, guest-page [on|off|new-secret], "
             "peers, queue, status, quit."
         ),
     )
@@ -278,18 +306,28 @@ def command_line() -> Parser:
         metavar=tr("PORT"),
         help=tr("TCP port of that page (default: {port})").format(port=DEFAULT_GUEST_PORT),
     )
+    host.add_argument(
+        "--invite", action="store_true", help=tr("let a friend join from elsewhere, by the line that is printed")
+    )
+    host.add_argument(
+        "--outside-port",
+        type=port,
+        metavar=tr("PORT"),
+        help=tr("TCP port for friends elsewhere (default: {port})").format(port=DEFAULT_OUTSIDE_PORT),
+    )
     host.add_argument("--play", action="store_true", help=tr("start to play by itself"))
     host.set_defaults(run=_host)
 
     join = commands.add_parser(
         "join",
-        parents=[person, coded, sound, microphone, laboratory, lines],
+        parents=[person, coded, relayed, sound, microphone, laboratory, lines],
         help=tr("take part in a jam"),
         description=tr("Take part in the jam that is hosted at ADDRESS, or in the one that is found on the network."),
         epilog=tr(
             "Commands on standard input, one a line (help explains them): request PATH, requests, volume [0..100], "
             "levels [reset], role [left|right|mono|stereo], offset [MILLISECONDS|reset|anyway|forget], "
-            "microphone [once|on|off], say TEXT, rules, vote N, unvote N, skip-vote, queue, status, leave."
+            "microphone [once|on|off], say TEXT, rules, vote N, unvote N, skip-vote, join INVITATION, queue, status, "
+            "leave."
         ),
     )
     which = join.add_mutually_exclusive_group()
@@ -385,14 +423,19 @@ def command_line() -> Parser:
         parents=[sound, coded, lines],
         help=tr("find out what keeps music from playing together"),
         description=tr(
-            "Check this machine: window, sound output, ports, network, discovery, disk; and with ADDRESS also the way "
-            "to the jam there: name, firewall, both directions of the clock, how well it is heard. For that it "
-            "takes one of the jam's five places for some seconds, plays and fetches nothing, and nobody waits for "
-            "it. Exit status 0: no problem, 1: see what to do."
+            "Check this machine: window, sound output, ports, network, discovery, disk, and whether the router lets "
+            "friends in from the internet; and with ADDRESS also the way to the jam there: name, firewall, both "
+            "directions of the clock, how well it is heard. For that it takes one of the jam's five places for some "
+            "seconds, plays and fetches nothing, and nobody waits for it. Exit status 0: no problem, 1: see what to do."
         ),
     )
     doctor.add_argument(
         "address", nargs="?", type=address, metavar=tr("ADDRESS[:PORT]"), help=tr("where a jam is hosted")
+    )
+    doctor.add_argument(
+        "--no-router",
+        action="store_true",
+        help=tr("do not ask the router whether it opens ports to the internet, as for an invitation"),
     )
     doctor.set_defaults(run=_doctor)
 
@@ -424,7 +467,10 @@ def command_line() -> Parser:
 def _window(options: argparse.Namespace, terminal: Terminal) -> int:
     from phaselock.app.window import run_window
 
-    return run_window(options.backend, options.device, options.files, terminal.say)
+    files = options.files
+    if files and is_invitation(files[0]):  # a web page has chosen what follows: a file of another computer, for example
+        files = files[:1]
+    return run_window(options.backend, options.device, files, terminal.say)
 
 
 def _host(options: argparse.Namespace, terminal: Terminal) -> int:
@@ -449,6 +495,8 @@ def _host(options: argparse.Namespace, terminal: Terminal) -> int:
         skip_silence=options.skip_silence,
         library="" if options.library == "off" else options.library,
         guest_port=options.guest_port,
+        outside_port=options.outside_port,
+        relay=options.relay or "",
         rules=PRESETS[options.rules] if options.rules else None,
     )
     autoplay = (options.wait_peers or 0) if options.play else None
@@ -461,6 +509,7 @@ def _host(options: argparse.Namespace, terminal: Terminal) -> int:
         options.guests,
         "" if options.fallback == "off" else options.fallback,
         makes_code,
+        options.invite,
     )
     return headless.run_host(settled, terminal)
 
@@ -471,7 +520,6 @@ def _join(options: argparse.Namespace, terminal: Terminal) -> int:
 
     wish = JoinOptions(
         code=options.code or (options.address and options.address.code) or _given_code(),
-        places=[options.address.place] if options.address else [],
         session_name=options.session,
         display_name=options.display_name,
         cache=options.cache,
@@ -480,7 +528,10 @@ def _join(options: argparse.Namespace, terminal: Terminal) -> int:
         card=_card(options),
         clock_filter=options.clock_filter,
         microphone=options.microphone,
+        relay=options.relay or "",
     )
+    if options.address:
+        wish = wish.with_invitation(options.address)
     return headless.run_join(headless.HeadlessJoinOptions(wish, _clock(options), options.desktop), terminal)
 
 
@@ -537,7 +588,14 @@ def _install_desktop(parser: argparse.ArgumentParser, options: argparse.Namespac
 def _doctor(options: argparse.Namespace, terminal: Terminal) -> int:
     from phaselock.tools import doctor
 
-    return doctor.run_doctor(options.address, options.backend, options.device, terminal, options.code or _given_code())
+    return doctor.run_doctor(
+        options.address,
+        options.backend,
+        options.device,
+        terminal,
+        options.code or _given_code(),
+        asks_router=not options.no_router,
+    )
 
 
 def _trace(options: argparse.Namespace, terminal: Terminal) -> int:

@@ -258,6 +258,8 @@ def confirmed(host: Program, ana: Program, ben: Program) -> None:
     host.say("peers")
     for told in host.wait_for("peers")["peers"]:
         assert told["confirmed"]["within_us"] < 200 and told["confirmed"]["place"] == "spot"
+    for peer in (ana, ben):
+        peer.wait_for("output_confirmed")  # the host tells it when its own user knows it already
     for machine in (host, ana, ben):
         machine.say("status")
         assert machine.wait_for("status")["confirmed"]["within_us"] < 200

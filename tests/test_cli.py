@@ -22,7 +22,7 @@ from uuid import UUID
 import pytest
 
 from phaselock import cli
-from phaselock.app import headless, session
+from phaselock.app import finding, headless
 from phaselock.app.options import HostOptions
 from phaselock.audio.device import ListedOutput
 from phaselock.audio.priority import Priority
@@ -307,9 +307,9 @@ def chosen(
     async def answers_as(one: FoundSession) -> bool:
         return one.addresses[0] in answering
 
-    monkeypatch.setattr(session.discovery, "find_sessions", find_sessions)
-    monkeypatch.setattr(session, "answers_as", answers_as)
-    return asyncio.run(session._only_session(wanted))
+    monkeypatch.setattr(finding.discovery, "find_sessions", find_sessions)
+    monkeypatch.setattr(finding, "answers_as", answers_as)
+    return asyncio.run(finding.only_session(wanted))
 
 
 @pytest.mark.parametrize("answering", [["10.0.0.1", "10.0.0.2"], []])
@@ -367,6 +367,17 @@ def test_long_lists_of_jams_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(PhaseLockError) as caught:
         chosen("Kitchen", many, [], monkeypatch)
     assert str(caught.value).endswith('Did you mean "Jam 10", "Jam 11", "Jam 12", "Jam 13", "Jam 14", "Jam 15", …?')
+
+
+def test_nothing_is_opened_beside_an_invitation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A web page chooses the address. A quotation mark in it ends the argument where a system does not escape it."""
+    opened: list[list[str]] = []
+    monkeypatch.setattr("phaselock.app.window.run_window", lambda *given: opened.append(given[2]) or 0)
+    link = "phaselock:///45.32.1.1/4829134471/7-1f00ab42"
+    for line in (["window", "--", link, "//45.40.1.1/songs/a.mp3"], [link, "//45.40.1.1/songs/a.mp3"]):
+        options = cli.parsed(line)
+        assert options.run(options, argparse.Namespace(say=print)) == 0
+    assert opened == [[link], [link]]
 
 
 def test_files_in_place_of_a_command_open_the_window(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

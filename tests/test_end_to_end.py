@@ -152,6 +152,7 @@ def test_songs_of_several_kinds_follow_each_other(processes: ProcessFixture, tmp
         program.wait_for("sync", playing)
 
 
+@pytest.mark.slow
 def test_a_sixth_peer_is_refused(processes: ProcessFixture) -> None:
     host = processes.host()
     for number in range(5):

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.machines import PREFIX, Machines, unavailable
-from tests.support.mp3 import packets
-from tests.support.programs import TIMEOUT_S, Event, Program, playing
+from tests.support.mp3 import song
+from tests.support.programs import TIMEOUT_S, Event, Program, in_phase, in_time
 
 pytestmark = pytest.mark.slow
 
@@ -29,18 +29,7 @@ def machines(tmp_path: pathlib.Path) -> Iterator[Machines]:
 
 @pytest.fixture
 def tune(tmp_path: pathlib.Path) -> pathlib.Path:
-    """A song of two minutes."""
-    path = tmp_path / "tune.mp3"
-    path.write_bytes(b"".join(packets(44100, 2, 120 * 44100)))
-    return path
-
-
-def in_time(sync: Event) -> bool:
-    return sync["offset_uncertainty_us"] is not None and sync["offset_uncertainty_us"] < 1000.0
-
-
-def in_phase(sync: Event) -> bool:
-    return playing(sync) and in_time(sync) and abs(sync["phase_error_us"]) < 1000.0
+    return song(tmp_path, 120)
 
 
 def hosting(machines: Machines, *arguments: str) -> Program:
@@ -165,3 +154,20 @@ def test_a_host_and_a_peer_that_change_their_addresses_are_found_again(machines:
         since = peer.wait_for("sync", in_phase)["session_ns"]
         peer.wait_for("sync", lambda sync, since=since: in_phase(sync) and sync["session_ns"] > since + 3 * 10**9)
     assert not had(host, "error") and not had(peer, "error")
+
+
+def test_an_overlay_network_is_not_preferred_to_the_room(machines: Machines) -> None:
+    """Its addresses come first in the order of numbers, and chance decides which round trips are shorter."""
+    overlay = "zt12345678"
+    hana, ana = (f"{PREFIX}{name}" for name in ("Hana", "Ana"))
+    machines.ip("Hana", f"link add {overlay} type veth peer name {overlay} netns {ana}")
+    for number, name in enumerate(("Hana", "Ana"), 1):
+        machines.ip(name, f"addr add 10.7.0.{number}/24 dev {overlay}")
+        machines.ip(name, f"link set {overlay} up")
+    host = hosting(machines)
+    joined(machines, "--session", "Kitchen").wait_for("sync", in_time)
+    connections = ["ip", "netns", "exec", hana, "ss", "-Htn", "sport", "=", ":18401"]
+    used = subprocess.run(connections, check=True, capture_output=True, text=True).stdout
+    assert f"{HOST_IP}:18401" in used.replace("[::ffff:", "").replace("]", "") and "10.7.0." not in used, used
+    machines.cable("Ana", plugged=False)
+    wait_for_had(host, "peer_joined", again=True)  # now by the overlay network

@@ -42,6 +42,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "desktop.appearance",
         "desktop.controls",
         "guests",
+        "internet",
         "language",
         "model",
         "network",
@@ -81,6 +82,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "desktop": (),
     "errors": (),
     "guests": ("language", "model", "protocol.messages", "session.effects", "session.guest_actions", "storage"),
+    "internet": ("model.address", "model.invitation", "network.interfaces", "python_process"),
     "language": (),
     "model": (),
     "network": ("audio.interface", "model", "protocol", "session", "storage"),
@@ -94,11 +96,13 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "_native",
         "audio",
         "console",
+        "internet",
         "model",
         "network",
         "os_packages",
         "protocol",
         "python_process",
+        "session.invitation_sentences",
         "session.states",
         *EVENTS,
         "storage",
@@ -146,6 +150,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "h11": ("phaselock.guests.http", "phaselock.bench.lab.guest_client"),
     "wsproto": ("phaselock.guests.http", "phaselock.bench.lab.guest_client"),
     "phaselock.guests": ("phaselock.app.guests", "phaselock.bench"),
+    "miniupnpc": ("phaselock.internet.igd",),
     "ssl": ("phaselock.network.secure",),
     "av": ("phaselock.audio.conversion", "phaselock.audio.other_tags"),
     "jeepney": ("phaselock.desktop",),
@@ -158,7 +163,15 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "lameenc": ("phaselock.bench",),
     "tkinter": ("phaselock.ui", "phaselock.app.window"),
     "customtkinter": ("phaselock.ui", "phaselock.app.window"),
-    "asyncio": ("phaselock.app", "phaselock.bench", "phaselock.guests", "phaselock.network", "phaselock.tools"),
+    "iroh": ("phaselock.internet.iroh_bridge", "phaselock.internet.iroh_process"),
+    "asyncio": (
+        "phaselock.app",
+        "phaselock.bench",
+        "phaselock.guests",
+        "phaselock.internet",
+        "phaselock.network",
+        "phaselock.tools",
+    ),
 }
 NEVER_IN: dict[str, tuple[str, ...]] = {
     "phaselock.session.host": ("phaselock.session.peer",),
@@ -412,6 +425,7 @@ def test_command_line_loads_no_window_and_no_array_library(arguments: list[str],
     assert "phaselock.cli" in loaded
     assert not loaded & {"tkinter", "customtkinter", "zeroconf", "numpy", "miniaudio"}
     assert not loaded & {"phaselock.guests", "h11", "wsproto"}, "the page for guests is off"
+    assert not loaded & {"phaselock.internet", "miniupnpc"}, "nobody is invited"
     assert not loaded & {"phaselock.storage.library", "sqlite3"}, "there is no music folder"
 
 

@@ -30,7 +30,7 @@ HOST, PEER, NETWORK = ([*(PACKAGE / one).glob("*.py")] for one in ("session/host
 README = (ROOT / "README.md").read_text("utf-8")
 GUIDE = (ROOT / ".github" / "CONTRIBUTING.md").read_text("utf-8")
 
-PARTS = {m.TrackGain, m.LineState, m.SessionState, m.VotesForSong, m.SkipState}
+PARTS = {m.TrackGain, m.HostPlace, m.LineState, m.SessionState, m.VotesForSong, m.SkipState}
 """Classes that are part of messages."""
 READ_BY_NETWORK = {
     m.FileRequest,
@@ -58,6 +58,7 @@ TYPED_ELSEWHERE = {
     "Request": "request",
     "Autoplay": "the option --play",
     "UseFallback": "fallback, which looks for the files first",
+    "InvitationPlaces": "never: the program tells it",
 }
 """Commands that these do not make themselves."""
 WITHOUT_SENTENCE = {e.SyncMeasured, e.PeerSyncMeasured, e.OutputConfirmed, e.VotesChanged}

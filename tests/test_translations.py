@@ -19,9 +19,10 @@ from tests.support import texts
 TRANSLATED = [code for code in LANGUAGES if code != "en"]
 PERCENT = re.compile(r"%(?:\(\w+\))?[a-z%]")
 # Packages that raise errors, which are checked, but show no texts themselves; `guests` shows marked ones only.
-WITHOUT_TEXTS = ("audio", "desktop", "guests", "network", "protocol", "sync")
+WITHOUT_TEXTS = ("audio", "desktop", "guests", "internet", "network", "protocol", "sync")
 # Texts that only look as if they were for users, by module.
 NOT_FOR_USERS: dict[str, tuple[str, ...]] = {
+    "phaselock/app/bridge.py": ("import main",),
     "phaselock/app/converter.py": ("import main",),
     "phaselock/app/host_key.py": ("import main",),
     "phaselock/app/cover_decoder.py": ("import main",),
@@ -32,6 +33,7 @@ NOT_FOR_USERS: dict[str, tuple[str, ...]] = {
         "'another version'",
     ),
     "phaselock/storage/log.py": ("is no log level", "not to be formatted", "older entries were lost"),
+    "phaselock/model/relay.py": ("pip install",),
     "phaselock/model/file_kinds.py": ("pip install", "'Ogg'", "'Opus'", "'WavPack'", "'Musepack'", "'Matroska'"),
     "phaselock/os_packages.py": ("'sudo ",),
     "phaselock/tools/doctor.py": (

@@ -9,6 +9,8 @@ The threads of a session:
     files     host: finds, hashes and inspects the added files, one after the other
     library   host: searches in the music folder (app/library.py); "music folder" waits for the process that reads it
     look      host: decodes the songs of the queue, one after the other, for their loudness (app/analyser.py)
+    router mapping reads what the process says that talks to the router (app/invitation.py, app/call_back.py)
+    bridge    reads what the process says that leads over relays (app/bridge.py)
     bulk      file transfers, which block
     upload    peer: uploads of requested songs, which block
     settings writer, log: write the settings and the log file
@@ -34,14 +36,10 @@ from typing import Any
 
 from phaselock import _native
 from phaselock.app import memory
+from phaselock.app.finding import address_of, rivals_text
 from phaselock.app.media_controls import Actions, MediaControls
 from phaselock.app.options import HostOptions, JoinOptions
-from phaselock.app.session import (
-    address_of,
-    open_host_session,
-    open_peer_session,
-    rivals_text,
-)
+from phaselock.app.session import open_host_session, open_peer_session
 from phaselock.app.shell import HostShell, PeerShell
 from phaselock.app.shell_base import Shell
 from phaselock.audio import priority
@@ -102,6 +100,8 @@ class HeadlessHostOptions:
     """The folder or playlist that plays when nothing else waits; None: as last time, empty: none."""
     shows_code: bool = False
     """Whether the code is told when the session opens: the program has made it."""
+    invites: bool = False
+    """Whether an invitation for friends elsewhere is opened at the beginning."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -226,7 +226,7 @@ async def _host(options: HeadlessHostOptions, terminal: Terminal) -> Ended:
                 stage.address,
                 stage.music,
             )
-            desk.guest_page, desk.fallback = stage.guest_page, stage.fallback
+            desk.guest_page, desk.fallback, desk.outside = stage.guest_page, stage.fallback, stage.outside
             actions = Actions(desk.quit, notifies=lambda: terminal.for_people)
             media = MediaControls(stage, store, actions, on=options.desktop)
             async with contextlib.aclosing(media) as controls:
@@ -239,6 +239,8 @@ async def _host(options: HeadlessHostOptions, terminal: Terminal) -> Ended:
                     )
                     if options.guests:
                         await stage.guest_page.switch_on()
+                    if options.invites:
+                        desk.line("invite")
                     hints = (
                         N_("Type play to begin, or help for all commands. Tab completes what you type."),
                         N_("To end the jam for everybody, type quit."),
@@ -264,11 +266,15 @@ async def _join(options: HeadlessJoinOptions, terminal: Terminal) -> Ended:
         terminal.say(named if name else Message("Looking for a jam on this network…"))
 
     def tell(event: e.Event) -> None:
+        if desk is None:  # about the way to the host
+            terminal.event(event)
+            return
         desk.tell(event)
         controls.tell(event)
         if isinstance(event, e.Joined) and not event.again:  # before, the terminal may be needed to ask for the code
             terminal.listen(_on_loop(desk.line), _typing(desk, *hints))
 
+    desk: PeerShell | None = None
     with _settings(terminal) as store, _polite_interrupts(this_task.cancel) as give_up:
         async with open_peer_session(options.wish, store, tell) as stage:
             desk = PeerShell(stage.runner, stage.player, stage.correction, store, terminal, stage.address)

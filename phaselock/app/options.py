@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from phaselock.audio.virtual_device import VirtualCard
+from phaselock.model.invitation import Invitation
 from phaselock.model.loudness import LoudnessChoice
 from phaselock.model.party import PartyRules
 from phaselock.network.reach import Place
@@ -40,6 +41,11 @@ class HostOptions:
     """The folder whose songs can be searched; empty: none."""
     guest_port: int | None = None
     """TCP port of the page for guests, if it is switched on. None: DEFAULT_GUEST_PORT."""
+    outside_port: int | None = None
+    """TCP port for friends elsewhere, while an invitation is open. None: DEFAULT_OUTSIDE_PORT, or another one."""
+    relay: str = ""
+    """By which friends come in where the router does not let them in: see model/relay.py. Empty: the default one,
+    if the extra is installed."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,7 +57,8 @@ class JoinOptions:
     session_name: str | None = None
     """The session to search for; with `places`, the name of the one that is there, if it is known."""
     session_id: str = ""
-    """With `places`: in hex digits, of the one that is announced there. Another one is not joined. Empty: any."""
+    """With `places`: in hex digits, of the one that is announced there, or its beginning. Another one is not joined.
+    Empty: any."""
     host_key: str = ""
     """With `places`: the beginning of the key, in hex digits, that is announced there. A host with another one is not
     joined. Empty: any."""
@@ -66,3 +73,23 @@ class JoinOptions:
     microphone: str | None = None
     """The sound input that the host may use for `calibrate`; empty: the one of the settings, or the default one of the
     system. None: the host may use it only if the user permits it later."""
+    clock_ports: Mapping[Place, int] = dataclasses.field(default_factory=dict)
+    """The UDP port of a place, where it is not the one that the host tells."""
+    version: int = 0
+    """Of the host's protocol; 0: not known. The host of another one is not joined."""
+    node: str = ""
+    """How the host is found by the bridge over iroh; empty: not at all. See app/bridge.py."""
+    relay: str = ""
+    """The relay of this bridge: see model/relay.py. Empty: what `node` says."""
+
+    def with_invitation(self, invitation: Invitation) -> JoinOptions:
+        """With the places that an invitation tells, and with its code if there is no other one."""
+        return dataclasses.replace(
+            self,
+            places=invitation.places,
+            clock_ports=invitation.clock_ports,
+            session_id=invitation.session.hex(),
+            version=invitation.version,
+            node=invitation.node,
+            code=self.code or invitation.code,
+        )

@@ -1,13 +1,16 @@
-"""Receives what the user opens in other processes: files (Explorer starts one process for each), or PhaseLock again."""
+"""Receives what the user opens in other processes: files (Explorer starts one process for each), an invitation, or
+PhaseLock again."""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 from collections.abc import Callable, Sequence
 
 from phaselock.errors import InternalError, bug_net, message_of
 from phaselock.language.message import Message
+from phaselock.model.invitation import is_invitation
 from phaselock.storage.collect import natural_key
 from phaselock.storage.inbox import Inbox
 
@@ -24,9 +27,9 @@ class Receiver:
     """The thread "inbox" of a window, from `start` to `close`. A window that is not the receiver becomes it when the
     other window ends.
 
-    `give` gets absolute paths, `come_to_front` is called if PhaseLock was opened without files, and `warn` gets one
-    sentence if the folder cannot be used; all are called on that thread.
-    `given` are files of this process, which are passed on like those of the others.
+    `give` gets absolute paths, `invite` an invitation, `come_to_front` is called if PhaseLock was opened without
+    either, and `warn` gets one sentence if the folder cannot be used; all are called on that thread.
+    `given` is what was opened in this process, which is passed on like that of the others.
     """
 
     def __init__(
@@ -34,12 +37,15 @@ class Receiver:
         inbox: Inbox,
         given: Sequence[str],
         give: Callable[[tuple[str, ...]], None],
+        invite: Callable[[str], object],
         come_to_front: Callable[[], object],
         warn: Callable[[Message], None],
     ) -> None:
         self._inbox = inbox
-        self._give, self._come_to_front, self._warn = give, come_to_front, warn
-        self._messages = [tuple(given)] if given else []
+        self._give, self._invite, self._come_to_front, self._warn = give, invite, come_to_front, warn
+        files = _files(given)
+        self._messages = [files] if files else []
+        self._invitations = list(filter(is_invitation, given))
         self._polls = self._quiet_polls = 0
         self._warned = False
         self._over = threading.Event()
@@ -63,7 +69,10 @@ class Receiver:
         taken = self._take()
         if () in taken:
             self._come_to_front()
-        new = [paths for paths in taken if paths]
+        invitations, self._invitations = [*self._invitations, *itertools.chain.from_iterable(taken)], []
+        for invitation in filter(is_invitation, invitations):
+            self._invite(invitation)
+        new = [files for message in taken if (files := _files(message))]
         self._messages += new
         self._quiet_polls = 0 if new else self._quiet_polls + 1
         self._polls = self._polls + 1 if self._messages else 0
@@ -94,3 +103,7 @@ class Receiver:
                     )
                 )
             return []
+
+
+def _files(opened: Sequence[str]) -> tuple[str, ...]:
+    return tuple(itertools.filterfalse(is_invitation, opened))

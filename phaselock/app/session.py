@@ -18,11 +18,14 @@ from typing import TYPE_CHECKING
 
 from phaselock import _native
 from phaselock.app.analyser import Analyser
+from phaselock.app.call_back import CallBackPort
 from phaselock.app.converter import Converter
+from phaselock.app.finding import address_text, connect, find_again, only_session, places_of
 from phaselock.app.guests import GuestPage
 from phaselock.app.hearing import hear_pass, hear_song
 from phaselock.app.host_key import host_identity
 from phaselock.app.importer import Importer, import_file, played
+from phaselock.app.invitation import OutsidePort, router_mapping
 from phaselock.app.library import MusicFolder
 from phaselock.app.memory import QueueMemory
 from phaselock.app.options import HostOptions, JoinOptions
@@ -38,16 +41,16 @@ from phaselock.audio.virtual_device import VirtualOutput
 from phaselock.errors import PhaseLockError, bug_net
 from phaselock.language.catalogue import tr
 from phaselock.language.message import Message
-from phaselock.model.address import DEFAULT_PORT
 from phaselock.model.key_words import key_words
 from phaselock.model.names import person_name
 from phaselock.model.notices import Code, Notice
+from phaselock.model.relay import OFF, RELAY_VARIABLE, parse_relay
 from phaselock.network import discovery
-from phaselock.network.greeting import answers_as
 from phaselock.network.interfaces import usable_addresses
 from phaselock.network.listener import bind
-from phaselock.network.reach import Place, connect_any
-from phaselock.network.service_record import KEY_BYTES, FoundSession
+from phaselock.network.reach import Place
+from phaselock.network.service_record import KEY_BYTES
+from phaselock.protocol.messages import PROTOCOL_VERSION
 from phaselock.session.effects import Ended
 from phaselock.session.events import (
     CodeSet,
@@ -65,7 +68,8 @@ from phaselock.session.events import (
     VolumeSet,
     Warned,
 )
-from phaselock.session.sentences import notice_text
+from phaselock.session.sentences import NoticeError, notice_text
+from phaselock.session.states import other_version
 from phaselock.storage.cache import FileCache
 from phaselock.storage.known_hosts import meet_host
 from phaselock.storage.paths import (
@@ -85,12 +89,6 @@ if TYPE_CHECKING:
     from phaselock.network.peer import PeerRunner
 
 DEFAULT_DEVICE = "default"
-SEARCH_S = 2.0
-"""First search for sessions, in seconds: normally all sessions on the network answer in this time."""
-LONGER_SEARCH_S = 6.0
-"""Second search, in seconds, if the first one found no session."""
-MAX_CHOICES = 6
-"""Most sessions in an error message."""
 
 _log = logging.getLogger("phaselock.app.session")
 
@@ -119,6 +117,8 @@ class OpenHostSession:
     """This machine's key as four short words."""
     guest_page: GuestPage
     """Off at first."""
+    outside: OutsidePort
+    """Closed at first."""
     _listener: socket.socket
 
     async def run(self) -> Ended:
@@ -282,6 +282,15 @@ async def open_host_session(
 
         guest_page = GuestPage(runner, cache, guest_secret_path(), on_event, bind_to=wish.bind, port=wish.guest_port)
         guest_page.songs = lambda: music.library
+        outside = OutsidePort(
+            runner,
+            clock_port,
+            on_event,
+            bind_to=wish.bind,
+            port=wish.outside_port,
+            new_mapping=router_mapping,
+            relay=_relay(wish),
+        )
         announcing = asyncio.create_task(announce())
         try:
             yield OpenHostSession(
@@ -301,9 +310,11 @@ async def open_host_session(
                 addresses,
                 key_words(identity.host_key),
                 guest_page,
+                outside,
                 listener,
             )
         finally:
+            await outside.close()
             await guest_page.close()
             announcing.cancel()
             await asyncio.wait([announcing])
@@ -321,15 +332,23 @@ async def open_peer_session(
     from phaselock.network.peer import PeerRunner  # late: a host does not need them
     from phaselock.session.peer.session import PeerSession
 
-    with contextlib.ExitStack() as stack:
+    if wish.version not in (0, PROTOCOL_VERSION):
+        raise NoticeError(other_version(wish.version, PROTOCOL_VERSION))
+    async with contextlib.AsyncExitStack() as stack:
         name = display_name(wish.display_name, store)
         places, session_name = wish.places, wish.session_name or ""
         session_id, announced_key = wish.session_id, wish.host_key
         if not places:
-            found = await _only_session(wish.session_name)
+            found = await only_session(wish.session_name)
             places, session_name = places_of(found), found.session_name
             session_id, announced_key = found.session_id, found.host_key
-        control = stack.enter_context(await connect_any(places, session_name=session_name))
+        bridge = None
+        if wish.node and (relay := _relay(wish)) != OFF:
+            from phaselock.app.bridge import FriendBridgeProcess  # late: few need it
+
+            bridge = FriendBridgeProcess(wish.node, relay, places, on_event, lambda: runner.path_changed())
+            stack.push_async_callback(bridge.close)
+        control = stack.enter_context(await connect(wish, places, session_name, bridge))
         clock = PeerClocks(wish.clock_filter)
         stack.callback(clock.stop)
         inspect = Inspector()
@@ -381,17 +400,32 @@ async def open_peer_session(
             inspect=inspect,
             volume=lambda: (round(store.settings.volume * 100), store.settings.muted),
             role=lambda: store.settings.role,
+            clock_ports=wish.clock_ports,
+            bridge=bridge,
             now_ns=_native.now_ns,
             on_event=tell,
-            find=_find_again,
+            find=find_again,
             hear=functools.partial(hear_pass, clock.clock_map, microphone),
             hear_song=functools.partial(hear_song, clock.clock_map, microphone, inspect),
         )
         analyser = Analyser(inspect)
         stack.callback(analyser.close)
-        yield OpenPeerSession(
-            runner, player, correction, clock.clock_map, analyser, address_text(*places[0]), places, control
-        )
+        call_back = CallBackPort(runner, router_mapping)
+        try:
+            yield OpenPeerSession(
+                runner, player, correction, clock.clock_map, analyser, address_text(*places[0]), places, control
+            )
+        finally:
+            await call_back.close()
+
+
+def _relay(wish: HostOptions | JoinOptions) -> str:
+    """The relay of the options, or that of the environment; empty: neither says one. PhaseLockError if it is none."""
+    told = os.environ.get(RELAY_VARIABLE)
+    try:
+        return wish.relay or (parse_relay(told) if told else "")
+    except ValueError as error:
+        raise PhaseLockError("{variable}: {rule}", variable=RELAY_VARIABLE, rule=Message(str(error))) from None
 
 
 def _loudness_settings(target_lufs: float | None) -> dict[str, object]:
@@ -409,115 +443,6 @@ def display_name(wish: str | None, store: SettingsStore) -> str:
         raise PhaseLockError("Please choose a display name.")
     store.update(display_name=name)
     return name
-
-
-def address_text(address: str, port: int) -> str:
-    """The address and the port as `phaselock join` takes them."""
-    address = address.removeprefix("::ffff:")
-    if port == DEFAULT_PORT:
-        return address
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-
-
-def address_of(session: FoundSession) -> str:
-    """The session's first address as `phaselock join` takes it; empty if the session has none."""
-    return address_text(session.addresses[0], session.port) if session.addresses else ""
-
-
-def _choice(session: FoundSession) -> Message:
-    return Message(
-        '  phaselock join {address}   "{session_name}" by {host_name}',
-        session_name=session.session_name,
-        host_name=session.host_name,
-        address=address_of(session),
-    )
-
-
-def rivals_text(session: FoundSession) -> Message | None:
-    """A sentence about the machines that announce one session and cannot all be its host; None if there is only one."""
-    if not session.rivals:
-        return None
-    hosts = [address_of(session), *(address_text(*place) for place in session.rivals)]
-    values = {"session_name": session.session_name, "address": hosts[0], "other": hosts[1], "number": len(hosts)}
-    if len(hosts) > 2:
-        return Message(
-            '{number} machines announce "{session_name}": {address}, {other} and others. Ask the host which address is '
-            "the right one, then: phaselock join ADDRESS",
-            **values,
-        )
-    return Message(
-        'Two machines announce "{session_name}": {address} and {other}. Ask the host which address is the right one, '
-        "then: phaselock join ADDRESS",
-        **values,
-    )
-
-
-def places_of(session: FoundSession) -> list[Place]:
-    """Where a session can be joined: all addresses that its host has announced."""
-    return [(address, session.port) for address in session.addresses]
-
-
-async def _find_again(session_id: str, host_key: str) -> list[Place]:
-    """Where the session with this id and this key (in hex digits) is now; empty if it is not found. Other machines may
-    announce the same id."""
-
-    def is_there(sessions: Sequence[FoundSession]) -> bool:
-        return any(one.session_id == session_id for one in sessions)
-
-    try:
-        sessions = await discovery.find_sessions(SEARCH_S, until=is_there)
-    except PhaseLockError as error:
-        _log.info("the lost session is not searched for: %s", error)
-        return []
-    asked = [
-        dataclasses.replace(one, addresses=(address,), port=port, host_key=host_key)
-        for one in sessions
-        if one.session_id == session_id
-        for address, port in [*places_of(one), *one.rivals]
-    ]
-    answers = await asyncio.gather(*map(answers_as, asked))
-    return [place for one, there in zip(asked, answers, strict=True) if there for place in places_of(one)]
-
-
-async def _only_session(session_name: str | None) -> FoundSession:
-    """The one session of this name, or of any name, on the network. PhaseLockError if there is none or several. Of
-    several with this name those count that answer."""
-    wanted = session_name and person_name(session_name).casefold()
-
-    def fitting(sessions: Sequence[FoundSession]) -> list[FoundSession]:
-        return [one for one in sessions if not wanted or one.session_name.casefold() == wanted]
-
-    # Two sessions may have the same name, so wait for the answers of all. If there is none, wait longer for the first.
-    everything = await discovery.find_sessions(SEARCH_S)
-    found = fitting(everything)
-    if not found:
-        everything = await discovery.find_sessions(LONGER_SEARCH_S, until=lambda all_: bool(fitting(all_)))
-        found = fitting(everything)
-    if wanted and len(found) > 1:
-        answer = await asyncio.gather(*map(answers_as, found))
-        found = [one for one, answers in zip(found, answer, strict=True) if answers] or found
-    if len(found) > 1:
-        lines = [Message("There are several jams. Choose one:"), *map(_choice, found[:MAX_CHOICES])]
-        if (more := len(found) - MAX_CHOICES) > 0:
-            lines.append(Message.plural("  and {number} more", "  and {number} more", more))
-        raise PhaseLockError(Message.joined("\n", lines))
-    if found and (conflict := rivals_text(found[0])):
-        raise PhaseLockError(conflict)
-    names = list(dict.fromkeys(f'"{one.session_name}"' for one in everything))
-    if not found and wanted and names:
-        raise PhaseLockError(
-            'No jam called "{session_name}" was found. Did you mean {found}?',
-            session_name=session_name,
-            found=Message.joined(", ", [*names[:MAX_CHOICES], *(["…"] if len(names) > MAX_CHOICES else [])]),
-        )
-    if not found and wanted:
-        raise PhaseLockError(
-            'No jam called "{session_name}" was found. Ask the host for its address, then: phaselock join ADDRESS',
-            session_name=session_name,
-        )
-    if not found:
-        raise PhaseLockError("No jam was found. Ask the host for its address, then: phaselock join ADDRESS")
-    return found[0]
 
 
 def _input(wish: str | None, store: SettingsStore) -> str | None:

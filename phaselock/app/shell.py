@@ -16,20 +16,22 @@ from uuid import UUID
 
 from phaselock.app import typed
 from phaselock.app.importer import Importer
+from phaselock.app.invitation import OutsidePort
 from phaselock.app.library import MusicFolder
 from phaselock.app.library_commands import LibraryCommands
 from phaselock.app.output_correction import OutputCorrection
 from phaselock.app.party_words import HostPartyShell, PartyShell
+from phaselock.app.peer_figures import peer_figures
 from phaselock.app.queue_files import save_queue
 from phaselock.app.shell_base import Shell, Terminal, Word
 from phaselock.app.typed import nothing_after, usage_error
 from phaselock.audio.interface import AudioOutput
 from phaselock.errors import PhaseLockError
 from phaselock.language.message import N_, Figure, Message
-from phaselock.model.code import code_from_number
+from phaselock.model.code import INVITATION_DIGITS, code_from_number
+from phaselock.model.invitation import is_invitation, parse_invitation
 from phaselock.model.loudness import parse_choice
 from phaselock.model.notices import Code, Notice
-from phaselock.model.snapshot import PeerView
 from phaselock.model.transitions import parse_crossfade
 from phaselock.network.host import HostRunner
 from phaselock.network.peer import PeerRunner
@@ -42,6 +44,9 @@ from phaselock.storage.settings import SettingsStore
 
 class HostShell(HostPartyShell):
     """The commands of a host."""
+
+    outside: OutsidePort
+    """Set before the first command."""
 
     def __init__(
         self,
@@ -77,7 +82,7 @@ class HostShell(HostPartyShell):
             self._peer_names = tuple(peer.name for peer in self._runner.snapshot().peers)
         if isinstance(event, e.SyncMeasured):
             for peer in self._runner.snapshot().peers:
-                figures = e.PeerFigures(**_peer_figures(peer))
+                figures = e.PeerFigures(**peer_figures(peer))
                 self._terminal.event(e.PeerSyncMeasured(event.session_ns, figures))
 
     def _do(self, command: c.HostCommand, answer: Notice | None = None) -> None:
@@ -193,6 +198,14 @@ class HostShell(HostPartyShell):
             self._do(c.ChangeCode(rest))
         else:
             self._terminal.event(e.CodeSet(self._runner.session_ns(), self._runner.snapshot().code))
+
+    def _invite(self, rest: str) -> None:
+        if rest:
+            try:
+                self.outside.use(rest)
+            except ValueError as error:
+                raise PhaseLockError(str(error)) from None
+        self._do(c.Invite(code_from_number(secrets.randbits(64), INVITATION_DIGITS)))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -311,7 +324,7 @@ class HostShell(HostPartyShell):
         snapshot = self._runner.snapshot()
         rows = [
             e.PeerRow(
-                **_peer_figures(peer), missing=tuple(item.id for item in snapshot.queue if item.id not in peer.have)
+                **peer_figures(peer), missing=tuple(item.id for item in snapshot.queue if item.id not in peer.have)
             )
             for peer in snapshot.peers
         ]
@@ -373,6 +386,16 @@ class HostShell(HostPartyShell):
             _code,
             N_("code [new|off|CODE]"),
             N_("show, make or set the code that others must know to join; off: everybody may join"),
+        ),
+        "invite": Word(
+            _invite,
+            N_("invite [ADDRESS]"),
+            N_("let a friend join from elsewhere, and show the line to send; ADDRESS leads here from the internet"),
+        ),
+        "withdraw": Word(
+            lambda self, rest: self._plain("withdraw", rest, c.WithdrawInvitation()),
+            "withdraw",
+            N_("withdraw the invitation: it lets no one else in"),
         ),
         "guest-page": HostPartyShell.PARTY_WORDS["guest-page"],
         "save": Word(
@@ -473,6 +496,9 @@ class PeerShell(PartyShell):
         """Tell the host, and end."""
         self._peer.command(c.Leave())
 
+    def line(self, line: str) -> None:
+        super().line(" ".join(("join", line)) if is_invitation(line) else line)
+
     def _unknown(self, typed_word: str) -> NoticeError:
         word = typed_word.casefold()
         if word in HostShell.WORDS or word in HostShell.SYNONYMS:
@@ -485,6 +511,18 @@ class PeerShell(PartyShell):
     def _leave(self, rest: str) -> None:
         nothing_after("leave", rest)
         self.leave()
+
+    def _join(self, rest: str) -> None:
+        if not rest:
+            raise usage_error(Message("join INVITATION"))
+        try:
+            invitation = parse_invitation(rest)
+        except ValueError as error:
+            raise PhaseLockError(str(error)) from None
+        failures = self._failures
+        self._peer.command(c.ReturnBy(invitation))
+        if self._failures == failures:
+            self._answer(Notice(Code.INVITATION_TAKEN))
 
     def _ask(self, rest: str) -> None:
         def ask(paths: list[str]) -> None:
@@ -533,6 +571,7 @@ class PeerShell(PartyShell):
             N_("show or set whether the host may listen by this machine's microphone, to calibrate the speakers"),
             "on_or_off",
         ),
+        "join": Word(_join, N_("join INVITATION"), N_("look for the lost host where a newer invitation says")),
         "leave": Word(_leave, "leave", N_("leave the jam")),
     }
     SYNONYMS: ClassVar[Mapping[str, str]] = {
@@ -546,34 +585,6 @@ class PeerShell(PartyShell):
         "end": "leave",
         "bye": "leave",
         "q": "leave",
-    }
-
-
-def _peer_figures(peer: PeerView) -> dict[str, Any]:
-    """The arguments of PeerFigures."""
-    return {
-        "name": peer.name,
-        "ready": peer.ready,
-        "files_ready": len(peer.have),
-        "files": peer.files_total,
-        "waited_for": peer.waited_for,
-        "transfers": tuple(e.PeerTransfer(file.file_id, file.state, file.done_bytes) for file in peer.files),
-        "clock": "none" if not peer.clock_usable else "stale" if peer.clock_stale else "good",
-        "latency_ms": round(peer.latency_ns / 1e6, 3),
-        "latency_class": peer.latency_class,
-        "rtt_ms": round(peer.rtt_ns / 1e6, 3),
-        "phase_error_us": round(peer.phase_error_ns / 1e3, 1),
-        "offset_uncertainty_us": e.known_us(peer.offset_uncertainty_ns),
-        "dac_uncertainty_us": e.known_us(peer.dac_uncertainty_ns),
-        "drift_ppm": round(peer.drift_ppb / 1e3, 3),
-        "output_latency_ms": round(peer.output_latency_ns / 1e6, 3),
-        "device": peer.device_name,
-        "timing": peer.timing,
-        "underruns": peer.underruns,
-        "volume_percent": peer.volume_percent,
-        "muted": peer.muted,
-        "role": peer.role,
-        "confirmed": e.confirmed_row(peer.confirmed),
     }
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import itertools
 import os
 import sys
 import threading
@@ -31,15 +32,25 @@ from phaselock.desktop.appearance import read_appearance
 from phaselock.errors import PhaseLockError
 from phaselock.language.message import Message
 from phaselock.model.file_kinds import counted
+from phaselock.model.invitation import is_invitation, parse_invitation
 from phaselock.model.notices import Code, Notice
 from phaselock.model.role import Role
 from phaselock.os_packages import tk_advice
-from phaselock.session.commands import AnswerMicrophone, HostCommand, PermitMicrophone, VoteFor, WantSkip
+from phaselock.session.commands import AnswerMicrophone, HostCommand, PermitMicrophone, ReturnBy, VoteFor, WantSkip
 from phaselock.session.events import Warned
-from phaselock.storage.inbox import Inbox, absolute, hand_over
+from phaselock.storage.inbox import Inbox, hand_over, opened
 from phaselock.storage.paths import inbox_dir, settings_path
 from phaselock.storage.settings import SettingsStore
-from phaselock.ui.backend import AppearanceRead, Asked, BackendEvent, FilesGiven, Preferences, SessionEvent, SessionView
+from phaselock.ui.backend import (
+    AppearanceRead,
+    Asked,
+    BackendEvent,
+    FilesGiven,
+    InvitationGiven,
+    Preferences,
+    SessionEvent,
+    SessionView,
+)
 
 if TYPE_CHECKING:
     import asyncio
@@ -58,7 +69,8 @@ Ts = TypeVarTuple("Ts")
 
 class WindowProgram:
     """Implements `Program`. `backend` is the sound backend ("auto", "null", ...), `device` the name of the output.
-    `given` are files for the window, as absolute paths; `inbox` is the one that has not handed them over.
+    `given` are files for the window, as absolute paths, and invitations; `inbox` is the one that has not handed them
+    over.
 
     All attributes are written on the GUI thread, with two exceptions: the network thread writes `_view`, and threads
     of both sides append to `_events`.
@@ -82,6 +94,7 @@ class WindowProgram:
             inbox or Inbox(inbox_dir()),
             given,
             lambda paths: self._events.append(FilesGiven(paths)),
+            lambda invitation: self._events.append(InvitationGiven(invitation)),
             lambda: self._events.append(Asked("raise")),
             lambda why: self._events.append(SessionEvent(Warned(None, Notice(Code.OTHER, why)))),
         )
@@ -158,6 +171,9 @@ class WindowProgram:
     def join(self, address: str, display_name: str, code: str | None = None) -> None:
         self._post(self._network.join, address, display_name, code)
 
+    def return_by(self, invitation: str) -> None:
+        self._post(self._network.peer_command, ReturnBy(parse_invitation(invitation)))
+
     def leave(self) -> None:
         self._post(self._network.leave)
 
@@ -175,6 +191,9 @@ class WindowProgram:
 
     def want_skip(self, file_id: UUID, wanted: bool) -> None:
         self._post(self._network.party_command, WantSkip(file_id, wanted))
+
+    def use_outside_address(self, address: str) -> None:
+        self._post(self._network.use_outside_address, address)
 
     def show_guest_page(self, on: bool) -> None:
         self._post(self._network.show_guest_page, on)
@@ -303,14 +322,13 @@ class WindowProgram:
         self._view = view
 
 
-def run_window(backend: str, device: str | None, paths: Sequence[str], say: Callable[[str], None]) -> int:
-    """Give the paths to the window that is open, or bring it to the front, and `say` so. If no window is open, show a
-    new one until it is closed. The exit status. PhaseLockError if Tk, a module or a display is missing."""
-    given, inbox = [absolute(path) for path in paths], Inbox(inbox_dir())
+def run_window(backend: str, device: str | None, texts: Sequence[str], say: Callable[[str], None]) -> int:
+    """Give paths and invitations to the window that is open, or bring it to the front, and `say` so. If no window is
+    open, show a new one until it is closed. The exit status. PhaseLockError if Tk, a module or a display is missing."""
+    given, inbox = list(map(opened, texts)), Inbox(inbox_dir())
     _allow_others_to_come_to_the_front()
     if hand_over(inbox, given):
-        received = Message("The window that is open has received {files}.", files=counted(given))
-        say(received if given else Message("PhaseLock is open already. Its window comes to the front."))
+        say(_handed_over(given))
         return 0
     try:
         import tkinter
@@ -336,6 +354,16 @@ def run_window(backend: str, device: str | None, paths: Sequence[str], say: Call
         ) from None
     window.run()
     return 0
+
+
+def _handed_over(given: Sequence[str]) -> Message:
+    """The sentence that says what the window that is open has received."""
+    files = list(itertools.filterfalse(is_invitation, given))
+    if files:
+        return Message("The window that is open has received {files}.", files=counted(files))
+    if given:
+        return Message("The window that is open has received the invitation.")
+    return Message("PhaseLock is open already. Its window comes to the front.")
 
 
 def _allow_others_to_come_to_the_front() -> None:

@@ -21,38 +21,29 @@ from uuid import UUID
 
 from phaselock.app.analyser import Analyser
 from phaselock.app.cover_decoder import CoverDecoder
+from phaselock.app.finding import address_of, rivals_text
 from phaselock.app.library import MusicFolder
 from phaselock.app.media_controls import Actions, MediaControls
-from phaselock.app.options import HostOptions, JoinOptions
+from phaselock.app.options import HostOptions
 from phaselock.app.output_correction import OutputCorrection
 from phaselock.app.queue_files import QueueKeeper, save_queue
-from phaselock.app.session import (
-    OpenHostSession,
-    OpenPeerSession,
-    address_of,
-    open_host_session,
-    open_peer_session,
-    places_of,
-    rivals_text,
-)
+from phaselock.app.session import OpenHostSession, OpenPeerSession, open_host_session, open_peer_session
 from phaselock.app.show_file import show_file
 from phaselock.app.window_guests import GuestPageSwitch, host_view
+from phaselock.app.window_joins import Joins
 from phaselock.audio import device
 from phaselock.errors import InternalError, PhaseLockError, bug_net
 from phaselock.language.catalogue import current, tr
-from phaselock.model.invitation import parse_invitation
 from phaselock.model.key_words import key_words
 from phaselock.model.notices import Code, Notice
 from phaselock.model.role import Role
 from phaselock.network import discovery
 from phaselock.network.listener import PortTaken
-from phaselock.network.reach import Place
 from phaselock.network.runner import log_failure
 from phaselock.network.service_record import FoundSession
 from phaselock.session import commands as c
 from phaselock.session.effects import Ended
 from phaselock.session.events import Event, Joined, QueueChanged, SyncMeasured, VolumeSet, Warned
-from phaselock.session.sentences import notice_text
 from phaselock.storage import log as log_storage
 from phaselock.storage.last_queue import load_last_queue
 from phaselock.storage.paths import last_queue_path, log_path
@@ -124,12 +115,7 @@ class WindowBackend:
         self._browsing: asyncio.Task[None] | None = None
         self._found: dict[str, FoundSession] = {}
         """The sessions that discovery shows, by the address that the window shows."""
-        self._joined: dict[str, tuple[Sequence[Place], str]] = {}
-        """Where the sessions were that this window has joined, and their names, by the same address."""
-        self._codes: dict[str, str] = {}
-        """The codes with which this window has joined sessions, by the same address."""
-        self._tried_address, self._tried_code = "", ""
-        """Those of the attempt to join that was made last."""
+        self._joins = Joins()
         self._view_due: asyncio.TimerHandle | None = None
         self._page = GuestPageSwitch()
         self._local_status: LocalStatus | None = None
@@ -184,27 +170,13 @@ class WindowBackend:
 
     def join(self, address: str, display_name: str, code: str | None) -> None:
         try:
-            invitation = parse_invitation(address)
+            options = self._joins.attempt(
+                address, self._found.get(address), display_name, code, self._backend, self._device_name
+            )
         except ValueError as error:
             self._emit(Closed(tr(str(error)), failed=True))
-            return
-        found = self._found.get(address)
-        places, name = (
-            (places_of(found), found.session_name) if found else self._joined.get(address, ([invitation.place], ""))
-        )
-        known = invitation.code or self._codes.get(address, "")
-        self._tried_address, self._tried_code = address, known if code is None else code
-        options = JoinOptions(
-            places,
-            name,
-            found.session_id if found else "",
-            found.host_key if found else "",
-            display_name,
-            backend=self._backend,
-            device=self._device_name,
-            code=self._tried_code,
-        )
-        self._start_session(open_peer_session(options, self._store, self._on_event))
+        else:
+            self._start_session(open_peer_session(options, self._store, self._on_event))
 
     def leave(self) -> None:
         if isinstance(self._open, OpenHostSession):
@@ -239,6 +211,10 @@ class WindowBackend:
         if self._open is not None:
             self._open.runner.command(command)
             self._show_soon()
+
+    def use_outside_address(self, address: str) -> None:
+        if isinstance(self._open, OpenHostSession):
+            self._open.outside.use(address)
 
     def show_guest_page(self, on: bool) -> None:
         if isinstance(self._open, OpenHostSession):
@@ -389,9 +365,10 @@ class WindowBackend:
                         await self._controls.aclose()
                         if self._keeper is not None:
                             await self._keeper.close()
-                if ended.reason.code is Code.CODE_WRONG:
-                    self._codes.pop(self._tried_address, None)
-                closed = Closed(notice_text(ended.reason, current()), ended.failed, why=ended.reason.code)
+                if isinstance(session, OpenPeerSession):
+                    self._joins.left(session.address, session.runner.told_places)
+                reason, why = self._joins.reason(ended)
+                closed = Closed(reason, ended.failed, why=why)
         except PhaseLockError as error:
             log.error("%s", error)
             port = error.port if isinstance(error, PortTaken) else None
@@ -419,8 +396,7 @@ class WindowBackend:
     def _on_event(self, event: Event) -> None:
         if isinstance(event, Joined) and not event.again:
             if isinstance(self._open, OpenPeerSession):
-                self._joined[self._open.address] = self._open.places, event.session_name
-                self._codes[self._open.address] = self._tried_code
+                self._joins.joined(self._open.address, event.session_name)
             self._show_view()
             self._emit(Opened())
         if isinstance(event, QueueChanged) and self._keeper is not None:
@@ -486,6 +462,7 @@ class WindowBackend:
             correction_ms=self._store.settings.correction_ms(status.device_name),
             calibration=session.correction.view(),
             trim_db=status.trim_db,
+            least_rtt_ns=clock.least_rtt_ns,
         )
         return self._local_status
 
@@ -564,7 +541,7 @@ class WindowBackend:
                     one.session_id,
                     one.needs_code,
                     conflict.translated(current()) if (conflict := rivals_text(one)) else "",
-                    bool(self._codes.get(address_of(one))),
+                    bool(self._joins.codes.get(address_of(one))),
                 )
                 for one in sessions
                 if one.addresses

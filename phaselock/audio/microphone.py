@@ -154,7 +154,8 @@ def _address(device: Any) -> int:
 def _opened(
     channels: int, input_name: str | None, on_block: Callable[[Any, int], None], *, monitors: bool
 ) -> Iterator[tuple[Any, _Recorder]]:
-    """An input that delivers to a recorder. A sound system that hangs is left behind."""
+    """An input that delivers to a recorder. A sound system that hangs is left behind; if it answers after all, what it
+    has opened is closed."""
     worker = Worker()
     held: list[Any] = []
     """The context and the device, as far as they exist."""
@@ -179,9 +180,9 @@ def _opened(
         for context in held[:1]:
             lib.ma_context_uninit(context)
 
-    def close_if_possible() -> None:
+    def close_within(limit_s: float) -> None:
         try:
-            worker.call(close, _TIMEOUT_CALL_S)
+            worker.call(close, limit_s)
         except TimeoutError:
             _abandoned.append(held)
         worker.end()
@@ -189,16 +190,15 @@ def _opened(
     try:
         recorder = worker.call(open_, _TIMEOUT_CALL_S)
     except TimeoutError:
-        _abandoned.append(held)
-        worker.end()
+        close_within(0)
         raise _no_answer() from None
     except AudioDeviceError:
-        close_if_possible()
+        close_within(_TIMEOUT_CALL_S)
         raise
     try:
         yield held[1], recorder
     finally:
-        close_if_possible()
+        close_within(_TIMEOUT_CALL_S)
 
 
 def _no_answer() -> MicrophoneError:

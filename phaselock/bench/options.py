@@ -16,7 +16,7 @@ from phaselock.errors import PhaseLockError
 from phaselock.model.choices import FILTERS
 
 NEEDS = ("numpy", "scipy", "matplotlib", "lameenc")
-BENCHMARKS = ("engine", "library", "decode", "clock", "calibrate", "sync", "transfer", "resources")
+BENCHMARKS = ("engine", "library", "decode", "clock", "calibrate", "call", "sync", "transfer", "resources")
 """In the order in which `all` runs them: the short ones first."""
 PLAY_S, TRACE_S, WATCH_S, OUTPUT_S, DECODE_S, ABUSE_S = 40, 120, 20, 15, 120, 15
 """Defaults of --seconds."""
@@ -86,6 +86,12 @@ def _add_benchmarks(add: Any, lines: argparse.ArgumentParser) -> None:
         "Send a file to one to five peers over a link of a given rate and compare with what the link can carry.",
     )
     _add_transfer_options(transfer)
+    add_benchmark(
+        "call",
+        "how long a call waits beside songs on a home's uplink",
+        "Simulate uplinks of 5 to 50 Mbit/s with a call of 1 Mbit/s beside songs for one to five friends elsewhere, "
+        "and say how long the packets of the call wait, and what of the rest of the link the songs use.",
+    )
     calibrate = add_benchmark(
         "calibrate",
         "how exactly a microphone hears each machine",

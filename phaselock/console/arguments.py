@@ -15,9 +15,10 @@ from phaselock.language.message import N_, Message
 from phaselock.model.address import parse_address
 from phaselock.model.code import CODE_RULE, normal_code
 from phaselock.model.file_kinds import SONG_ENDINGS
-from phaselock.model.invitation import Invitation, parse_invitation
+from phaselock.model.invitation import Candidate, Invitation, is_invitation, parse_invitation
 from phaselock.model.loudness import MAX_LUFS, MIN_LUFS, LoudnessChoice, parse_choice
 from phaselock.model.names import PERSON_BYTES, PERSON_CHARS, person_name
+from phaselock.model.relay import parse_relay
 from phaselock.model.transitions import MAX_CROSSFADE_S, parse_crossfade
 
 ARGPARSE_TEXTS = (
@@ -105,13 +106,28 @@ def address(text: str) -> tuple[str, int]:
 def invitation(text: str) -> Invitation:
     """Parse the address of a host or an invitation, and hide one with a code from those who list the processes.
     argparse.ArgumentTypeError if it is invalid."""
-    if not text.casefold().startswith("phaselock:"):
-        return Invitation(*address(text))
+    if not is_invitation(text):
+        return Invitation((Candidate(*address(text)),))
     hide_argument(text)
     try:
         return parse_invitation(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(tr(str(error))) from None
+
+
+def relay(text: str) -> str:
+    """Parse the relay of a bridge. argparse.ArgumentTypeError if it is invalid."""
+    try:
+        return parse_relay(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(tr(str(error))) from None
+
+
+def opened(text: str) -> str:
+    """What the window is to open, as it is. An invitation is hidden from those who list the processes."""
+    if is_invitation(text):
+        hide_argument(text)
+    return text
 
 
 def code(text: str) -> str:

@@ -11,6 +11,7 @@ from phaselock.console.columns import Column, fitted, table, width, wrapped
 from phaselock.console.qr import qr_lines
 from phaselock.language.catalogue import moment_text
 from phaselock.language.message import ENGLISH, N_, Figure, Message, Words, joined, translated
+from phaselock.model.distance import FAR_AWAY, FAR_SENTENCE
 from phaselock.model.queue import ItemStatus
 from phaselock.model.role import ROLE_NAMES
 from phaselock.model.snapshot import LatencyClass, LevelView, RequestState
@@ -33,7 +34,8 @@ def event_lines(event: e.Event, words: Words = ENGLISH, columns: int = 0) -> lis
             if not event.peers:
                 return [words.gettext("Nobody has joined yet.")]
             cells = [_peer_cells(peer, event.session_ns, words) for peer in event.peers]
-            return table(_titled(PEER_COLUMNS, words), cells, columns)
+            far = [part for peer in event.peers if peer.far for part in wrapped(_far_text(peer, words), columns)]
+            return [*table(_titled(PEER_COLUMNS, words), cells, columns), *far]
         case e.QueueChanged():
             if not event.asked:
                 return []
@@ -70,6 +72,12 @@ def event_lines(event: e.Event, words: Words = ENGLISH, columns: int = 0) -> lis
         case e.GuestPageSet(link=link):
             lines = wrapped(event_text(event, words), columns)
             return [*lines, *qr_lines(link, columns), link] if link else lines
+        case e.InvitationChanged(text=line) if line:  # whole, so that a double click takes all of it
+            return [
+                one
+                for part in event_text(event, words).splitlines()
+                for one in ([line] if part == line else wrapped(part, columns))
+            ]
         case e.HelpTold():
             rows = [(translated(row.form, words), translated(row.meaning, words)) for row in event.commands]
             return _labelled(rows, columns)
@@ -301,6 +309,8 @@ def _confirmed_text(confirmed: e.ConfirmedRow | None, session_ns: int | None, wo
 
 def _peer_cells(peer: e.PeerRow, session_ns: int | None, words: Words) -> tuple[str, ...]:
     network = ms_words(peer.latency_ms).translated(words) + translated(LATENCIES[peer.latency_class], words)
+    if peer.far:
+        network = words.gettext("{distance} away").format(distance=ms_words(peer.away_ms, ".0f").translated(words))
     songs = f"{peer.files_ready}/{peer.files}"
     output = peer.device or words.gettext("no output")
     if peer.role not in ("stereo", None):
@@ -323,8 +333,22 @@ def _peer_phase(peer: e.PeerFigures, words: Words) -> str:
         return "-"
     if peer.timing == "unknown" or peer.dac_uncertainty_us is None:
         return words.gettext(TIMING_PHRASES["unknown"])
-    bound_us = abs(peer.phase_error_us) + peer.offset_uncertainty_us + peer.dac_uncertainty_us
-    return time_words(bound_us).translated(words)
+    if peer.far:
+        return words.gettext("far away")
+    return time_words(_bound_us(peer)).translated(words)
+
+
+def _bound_us(peer: e.PeerFigures) -> float:
+    """Upper limit of its distance from the timeline, as far as that is known."""
+    return abs(peer.phase_error_us) + (peer.offset_uncertainty_us or 0) + (peer.dac_uncertainty_us or 0)
+
+
+def _far_text(peer: e.PeerFigures, words: Words) -> str:
+    """A sentence about a peer that is far."""
+    known = peer.clock == "good" and None not in (peer.offset_uncertainty_us, peer.dac_uncertainty_us)
+    distance, time = ms_words(peer.away_ms, ".0f"), time_words(_bound_us(peer))
+    values = {"name": peer.name, "distance": distance.translated(words), "time": time.translated(words)}
+    return words.gettext(FAR_SENTENCE if known else FAR_AWAY).format_map(values)
 
 
 def _track_cells(number: int, row: e.QueueRow, words: Words) -> tuple[str, ...]:

@@ -13,6 +13,10 @@ DEFAULT_CLOCK_PORT = 17402
 """UDP: clock measurements."""
 DEFAULT_GUEST_PORT = 17403
 """TCP: the page for guests."""
+DEFAULT_OUTSIDE_PORT = 17404
+"""TCP: friends elsewhere, while an invitation is open."""
+CARRIERS = ipaddress.IPv4Network("100.64.0.0/10")
+"""RFC 6598: addresses that internet providers assign, and Tailscale."""
 NO_ADDRESS = N_("Enter the address that the host shows, such as 192.168.1.42 or 192.168.1.42:17401.")
 _IPV6_GROUP_BITS = 64
 _LABEL = re.compile(r"[\w-]{1,63}")
@@ -57,6 +61,31 @@ def address_group(ip: str) -> str:
     return str(ipaddress.ip_network((address, _IPV6_GROUP_BITS), strict=False))
 
 
+def is_public(text: str) -> bool:
+    """An address of the internet. False for a text that is no address."""
+    try:
+        ip = parse_ip(text)
+    except ValueError:
+        return False
+    return ip.is_global and not ip.is_multicast
+
+
 def is_loopback(ip: str) -> bool:
     """An address by which this computer reaches itself."""
-    return ipaddress.ip_address(ip.partition("%")[0]).is_loopback
+    return parse_ip(ip).is_loopback
+
+
+def leads_here(host: str) -> bool:
+    """Whether a host leads to the machine itself that connects to it. Names that only a directory knows are not asked
+    for."""
+    try:
+        return parse_ip(host).is_loopback or parse_ip(host).is_unspecified
+    except ValueError:
+        return host.rstrip(".").casefold().split(".")[-1] == "localhost"
+
+
+def parse_ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """An IP address without its scope: of ::ffff:127.0.0.1, which leads where 127.0.0.1 leads, the latter. ValueError
+    if it is none."""
+    address = ipaddress.ip_address(text.partition("%")[0])
+    return getattr(address, "ipv4_mapped", None) or address

@@ -7,6 +7,8 @@ import unicodedata
 from phaselock.language.message import N_
 
 CODE_DIGITS = 6
+INVITATION_DIGITS = 10
+"""Of the code of an invitation for friends elsewhere: it is never typed, and guessed from everywhere."""
 MIN_CODE_LENGTH = 4
 MAX_CODE_LENGTH = 64
 CODE_RULE = N_("A code has 4 to 64 characters besides blanks.")
@@ -23,9 +25,9 @@ def normal_code(text: str) -> str:
     return code if MIN_CODE_LENGTH <= len(code) <= MAX_CODE_LENGTH else ""
 
 
-def code_from_number(number: int) -> str:
+def code_from_number(number: int, digits: int = CODE_DIGITS) -> str:
     """A code of digits from a random number."""
-    return f"{number % 10**CODE_DIGITS:0{CODE_DIGITS}}"
+    return f"{number % 10**digits:0{digits}}"
 
 
 def shown_code(code: str) -> str:

@@ -39,8 +39,8 @@ PLAYED_ENDINGS = tuple(_PLAYED)
 """Of the files that are played as they are, in lower case."""
 MUSIC_ENDINGS = tuple(_FORMATS)
 """Of the files that are searched in folders."""
-COMMAND = "pip install 'phaselock[formats]'"
-"""Installs what converts other kinds of sound."""
+COMMAND = "pip install 'av>=14'"
+"""Installs what converts other kinds of sound. It does not name PhaseLock: on PyPI, that is another project."""
 PLAYLIST_ENDINGS = (".m3u", ".m3u8")
 SONG_ENDINGS = (*MUSIC_ENDINGS, *PLAYLIST_ENDINGS)
 """Of the files that can be added."""

@@ -8,8 +8,10 @@ import enum
 from typing import Annotated
 from uuid import UUID
 
+from phaselock.language.message import Message
 from phaselock.model.bounds import ChatText, PersonName, Within
 from phaselock.model.calibration import Confirmation
+from phaselock.model.invitation import InvitationState, Nat
 from phaselock.model.party import I_CHOOSE, PartyRules
 from phaselock.model.queue import QueueItem
 from phaselock.model.role import Role
@@ -95,6 +97,10 @@ class PeerView:
     """What a microphone has heard of it, if that is still true."""
     microphone: bool = False
     """The host may listen by its microphone without a question."""
+    far: bool = False
+    """It is in no room with the host: its least round trip is too long for that."""
+    away_ns: int = 0
+    """Half of the least round trip of about the last minute; 0: unknown."""
 
     @property
     def latency_ns(self) -> int:
@@ -327,6 +333,20 @@ class ChatLine:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class InvitationView:
+    """The invitation for friends elsewhere."""
+
+    state: InvitationState
+    text: str = dataclasses.field(repr=False)
+    """The line; empty unless the state is OPEN."""
+    reachable: bool
+    """A friend elsewhere can reach this machine, as far as it is known."""
+    nat: Nat
+    sentence: Message
+    """What is known of the way to the internet, and what helps; empty: there is nothing to say."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class SessionSnapshot:
     """The session as this computer knows it. On a peer `peers` is empty."""
 
@@ -354,6 +374,8 @@ class SessionSnapshot:
     """Host: the tracks after the current one play in a random order."""
     host_words: str = ""
     """The host's key as four short words: the same at all machines."""
+    session_id: bytes = b""
+    """16 bytes: invitations tell the first ones of them."""
     code: str = ""
     """Host: what others must type to join; empty: everybody may."""
     removed: tuple[str, ...] = ()
@@ -377,6 +399,8 @@ class SessionSnapshot:
     plays_on: bool = False
     """Peer: it goes on without its host for now. False also while the first attempt to find the host runs: that may
     show that the host's program is gone, which ends the session."""
+    invitation_wanted: bool = False
+    """Peer: it has not found its host for a while, and a newer invitation may lead there."""
     microphone: MicrophoneView | None = None
     """Peer: the microphone of this machine."""
     rules: PartyRules = I_CHOOSE
@@ -391,3 +415,5 @@ class SessionSnapshot:
     """Host: the names of the guests that the user has removed and not let in again."""
     chat: tuple[ChatLine, ...] = ()
     """The newest messages to all, at most MAX_CHAT_LINES, the oldest first."""
+    invitation: InvitationView | None = None
+    """Host: None if it is closed."""

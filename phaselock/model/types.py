@@ -50,6 +50,8 @@ class ClockStatus:
     """Bound of the error of the offset, plus or minus."""
     rtt_ns: int | None
     """Recent worst round trip (about the 90th percentile), for lead times."""
+    least_rtt_ns: int | None = None
+    """Least round trip of about the last minute: the length of the path without what delays single packets."""
 
     def session_from_local(self, local_ns: int) -> int | None:
         """Session time at a local time; None while the clock is not usable."""
@@ -73,7 +75,9 @@ UNKNOWN_CLOCK = ClockStatus(
     local_ns=0, usable=False, stale=True, offset_ns=None, drift_ppm=None, uncertainty_ns=None, rtt_ns=None
 )
 """The status at a peer that has not measured the host's clock yet."""
-HOST_CLOCK = ClockStatus(local_ns=0, usable=True, stale=False, offset_ns=0, drift_ppm=0.0, uncertainty_ns=0, rtt_ns=0)
+HOST_CLOCK = ClockStatus(
+    local_ns=0, usable=True, stale=False, offset_ns=0, drift_ppm=0.0, uncertainty_ns=0, rtt_ns=0, least_rtt_ns=0
+)
 """The status at the host: its local time is session time."""
 
 

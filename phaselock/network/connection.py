@@ -182,8 +182,9 @@ class Connection:
             self._received_bytes += len(received)
             return received
         except asyncio.CancelledError:
-            if self._over and self._receiving.cancelled():
-                return b""
+            this_task = asyncio.current_task()
+            if self._over and not (this_task and this_task.cancelling()):
+                return b""  # `end` was called; else this task is to end as well
             raise
         except OSError as error:
             self.abort(message_of(error))

@@ -21,12 +21,14 @@ from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import GuestPage
 from phaselock.model.types import HOST_CLOCK, ClockStatus, Track
 from phaselock.network import transfer
+from phaselock.network.arrivals import Arrivals
+from phaselock.network.call_back import Calls
 from phaselock.network.connection import MESSAGES_AT_ONCE, Connection, ConnectionLost
 from phaselock.network.file_connection import FileConnection
 from phaselock.network.pairing import Pairing
 from phaselock.network.runner import Hear, HearSong, Runner, log
 from phaselock.network.secure import HostIdentity, SecureChannel
-from phaselock.network.unauthenticated import UnauthenticatedConnections
+from phaselock.network.unauthenticated import RefusalLog, UnauthenticatedConnections
 from phaselock.protocol import messages as m
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import GREETING_CAP, SESSION_CAP, Framer, frame
@@ -50,7 +52,9 @@ from phaselock.session.effects import (
     AllowClock,
     AskCode,
     Broadcast,
+    CallBack,
     Close,
+    CloseOutside,
     Effect,
     Ended,
     FetchFromLibrary,
@@ -60,6 +64,8 @@ from phaselock.session.effects import (
     GuestRemoved,
     GuestSweep,
     GuestSweepEnd,
+    OpenOutside,
+    ReachedAt,
     Send,
     TellGuest,
     WantFallback,
@@ -81,11 +87,15 @@ WORKERS = 12
 """Worker threads for transfers: one file to each peer (MAX_PEERS), one song from each, and two that are ending."""
 REQUEST_WORKERS = 2
 """Worker threads that describe and convert the songs of guests and of the library."""
+OUTSIDE_PAUSE_S = 0.02
+"""Time in seconds between two connections at the outside port: the internet must not keep this thread busy."""
+REFUSED_PAUSE_S = 0.001
+"""The same after one that is closed at once: the queue of the system must not fill with the connections of a machine
+that has too many."""
+OUTSIDE_BACKLOG = 128
+"""Connections that may wait to be accepted at the outside port."""
 ACCEPT_AGAIN_S = 0.1
 """Time in seconds from a failed `accept` to the next one."""
-STRANGER_EVERY_S = 60.0
-"""Smallest interval in seconds between two lines of the log about connections that broke the protocol before they
-joined: anyone can make any number of them."""
 TIMED = (PlayCommand, PauseCommand, ResumeCommand, SeekCommand, StopCommand)
 """Messages that name a time at which they take effect. A late arrival is audible."""
 CHASERS_S = (0.008, 0.02, 0.04)
@@ -150,11 +160,9 @@ class HostRunner(Runner[HostSession]):
         """The user's files of which tracks of this machine were made."""
         self._member_ips: dict[int, str] = {}
         """IP addresses of the members, by peer id."""
+        self._arrivals = Arrivals(self._member_ips.values())
         self._unauthenticated = UnauthenticatedConnections(self._member_ips.values())
-        self._strangers = 0
-        """Number of connections without a member that were refused since the last line of the log about one."""
-        self._stranger_due_s = 0.0
-        """Time of the loop from which the next one is logged."""
+        self._refusals = RefusalLog()
         self._pool = concurrent.futures.ThreadPoolExecutor(WORKERS, "bulk")
         self._request_pool = concurrent.futures.ThreadPoolExecutor(REQUEST_WORKERS, "requests")
         self._pairing_pool = concurrent.futures.ThreadPoolExecutor(1, "pairing")
@@ -164,6 +172,15 @@ class HostRunner(Runner[HostSession]):
         """Returns the path of a song of the library; None: there is none. Called in a worker thread."""
         self.want_fallback: Callable[[], None] | None = None
         """Adds one song of the fallback."""
+        self.open_outside: Callable[[], None] | None = None
+        """Opens the outside port, and tells the places that lead to it: see `OpenOutside`."""
+        self.close_outside: Callable[[], None] | None = None
+        """Closes it."""
+        self.reached_at: Callable[[str], None] | None = None
+        """A friend has reached this machine at this public address: see `ReachedAt`."""
+        self._calls = Calls(identity, self._spawn)
+        """Of lost friends: see `CallBack`."""
+        self._accepting_outside: dict[socket.socket, asyncio.Task[None]] = {}
 
     async def run(self, listeners: Sequence[socket.socket]) -> Ended:
         """Serve until the session ends. The caller closes the listeners."""
@@ -172,7 +189,8 @@ class HostRunner(Runner[HostSession]):
         try:
             return await self._ended
         finally:
-            for task in working:
+            self._calls.end_all()
+            for task in [*working, *self._accepting_outside.values()]:
                 task.cancel()
             for connection, _ in self._connections.values():
                 connection.end("the session is over")
@@ -182,6 +200,17 @@ class HostRunner(Runner[HostSession]):
             self._pool.shutdown()
             self._request_pool.shutdown()
             self._pairing_pool.shutdown()
+
+    def listen_outside(self, listener: socket.socket) -> None:
+        """Accept connections at the outside port, until `stop_outside`. The caller closes the listener afterwards."""
+        listener.listen(OUTSIDE_BACKLOG)
+        self._accepting_outside[listener] = self._spawn(self._accept(listener, outside=True))
+
+    async def stop_outside(self, listener: socket.socket) -> None:
+        """Accept no more connections with this listener of `listen_outside`."""
+        if (accepting := self._accepting_outside.pop(listener, None)) is not None:
+            accepting.cancel()
+            await asyncio.wait([accepting])
 
     @property
     def session_id(self) -> bytes:
@@ -290,6 +319,7 @@ class HostRunner(Runner[HostSession]):
                     self._unauthenticated.remove(conn)
                     self._member_ips[peer_id] = ip
                     self._clock.allow(peer_id, ip, key)
+                self._calls.end(peer_id)
             case ForbidClock(peer_id):
                 self._member_ips.pop(peer_id, None)
                 self._clock.forbid(peer_id)
@@ -304,6 +334,17 @@ class HostRunner(Runner[HostSession]):
             case WantFallback():
                 if self.want_fallback is not None:
                     self.want_fallback()
+            case OpenOutside():
+                if self.open_outside is not None:
+                    self.open_outside()
+            case CloseOutside():
+                if self.close_outside is not None:
+                    self.close_outside()
+            case ReachedAt(address):
+                if self.reached_at is not None:
+                    self.reached_at(address)
+            case CallBack(peer_id, ip, port, message):
+                self._calls.begin(peer_id, ip, port, message)
             case _:
                 raise AssertionError(f"{effect} is not for this runner")
 
@@ -320,32 +361,38 @@ class HostRunner(Runner[HostSession]):
         if conn in self._connections and not self._ended.done():
             self._connections[conn][0].send(Heartbeat())
 
-    async def _accept(self, listener: socket.socket) -> None:
+    async def _accept(self, listener: socket.socket, outside: bool = False) -> None:
         while True:
             try:
                 sock, address = await self._loop.sock_accept(listener)
             except OSError:  # the connection is closed already, or this process has no free file descriptor
                 await asyncio.sleep(ACCEPT_AGAIN_S)
                 continue
+            ip = address[0].removeprefix("::ffff:")
+            if outside and not self._arrivals.take(ip, self._loop.time()):
+                sock.close()
+                await asyncio.sleep(REFUSED_PAUSE_S)
+                continue
             try:
                 with bug_net("a new connection"):
-                    self._admit(sock, address[0].removeprefix("::ffff:"))
+                    self._admit(sock, ip, outside)
             except InternalError:
                 sock.close()
-            await asyncio.sleep(0)  # yield once: the sockets just closed are released before the next accept
+            # Yield once at least: the sockets just closed are released before the next accept.
+            await asyncio.sleep(OUTSIDE_PAUSE_S if outside else 0)
 
-    def _admit(self, sock: socket.socket, ip: str) -> None:
-        if self._unauthenticated.make_room(ip):
+    def _admit(self, sock: socket.socket, ip: str, outside: bool) -> None:
+        if self._unauthenticated.make_room(ip, outside):
             conn = next(self._numbers)
             connection = Connection(sock, Framer(GREETING_CAP))
-            self._unauthenticated.add(conn, ip, connection.abort)
-            self._spawn(self._serve(conn, connection, ip))
+            self._unauthenticated.add(conn, ip, connection.abort, outside)
+            self._spawn(self._serve(conn, connection, ip, outside))
         else:
             sock.close()
 
-    async def _serve(self, conn: int, connection: Connection, ip: str) -> None:
+    async def _serve(self, conn: int, connection: Connection, ip: str, outside: bool) -> None:
         try:
-            message = await self._converse(conn, connection, ip)
+            message = await self._converse(conn, connection, ip, outside)
             if isinstance(message, FileRequest):
                 track = self._session.authorise_fetch(message.peer_id, message.proof, message.file_id)
                 if track is not None and message.offset <= track.size:
@@ -359,12 +406,14 @@ class HostRunner(Runner[HostSession]):
                     return await self._take_song(FileConnection(*connection.detach()), message, request)
                 connection.send(FileRefused(N_("This song is not wanted.")))
             if not connection.is_aborted:
-                self._unauthenticated.is_closing(conn, ip, connection.abort)
+                self._unauthenticated.is_closing(conn, ip, connection.abort, outside)
             await connection.close()
         finally:
             self._unauthenticated.remove(conn)
 
-    async def _converse(self, conn: int, connection: Connection, ip: str) -> FileRequest | SongUploadStart | None:
+    async def _converse(
+        self, conn: int, connection: Connection, ip: str, outside: bool
+    ) -> FileRequest | SongUploadStart | None:
         """Pass the messages of a connection to the session until the connection ends, then return None.
 
         If its first message starts a file transfer, return this message at once; the connection stays open.
@@ -374,9 +423,9 @@ class HostRunner(Runner[HostSession]):
         reason = Notice(Code.PEER_CONNECTION_LOST, "it carries a file")
         try:
             with bug_net("the connection of a peer", ConnectionLost, ProtocolError, TimeoutError):
-                if not await self._secure(connection):
+                if not await self._secure(connection, outside):
                     raise ProtocolError("it does not encrypt")
-                self._do(self._session.connected(conn, ip, now_ns=self._now_ns()))
+                self._do(self._session.connected(conn, ip, outside, now_ns=self._now_ns()))
                 async with asyncio.timeout(HELLO_S):
                     message = await connection.receive()
                 self._unauthenticated.has_spoken(conn)
@@ -425,15 +474,17 @@ class HostRunner(Runner[HostSession]):
         else:
             self._do(self._session.not_paired(conn, now_ns=self._now_ns()))
 
-    async def _secure(self, connection: Connection) -> bool:
+    async def _secure(self, connection: Connection, outside: bool) -> bool:
         """Make the handshake of TLS. A peer of a version without encryption gets a greeting, from which it learns that
-        the versions differ: return False."""
+        the versions differ: return False. At the outside port it gets none."""
         try:
             async with asyncio.timeout(UNENCRYPTED_S):
                 if await connection.secure(SecureChannel(self._identity)):
                     return True
         except TimeoutError:  # such a peer waits for the greeting
             pass
+        if outside:
+            return False
         info, reason = self._session.refusal_of_unencrypted()
         connection.send(info)
         connection.send(reason)
@@ -441,13 +492,9 @@ class HostRunner(Runner[HostSession]):
         return False
 
     def _note_stranger(self, conn: int, reason: str) -> None:
-        """Log that a connection that has not joined is closed for this reason, at most every STRANGER_EVERY_S."""
+        """A connection is closed for this reason: log it if it has not joined."""
         if conn in self._unauthenticated and conn in self._connections:
-            self._strangers += 1
-            if self._loop.time() >= self._stranger_due_s:
-                ip = self._connections[conn][1]
-                log.info("%s was refused: %s; %d since the last such line", ip, reason, self._strangers)
-                self._strangers, self._stranger_due_s = 0, self._loop.time() + STRANGER_EVERY_S
+            self._refusals.note(self._connections[conn][1], reason, self._loop.time())
 
     async def _serve_file(self, connection: FileConnection, request: FileRequest, track: Track) -> None:
         """Send a file. A peer fetches one file at a time: its new connection means that it has lost the previous."""

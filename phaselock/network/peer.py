@@ -9,7 +9,8 @@ import itertools
 import pathlib
 import socket
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -17,11 +18,13 @@ from phaselock.audio.interface import AudioEvent, AudioOutput, DecodeFailed, Son
 from phaselock.errors import InternalError, PhaseLockError, bug_net, message_of
 from phaselock.language.message import N_, Message
 from phaselock.model.file_kinds import OtherSoundError, UnplayableFileError
+from phaselock.model.invitation import Candidate
 from phaselock.model.names import file_label
 from phaselock.model.notices import Code, Notice
 from phaselock.model.role import Role
 from phaselock.model.types import ClockStatus, Track
 from phaselock.network import transfer as bulk
+from phaselock.network.call_back import take_calls
 from phaselock.network.connection import MESSAGES_AT_ONCE, Connection, ConnectionLost
 from phaselock.network.pairing import prove_code
 from phaselock.network.queue_updates import QueueUpdates
@@ -33,6 +36,7 @@ from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import HOST_CAP, Framer
 from phaselock.session.commands import PeerCommand, Request
 from phaselock.session.effects import (
+    AwaitCall,
     CancelFetch,
     CancelUpload,
     Close,
@@ -46,6 +50,7 @@ from phaselock.session.effects import (
     StartClock,
     StopClock,
     Upload,
+    UsePlaces,
 )
 from phaselock.session.events import Event, Failed
 from phaselock.session.peer.session import PeerSession
@@ -70,9 +75,23 @@ class ClockFollower(Protocol):
 
     def start(self, host_ip: str, port: int, peer_id: int, own_ip: str, key: bytes) -> None: ...
 
+    def start_anew(self) -> None: ...
+
     def stop(self) -> None: ...
 
     def status(self, now_ns: int) -> ClockStatus: ...
+
+
+class Bridge(Protocol):
+    """Leads to the host where none of its places can be reached."""
+
+    place: Place | None
+    """On this machine; None: not known yet."""
+    clock_port: int
+    """UDP, there."""
+
+    async def reach(self) -> Place:
+        """Its place, as soon as it leads to the host. PhaseLockError if it does not."""
 
 
 class PeerRunner(Runner[PeerSession]):
@@ -93,11 +112,13 @@ class PeerRunner(Runner[PeerSession]):
         now_ns: Callable[[], int],
         on_event: Callable[[Event], None],
         find: Callable[[str, str], Awaitable[Sequence[Place]]] | None = None,
+        clock_ports: Mapping[Place, int] = MappingProxyType({}),
+        bridge: Bridge | None = None,
         hear: Hear | None = None,
         hear_song: HearSong | None = None,
     ) -> None:
         """`find` searches the network for the session with this id and this host key (in hex digits) and returns where
-        it is now."""
+        it is now. `clock_ports`: the UDP port of a place, where it is not the one that the host tells."""
         super().__init__(session, output, now_ns=now_ns, on_event=on_event, hear=hear, hear_song=hear_song)
         self._clock = clock
         self._cache = cache
@@ -105,6 +126,8 @@ class PeerRunner(Runner[PeerSession]):
         self._volume = volume
         self._role = role
         self._find = find
+        self._clock_ports = clock_ports
+        self._bridge = bridge
         self._connection: Connection | None = None
         self._connecting: set[asyncio.Task[None]] = set()
         self._address: Place = ("", 0)
@@ -113,6 +136,12 @@ class PeerRunner(Runner[PeerSession]):
         """What the host sends during a pairing."""
         self._places: Sequence[Place] = ()
         """All places at which the host may be."""
+        self._told_places: tuple[Candidate, ...] = ()
+        """Where the host is now, as it has told last."""
+        self._told_clock_ports: Mapping[Place, int] = {}
+        """The UDP ports there; 0: the one that the host tells after joining."""
+        self.await_call: Callable[[], None] | None = None
+        """Opens a port for calls of the host: see `AwaitCall`."""
         self._false_places: set[Place] = set()
         """Where a machine with another key has answered since the last connection to the host."""
         self._own_ip = ""
@@ -129,6 +158,11 @@ class PeerRunner(Runner[PeerSession]):
         self._updates = QueueUpdates(self._received)
         self._pool = concurrent.futures.ThreadPoolExecutor(1, "bulk")
         self._upload_pool = concurrent.futures.ThreadPoolExecutor(1, "upload")
+
+    @property
+    def told_places(self) -> tuple[Candidate, ...]:
+        """Where the host is now, as it has told last, or as a newer invitation says; empty: as it was joined."""
+        return self._told_places
 
     @property
     def host_key(self) -> bytes:
@@ -163,6 +197,31 @@ class PeerRunner(Runner[PeerSession]):
     def request(self, path: pathlib.Path) -> None:
         """Ask the host to add this file. A problem with the file is reported as an `error` event."""
         self._spawn(self._request(path))
+
+    def path_changed(self) -> None:
+        """The packets to the host take another path from now on, so its delays are no measure of the new one."""
+        try:
+            self._clock.start_anew()
+        except OSError as error:
+            log.warning("the clock does not start anew: %s", error)
+
+    @property
+    def own_ip(self) -> str:
+        """The address of this machine on the last connection to the host."""
+        return self._own_ip
+
+    def listen_for_call(self, listener: socket.socket) -> None:
+        """Take calls of the host at this listener until the end of the session; the caller closes it afterwards."""
+        self._begin(take_calls(listener, self._session.host_key, self._called))
+
+    def call_back_at(self, port: int) -> None:
+        """The host reaches this machine at this TCP port."""
+        if not self._ended.done():
+            self._do(self._session.call_back_at(port, now_ns=self._now_ns()))
+
+    def _called(self, places: m.HostPlaces) -> None:
+        if not self._ended.done():
+            self._do(self._session.called(places, now_ns=self._now_ns()))
 
     def clock_status(self) -> ClockStatus:
         return self._clock.status(self._now_ns())
@@ -209,6 +268,12 @@ class PeerRunner(Runner[PeerSession]):
             case CancelUpload(request_id):
                 if request_id in self._uploads:
                     self._uploads.pop(request_id).cancel()
+            case AwaitCall():
+                if self.await_call is not None:
+                    self.await_call()
+            case UsePlaces(candidates):
+                self._told_places = candidates
+                self._told_clock_ports = {one.place: one.clock_port for one in candidates}
             case Keep(hashes):
                 self._keep = hashes
                 self._cache.keep(self._keep | self._own)
@@ -228,7 +293,11 @@ class PeerRunner(Runner[PeerSession]):
         """Start the clock, and try again later if that fails: a network that changes, or a firewall."""
         self._stop_waiting_for_clock()
         try:
-            self._clock.start(self._address[0], clock_port, peer_id, self._own_ip, key)
+            told = self._told_clock_ports.get(self._address)
+            port = (self._clock_ports.get(self._address) if told is None else told) or clock_port
+            if self._bridge and self._address == self._bridge.place:
+                port = self._bridge.clock_port
+            self._clock.start(self._address[0], port, peer_id, self._own_ip, key)
         except OSError as error:
             log.warning("the clock of the host at %s, port %d: %s", self._address[0], clock_port, error)
             self._clock_due = self._loop.call_later(CLOCK_AGAIN_S, self._start_clock, peer_id, clock_port, key)
@@ -248,7 +317,7 @@ class PeerRunner(Runner[PeerSession]):
         if self._connection:
             self._connection.abort("another connection takes its place")
         try:
-            with bug_net("a connection to the host", CannotConnect):
+            with bug_net("a connection to the host", PhaseLockError):
                 sock = await self._connect_again()
         except PhaseLockError as error:
             refused = isinstance(error, CannotConnect) and error.refused
@@ -259,9 +328,16 @@ class PeerRunner(Runner[PeerSession]):
 
     async def _connect_again(self) -> socket.socket:
         """Connect to the host where it was, or else where it is now: it may have changed its network or its address.
-        CannotConnect if it is found nowhere."""
-        known = [one for one in dict.fromkeys([self._address, *self._places]) if one not in self._false_places]
-        problem = CannotConnect(self._address, ConnectionError())
+        PhaseLockError if it is found nowhere: CannotConnect, unless the bridge was tried last."""
+        bridged = self._bridge and self._address == self._bridge.place
+        if bridged:
+            with contextlib.suppress(PhaseLockError, TimeoutError):
+                async with asyncio.timeout(RECONNECT_S):
+                    return await self._over_bridge()
+        told = [one.place for one in self._told_places]
+        all_places = dict.fromkeys([self._address, *told, *self._places])
+        known = [one for one in all_places if one not in self._false_places and not (bridged and one == self._address)]
+        problem: PhaseLockError = CannotConnect(self._address, ConnectionError())
         if known:
             try:
                 return await connect_any(known, RECONNECT_S)
@@ -272,7 +348,18 @@ class PeerRunner(Runner[PeerSession]):
             self._places = places
             return await connect_any(places, RECONNECT_S)
         self._false_places.clear()  # the host may be back there the next time
+        if self._bridge:
+            return await self._over_bridge()
         raise problem
+
+    async def _over_bridge(self) -> socket.socket:
+        """Connect by the bridge. PhaseLockError if it does not lead to the host."""
+        assert self._bridge
+        place = await self._bridge.reach()
+        try:
+            return await connect_any([place], RECONNECT_S)
+        except CannotConnect as error:
+            raise PhaseLockError(error.message) from None  # the bridge may have ended, but not the host
 
     async def _listen(self, sock: socket.socket) -> None:
         place, own_ip = self._address, self._own_ip
@@ -284,16 +371,17 @@ class PeerRunner(Runner[PeerSession]):
         secured = False
         try:
             with bug_net("the connection to the host", ConnectionLost, ProtocolError):
-                host_key = await self._secure(connection)
+                host_key = await self._secure(connection, place)
                 secured = True
+                message = await self._greeting(connection) if self._may_be_elsewhere(place) else None
                 if self._session.host_key in (b"", host_key):
                     self._address, self._own_ip = place, own_ip
                     self._false_places.clear()
                 else:
                     self._false_places.add(place)
-                self._do(self._session.connected(host_key, now_ns=self._now_ns()))
+                self._do(self._session.connected(host_key, place[0].partition("%")[0], now_ns=self._now_ns()))
                 for number in itertools.count(1):
-                    message = await connection.receive()
+                    message = message or await connection.receive()
                     if self._connection is not connection:
                         break
                     if isinstance(message, m.QueueUpdate):
@@ -306,11 +394,14 @@ class PeerRunner(Runner[PeerSession]):
                         if not isinstance(message, m.Heartbeat):
                             self._updates.flush()
                         self._received(message)
+                    message = None
                     if number % MESSAGES_AT_ONCE == 0:
                         await asyncio.sleep(0)
         except (ConnectionLost, ProtocolError, InternalError) as error:
             log.debug("control connection is over: %s; %s", error, connection.counts())
-            if self._connection is connection and not self._ended.done():
+            if self._connection is connection and self._may_be_elsewhere(place):
+                self._begin(self._try_others(place))
+            elif self._connection is connection and not self._ended.done():
                 self._updates.flush()
                 reason = error.reason if isinstance(error, ConnectionLost) else str(error)
                 if secured:
@@ -335,7 +426,59 @@ class PeerRunner(Runner[PeerSession]):
             paired = self._session.paired if right else self._session.not_paired
             self._do(paired(now_ns=self._now_ns()))
 
-    async def _secure(self, connection: Connection) -> bytes:
+    def _other_places(self, place: Place) -> list[Place]:
+        """Where the host may be if it is not at this place; none once a host has been found."""
+        if self._session.host_key or self._ended.done():
+            return []
+        return [one for one in self._places if one != place and one not in self._false_places]
+
+    def _may_be_elsewhere(self, place: Place) -> bool:
+        """The host may be at another place, or behind the bridge."""
+        return bool(self._other_places(place)) or (
+            self._bridge is not None
+            and self._bridge.place != place
+            and not self._session.host_key
+            and not self._ended.done()
+        )
+
+    async def _try_others(self, place: Place) -> None:
+        """Another machine has answered at this place: it may have an address that the host has in its own house."""
+        others = self._other_places(place)
+        self._false_places.add(place)
+        try:
+            with bug_net("a connection to the host", PhaseLockError):
+                sock = await self._connect_elsewhere(others)
+        except PhaseLockError as error:
+            if not self._ended.done():
+                reason = error.reason if isinstance(error, CannotConnect) else error.message
+                self._do(self._session.connect_failed(reason, refused=False, now_ns=self._now_ns()))
+        else:
+            self._spawn(self._listen(sock))
+
+    async def _connect_elsewhere(self, places: Sequence[Place]) -> socket.socket:
+        """Connect to one of these places, or else by the bridge. PhaseLockError if that is impossible."""
+        problem: PhaseLockError = CannotConnect(self._places[0], ConnectionError())
+        if places:
+            try:
+                return await connect_any(places)
+            except CannotConnect as error:
+                problem = error
+        if self._bridge and self._bridge.place not in self._false_places:
+            return await self._over_bridge()
+        raise problem
+
+    async def _greeting(self, connection: Connection) -> m.Message:
+        """The first message of a machine that may not be the host. ConnectionLost if it is not."""
+        try:
+            async with asyncio.timeout(HANDSHAKE_S):
+                greeting = await connection.receive()
+        except TimeoutError:
+            raise ConnectionLost(Message("it does not answer")) from None
+        if not isinstance(greeting, m.SessionInfo) or not greeting.session_id.startswith(self._session.session_id):
+            raise ConnectionLost("another session")
+        return greeting
+
+    async def _secure(self, connection: Connection, place: Place) -> bytes:
         """Make the handshake of TLS and return SHA-256 of the host's certificate. ConnectionLost without one."""
         channel = SecureChannel()
         try:
@@ -345,7 +488,8 @@ class PeerRunner(Runner[PeerSession]):
                 greeting = await connection.receive()
         except TimeoutError:
             raise ConnectionLost(Message("it does not answer")) from None
-        if isinstance(greeting, m.SessionInfo) and greeting.protocol_version != m.PROTOCOL_VERSION:
+        other_version = isinstance(greeting, m.SessionInfo) and greeting.protocol_version != m.PROTOCOL_VERSION
+        if other_version and not self._may_be_elsewhere(place):
             now_ns = self._now_ns()
             self._do([*self._session.connected(b"", now_ns=now_ns), *self._session.received(greeting, now_ns=now_ns)])
         raise ConnectionLost(Message("it does not encrypt"))

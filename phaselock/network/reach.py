@@ -13,6 +13,7 @@ from typing import Any
 
 from phaselock.errors import PhaseLockError, system_text
 from phaselock.language.message import N_, Message
+from phaselock.network.interfaces import Distance, adapters, distance_of
 from phaselock.network.multicast import is_local_name, resolve_local
 
 Place = tuple[str, int]
@@ -30,7 +31,8 @@ includes the time in which the system finds the machine in the network."""
 MAX_COMPARED = 4
 """Most addresses that are measured. The host limits the connections of one machine that have not joined."""
 MUCH_FASTER = 0.75
-"""The first address that answered is used unless the round trip of another one is below this part of its own."""
+"""The first address that answered is used unless the round trip of another one is below this part of its own, or the
+other one is nearer: in the room and not behind a router, and not in a tunnel."""
 SEGMENT_BYTES = 1200
 """Largest TCP segment. Some VPNs and routers lose larger packets without notice (RFC 2923). Every path of today carries
 packets of 1280 bytes; QUIC has the same limit (RFC 9000, section 14)."""
@@ -57,6 +59,8 @@ class CannotConnect(PhaseLockError):
             reason = Message("no machine of this network has this name. Use the address that the host shows")
         else:
             reason = Message("no address was found")
+        self.reason = reason
+        """A clause."""
         if session_name:
             super().__init__(N_("Cannot reach {session_name}: {reason}."), session_name=session_name, reason=reason)
         else:
@@ -69,6 +73,7 @@ class Target:
 
     family: int
     sockaddr: tuple[Any, ...]
+    distance: Distance = Distance.ROOM
 
 
 Dial = Callable[[Target], Coroutine[Any, Any, socket.socket]]
@@ -81,9 +86,12 @@ async def connect(host: str, port: int, limit_s: float = CONNECT_S) -> socket.so
 
 
 async def connect_any(places: Sequence[Place], limit_s: float = CONNECT_S, session_name: str = "") -> socket.socket:
-    """Connect to one of the places, which all lead to the same host. CannotConnect, with a sentence for users about the
-    session or the first place, if none answers within `limit_s`. The socket is non-blocking."""
+    """Connect to one of the places, which all lead to the same host, the nearest ones first. CannotConnect, with a
+    sentence for users about the session or the first place, if none answers within `limit_s`. The socket is
+    non-blocking."""
     targets = await resolve(places)
+    if len(targets) > 1:
+        targets = await asyncio.to_thread(_nearest_first, targets)
 
     async def dial(target: Target) -> socket.socket:
         async with asyncio.timeout(limit_s):
@@ -97,8 +105,9 @@ async def connect_any(places: Sequence[Place], limit_s: float = CONNECT_S, sessi
 
 async def best_connection(targets: Sequence[Target], dial: Dial) -> socket.socket:
     """Try the targets in their order, the next one after STAGGER_S or after a failure (RFC 8305, section 5). From the
-    first answer on, the others have COMPARE_S to show that they are much faster; the fastest is used. OSError if none
-    answers: a refusal, if one was refused, else the error of the first target."""
+    first answer on, the others have COMPARE_S to show that they are nearer, or as near and much faster; the fastest of
+    the nearest ones is used. OSError if none answers: a refusal, if one was refused, else the error of the first
+    target."""
     waiting = list(targets)
     running: dict[asyncio.Task[socket.socket], Target] = {}
     problems: list[OSError] = []
@@ -116,10 +125,13 @@ async def best_connection(targets: Sequence[Target], dial: Dial) -> socket.socke
                     assert isinstance(error, OSError)
                     problems.append(error)
                     continue
-                first, others = task.result(), [*running.values(), *waiting]
-                return await _faster(target, others, dial, first) if others else first
+                first = task.result()
+                others = [one for one in (*running.values(), *waiting) if one.distance <= target.distance]
+                return await _better(target, others, dial, first) if others else first
     finally:
-        await _drop(running)
+        for task in running:
+            task.cancel()
+            task.add_done_callback(_close)  # without a wait, in which a cancellation could be lost
     refusals = [error for error in problems if isinstance(error, ConnectionRefusedError)]
     raise [*refusals, *problems, OSError()][0]
 
@@ -154,6 +166,13 @@ def use_small_segments(sock: socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT_BYTES)
 
 
+def _nearest_first(targets: Sequence[Target]) -> list[Target]:
+    """In the same order for one distance. May block for some milliseconds."""
+    ours = adapters()
+    found = [dataclasses.replace(one, distance=distance_of(one.family, one.sockaddr, ours)) for one in targets]
+    return sorted(found, key=lambda one: one.distance)
+
+
 async def _targets(host: str, port: int) -> list[Target]:
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [Target(family, sockaddr) for family, _, _, _, sockaddr in found]
@@ -171,14 +190,16 @@ async def _dial(target: Target) -> socket.socket:
     return sock
 
 
-async def _faster(used: Target, others: Sequence[Target], dial: Dial, connected: socket.socket) -> socket.socket:
-    """`connected`, which leads to `used`, or a connection to one of the others if it is much faster."""
-    compared = [used, *others[: MAX_COMPARED - 1]]
+async def _better(used: Target, others: Sequence[Target], dial: Dial, connected: socket.socket) -> socket.socket:
+    """`connected`, which leads to `used`, or a connection to one of the others if it is nearer or much faster. No other
+    one is farther."""
+    compared = [used, *sorted(others, key=lambda one: one.distance)[: MAX_COMPARED - 1]]
     try:
         took_s = await asyncio.gather(*(_round_trip_s(dial, target) for target in compared))
-        best = min(range(len(compared)), key=lambda place: took_s[place])
         log.debug("round trips: %s", dict(zip((one.sockaddr[0] for one in compared), took_s, strict=True)))
-        if took_s[best] < MUCH_FASTER * took_s[0]:
+        answered = [place for place, round_trip_s in enumerate(took_s) if round_trip_s < math.inf]
+        best = min(answered, key=lambda place: (compared[place].distance, took_s[place]), default=0)
+        if compared[best].distance < used.distance or took_s[best] < MUCH_FASTER * took_s[0]:
             with contextlib.suppress(OSError):
                 chosen = await dial(compared[best])
                 connected.close()
@@ -203,10 +224,7 @@ async def _round_trip_s(dial: Dial, target: Target) -> float:
     return min(took_s[1:], default=math.inf)
 
 
-async def _drop(running: Iterable[asyncio.Task[socket.socket]]) -> None:
-    """End these attempts, and close the connection of one that succeeds meanwhile."""
-    for task in running:
-        task.cancel()
-    for task in running:
-        with contextlib.suppress(OSError, asyncio.CancelledError):
-            (await task).close()
+def _close(attempt: asyncio.Task[socket.socket]) -> None:
+    """Close the connection of an attempt that has succeeded although it was cancelled."""
+    if not attempt.cancelled() and attempt.exception() is None:
+        attempt.result().close()

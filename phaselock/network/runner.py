@@ -207,6 +207,8 @@ class Runner(Generic[M]):
             fields = event_fields(event)
             if isinstance(event, e.CodeSet):  # a log is shown to others
                 fields["code"] = "set" if event.code else "off"
+            elif isinstance(event, e.InvitationChanged):
+                fields["text"] = "set" if event.text else ""
             elif isinstance(event, e.ChatSaid):
                 del fields["text"]
             shown = {name: len(value) if isinstance(value, list) else value for name, value in fields.items()}

@@ -20,6 +20,9 @@ After CodeNeeded:
     host  PairingProof | JoinRejected
     peer  JoinRequest, as before
 
+At the port that a host opens for friends elsewhere, the first SessionInfo has no names, and the code of the invitation
+is always asked for. SessionInfo with the names comes before JoinAccepted.
+
 A file has a connection of its own, so that no command waits behind its bytes. After SessionInfo:
 
     peer  FileRequest                   |  peer  SongUploadStart
@@ -41,6 +44,12 @@ SongVote and SkipVote. The next VotesUpdate counts its vote. A vote that comes t
 
 Every connection is encrypted by TLS 1.3 (network/secure.py). The peer is the client. A host sends SessionInfo without
 encryption to a connection that does not begin with TLS, so that an older version can say that it is too old.
+
+The host sends HostPlaces to a peer that came in from elsewhere, after JoinAccepted and when they change. Such a peer
+answers with CallBackAt if it can be reached from outside, too. When the peer is lost, the host connects there. On this
+connection the host is still the server of TLS. It sends one HostPlaces, and the peer closes:
+
+    host  HostPlaces
 
 A peer that has lost the connection proves the token of its last JoinAccepted and is the same peer again.
 
@@ -80,13 +89,15 @@ from phaselock.model.transitions import CrossfadeNs
 from phaselock.model.turns import Span
 from phaselock.model.volume import TrimDb
 
-PROTOCOL_VERSION = 6
+PROTOCOL_VERSION = 7
 CHUNK_BYTES = 64 * 1024
 """Most bytes of a file in one message."""
 MAX_PEERS = 5
 MAX_FILE_BYTES = 2 << 30
 MAX_DURATION_NS = 60_000_000_000
 """Longest round trip or output latency in a message."""
+MAX_HOST_PLACES = 8
+"""Most places in HostPlaces."""
 
 U32: TypeAlias = Annotated[int, Within(0, 2**32 - 1)]
 TimeNs: TypeAlias = Annotated[int, Within(0, 2**62)]
@@ -95,6 +106,9 @@ DurationNs: TypeAlias = Annotated[int, Within(0, MAX_DURATION_NS)]
 SignedNs: TypeAlias = Annotated[int, Within(-(2**62), 2**62)]
 Frames: TypeAlias = Annotated[int, Within(0, 2**40)]
 RateHz: TypeAlias = Annotated[int, Within(8000, 192000)]
+Port: TypeAlias = Annotated[int, Within(1, 65535)]
+AddressText: TypeAlias = Annotated[str, Size(0, 45)]
+"""An IP address without a scope."""
 FileBytes: TypeAlias = Annotated[int, Within(1, MAX_FILE_BYTES)]
 Percent: TypeAlias = Annotated[int, Within(0, 100)]
 RefusalKind: TypeAlias = Literal["other", "code", "removed"]
@@ -147,12 +161,14 @@ class SessionInfo:
 @dataclasses.dataclass(frozen=True, slots=True)
 class JoinRequest:
     """Peer to host, once. Extensions: the version; without it the host refuses. To join again as the same peer: the
-    `peer_id` of the last JoinAccepted, and the proof of its token for "join" (protocol/proof.py)."""
+    `peer_id` of the last JoinAccepted, and the proof of its token for "join" (protocol/proof.py). `reached`, from
+    elsewhere: the address at which the peer has reached the host."""
 
     display_name: PersonName
     protocol_version: U32 = 0
     peer_id: U32 | None = None
     proof: Sha256 | None = None
+    reached: AddressText = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -164,7 +180,7 @@ class JoinAccepted:
     peer_id: U32
     session_state: SessionState
     token: Token = dataclasses.field(repr=False)
-    clock_port: Annotated[int, Within(1, 65535)]
+    clock_port: Port
     display_name: PersonName
     clock_key: ClockKey = dataclasses.field(repr=False)
 
@@ -217,6 +233,30 @@ class SessionEnd:
     """Host to peer: the session has ended. Extension: a reason, if the host removes only this peer."""
 
     reason: Sentence = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HostPlace:
+    """Extension: where a host may be reached. `clock_port`, UDP, if it is not the one of JoinAccepted; else 0."""
+
+    address: AddressText
+    port: Port
+    clock_port: Annotated[int, Within(0, 65535)] = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HostPlaces:
+    """Extension, host to a peer that came in from elsewhere: where the host may be reached from now on."""
+
+    places: Annotated[tuple[HostPlace, ...], Size(1, MAX_HOST_PLACES)]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CallBackAt:
+    """Extension, peer to host: the TCP port at which the peer can be reached, at the address from which the host sees
+    it come. Well-known ports are none: they may belong to another program there."""
+
+    port: Annotated[int, Within(1024, 65535)]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -668,11 +708,12 @@ class PeerStatus:
 
     `device_name` is None if no output is open. `timing` says how exactly the output's delay is known.
     `dac_deviation_ns` is the standard deviation of the output clock. `dac_uncertainty_ns` is the uncertainty of the
-    time at which a frame leaves the loudspeaker (None: unknown). `rtt_ns` is the recent worst round trip. `room_bytes`
-    is how many bytes of tracks the peer can store. `volume_percent` is the volume of its output, which a muted output
-    keeps (None: unknown). `role` says which channels the peer plays (None: unknown). `trim_db` is how much louder than
-    its volume says it plays. `correction_ns` says by how much its output plays earlier than it would without the user's
-    correction and without a calibration. `microphone`: the host may listen by the peer's microphone without a question.
+    time at which a frame leaves the loudspeaker (None: unknown). `rtt_ns` is the recent worst round trip.
+    `least_rtt_ns` is the least one of about the last minute (0: unknown). `room_bytes` is how many bytes of tracks the
+    peer can store. `volume_percent` is the volume of its output, which a muted output keeps (None: unknown). `role`
+    says which channels the peer plays (None: unknown). `trim_db` is how much louder than its volume says it plays.
+    `correction_ns` says by how much its output plays earlier than it would without the user's correction and without a
+    calibration. `microphone`: the host may listen by the peer's microphone without a question.
     """
 
     phase_error_ns: SignedNs
@@ -694,6 +735,7 @@ class PeerStatus:
     trim_db: TrimDb = 0.0
     correction_ns: SignedNs = 0
     microphone: bool = False
+    least_rtt_ns: DurationNs = 0
 
 
 Message: TypeAlias = (
@@ -707,6 +749,8 @@ Message: TypeAlias = (
     | PairingProof
     | LeaveSession
     | SessionEnd
+    | HostPlaces
+    | CallBackAt
     | Heartbeat
     | FileTransferStart
     | FileChunk
@@ -814,5 +858,7 @@ TYPE_OF: dict[type[Message], int] = {
     VotesUpdate: 111,
     SongVote: 112,
     SkipVote: 113,
+    HostPlaces: 120,
+    CallBackAt: 121,
 }
 """The type byte of each message. A number is never reused for another message."""

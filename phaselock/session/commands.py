@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from uuid import UUID
 
+from phaselock.language.message import Message
+from phaselock.model.invitation import Candidate, Invitation, Nat
 from phaselock.model.party import PartyRules
 from phaselock.model.role import Role
 from phaselock.model.transitions import Transitions
@@ -78,6 +80,44 @@ class ChangeCode:
     """From now on, who wants to join must know this code; empty: everybody may join. Members stay."""
 
     code: str = dataclasses.field(repr=False)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Invite:
+    """Open an invitation for friends elsewhere with this code, which is in its normal form. One that is open is told
+    again, with the code that it has."""
+
+    code: str = dataclasses.field(repr=False)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class WithdrawInvitation:
+    """The code of the invitation is void from now on. Members stay."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class InvitationPlaces:
+    """From the program, not from a user: where the outside port can be reached now."""
+
+    candidates: tuple[Candidate, ...]
+    """The best first."""
+    nat: Nat = Nat.UNKNOWN
+    problem: str = ""
+    """A code of the mapper: why the router opens no port; empty: it does."""
+    reachable: bool = False
+    """At least one candidate can be reached from the internet, as far as it is known."""
+    port: int = 0
+    """The outside port of this machine, TCP."""
+    node: str = ""
+    """This machine's id in the network of relays; empty: it uses none."""
+    relays: Message | None = None
+    """Whose relays lead to `node`; None: none do."""
+    extra: str = ""
+    """The command that installs the extra for ways over relays, where only that is missing; empty: nothing is."""
+    overlays: tuple[str, ...] = ()
+    """The names of the overlay networks in which a candidate is."""
+    given: str = ""
+    """The address of which the user says that it leads to this machine; empty: none."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -315,6 +355,9 @@ HostCommand = (
     | Repeat
     | SetLoudness
     | ChangeCode
+    | Invite
+    | WithdrawInvitation
+    | InvitationPlaces
     | SetTransitions
     | PlaybackCommand
     | Autoplay
@@ -378,4 +421,11 @@ class Leave:
     """Tell the host that this peer leaves, and end."""
 
 
-PeerCommand = Request | PermitMicrophone | AnswerMicrophone | CommonCommand | Leave
+@dataclasses.dataclass(frozen=True, slots=True)
+class ReturnBy:
+    """Look for the lost host at the places of a newer invitation to the same session."""
+
+    invitation: Invitation
+
+
+PeerCommand = Request | PermitMicrophone | AnswerMicrophone | CommonCommand | ReturnBy | Leave

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 from uuid import UUID
 
+from phaselock.model.invitation import Candidate
 from phaselock.model.notices import Notice
 from phaselock.model.role import Role
 from phaselock.model.sweeps import Sounds
 from phaselock.model.timeline import Timeline
 from phaselock.model.types import Track
-from phaselock.protocol.messages import Message
+from phaselock.protocol.messages import HostPlaces, Message
 from phaselock.session.events import Event
 
 HOST_CONN = 0
@@ -253,6 +254,48 @@ class WantFallback:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class OpenOutside:
+    """Host: open the outside port, and ask the router to open it to the internet. Then give the command
+    `InvitationPlaces`, and again whenever the places change."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CloseOutside:
+    """Host: close the outside port here and at the router."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ReachedAt:
+    """Host: a friend elsewhere says that it has reached this machine at this public IPv4 address."""
+
+    address: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CallBack:
+    """Host: connect to a lost friend, which waits at this address and TCP port, and send it this message. It replaces
+    an earlier one for the same friend."""
+
+    peer_id: int
+    ip: str
+    port: int
+    message: HostPlaces
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AwaitCall:
+    """Peer: open a port at which the host can reach this machine, if the network permits. Then call `call_back_at`, and
+    again when the port changes. The port is closed at the end of the session."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class UsePlaces:
+    """Peer: the host can be reached at these places from now on. Use them for the next `Connect`."""
+
+    candidates: tuple[Candidate, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Notify:
     """Report an event to the user of this machine."""
 
@@ -298,6 +341,12 @@ Effect = (
     | ForGuest
     | FetchFromLibrary
     | WantFallback
+    | OpenOutside
+    | CloseOutside
+    | ReachedAt
+    | CallBack
+    | AwaitCall
+    | UsePlaces
     | Notify
     | Ended
 )

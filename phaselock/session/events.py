@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 from uuid import UUID
 
 from phaselock.model.calibration import Confirmation, Place
+from phaselock.model.invitation import InvitationState, Nat
 from phaselock.model.notices import LeftOut, Notice
 from phaselock.model.party import PartyRules
 from phaselock.model.queue import ItemStatus, QueueItem
@@ -813,6 +814,25 @@ class CodeSet(Event):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class InvitationChanged(Event):
+    """Host: the invitation for friends elsewhere was opened, withdrawn or closed, or its places have changed."""
+
+    event_name: ClassVar[str] = "invitation"
+
+    state: InvitationState
+    """"opening": the router is being asked. "withdrawn": the code is void, and the outside port stays open for the
+    members that came in by it. "closed": the outside port is closed."""
+    text: str = dataclasses.field(repr=False)
+    """The line that a friend opens, pastes or gives to `phaselock join`; empty unless the state is "open"."""
+    reachable: bool
+    """A friend elsewhere can reach this machine, as far as it is known."""
+    nat: Nat
+    """What is between this machine and the internet."""
+    sentence: str
+    """The same for people, and what helps; empty: there is nothing to say."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class GuestPageSet(Event):
     """Host: the page for guests was switched on or off, or has a new secret."""
 
@@ -900,6 +920,10 @@ class PeerFigures:
     """Below 10 ms, up to 100 ms, more."""
     rtt_ms: float
     """Recent worst round trip, in milliseconds; 0 before the first report."""
+    far: bool
+    """It is in no room with the host: it is not one of the loudspeakers that are in phase."""
+    away_ms: float
+    """Half of the least round trip of about the last minute, in milliseconds; 0: not known."""
     phase_error_us: float
     """How much too early (positive) or too late (negative) its sound is, in microseconds."""
     offset_uncertainty_us: float | None

@@ -16,6 +16,7 @@ from phaselock.errors import PhaseLockError
 from phaselock.language.message import ENGLISH, N_, Figure, Message, Words, joined, translated
 from phaselock.model.code import CODE_RULE, shown_code
 from phaselock.model.file_kinds import UnplayableFileError, format_of
+from phaselock.model.invitation import InvitationState
 from phaselock.model.notices import Code, Notice
 from phaselock.model.role import ROLE_PHRASES
 from phaselock.model.snapshot import RequestState, SessionSnapshot
@@ -46,6 +47,7 @@ NOTICES: dict[Code, str] = {
     Code.STARTS_WHEN_RECEIVED: N_("{file_name} starts as soon as it is there. Waiting for {peers}."),
     Code.PLAYS_LATER: N_("{file_name} plays later. Still waiting for {peers}."),
     Code.GOING_ON_WITHOUT: N_("Going on without {peer}: it does not receive {file_name} in time."),
+    Code.JOINS_LATER: N_("{peer} is far away, and joins in as soon as it has received {file_name}."),
     Code.NOT_IN_TIME: N_("Not yet in time with the host: {peers}."),
     Code.CLOCK_NOT_CONVERGING: N_("The clock of {peer} does not keep up with the host's. It would not play in time."),
     Code.CLOCK_SILENT_AT_PEER: N_(
@@ -107,6 +109,14 @@ NOTICES: dict[Code, str] = {
         "it is the right one."
     ),
     Code.CODE_GUESSED: N_("{number} wrong codes were tried. Change the code if your guests have not mistyped it."),
+    Code.INVITATION_GUESSED: N_(
+        "{number} wrong codes were tried from elsewhere. Withdraw the invitation if you expect no friend."
+    ),
+    Code.INVITATION_VOID: N_(
+        "{number} wrong codes were tried from elsewhere, so the invitation no longer lets anyone in. Withdraw it and "
+        "invite again."
+    ),
+    Code.NO_INVITATION: N_("No invitation is open."),
     Code.CODE_VOID: N_("{number} wrong codes were tried, so this code no longer lets anyone in. Change it."),
     Code.CODE_UNUSABLE: CODE_RULE,
     Code.HOST_KEY_CHANGED: N_(
@@ -114,6 +124,14 @@ NOTICES: dict[Code, str] = {
         "Compare these words with those that {peer} shows: {detail}"
     ),
     Code.OTHER_SESSION: N_("Another jam answers at the address that was announced."),
+    Code.INVITATION_OLD: N_("This invitation is for a jam that is over. Ask your friend for a new one."),
+    Code.INVITATION_WANTED: N_(
+        "The host is still not found: its address may have changed. Ask the host for its newest invitation, and paste "
+        "it here."
+    ),
+    Code.INVITATION_TAKEN: N_("Looking for the host where this invitation says."),
+    Code.INVITATION_HERE: N_("You are in this jam: the invitation is for others."),
+    Code.INVITATION_ELSEWHERE: N_("This invitation is for another jam. To join that one, leave this one first."),
     Code.OTHER_VERSION: N_(
         "Another version of PhaseLock is running there. Please install the same one on both machines."
     ),
@@ -134,6 +152,9 @@ NOTICES: dict[Code, str] = {
     Code.NO_OUTPUT: N_("No audio output detected."),
     Code.MUTED: N_("This speaker is muted. Type: volume 50"),
     Code.NOT_ANNOUNCED: N_("{detail} Others cannot find this jam by itself; tell them: phaselock join {address}"),
+    Code.RELAYS_USED: N_("The connection may go over {detail}. Seen there: addresses and amounts, but no content."),
+    Code.INTERNET_EXTRA_MISSING: N_("No direct way was found. To try relays, too, install them: {detail}"),
+    Code.NO_WAY: N_("The host cannot be reached, neither directly nor over relays. Is the invitation still open?"),
     Code.NO_SESSION_FOUND: N_(
         "No jam was found on this network. You can still join by address: phaselock join ADDRESS"
     ),
@@ -166,6 +187,7 @@ NOTICES: dict[Code, str] = {
     Code.NO_LEVELS: N_("No microphone has heard how loud the machines are. First: calibrate"),
     Code.LEVELS_EVEN: N_("The machines are as equally loud as trims can make them."),
     Code.NO_TRIMS: N_("No volume is trimmed."),
+    Code.MICROPHONE_FAR: N_("{peer} is far away: its microphone does not hear the loudspeakers here."),
     Code.NO_MICROPHONE: N_("{peer} has no microphone."),
     Code.NO_SUCH_MICROPHONE: N_(
         "The microphone that was chosen on {peer} is not there. Plug it in, or choose another one."
@@ -524,6 +546,8 @@ def event_text(event: e.Event, words: Words = ENGLISH) -> str:
             return f"{opened}\n{known}"
         case e.CodeSet(code=code):
             return _code_text(code, words)
+        case e.InvitationChanged():
+            return invitation_text(event, words)
         case e.TransitionsSet():
             return _transitions_text(event, words)
         case e.FilesAdded():
@@ -540,6 +564,27 @@ def _code_text(code: str, words: Words) -> str:
     if not code:
         return words.gettext(N_("Everybody on this network may join."))
     return words.gettext(N_("Who joins must know the code: {code}")).format(code=shown_code(code))
+
+
+def invitation_text(event: e.InvitationChanged, words: Words = ENGLISH) -> str:
+    """The invitation's line, and what is known of the way to this machine."""
+    known = translated(event.sentence, words)
+    if event.state is InvitationState.CLOSED:
+        return words.gettext(N_("The ports for friends elsewhere are closed."))
+    if not event.text:
+        return known
+    return "\n".join(
+        filter(
+            None,
+            [
+                words.gettext(
+                    N_("Send your friend this line. It is pasted into PhaseLock's window, or follows phaselock join:")
+                ),
+                event.text,
+                known,
+            ],
+        )
+    )
 
 
 def library_text(event: e.LibraryChanged, words: Words = ENGLISH) -> str:

@@ -34,6 +34,8 @@ MAX_LEAD_NS = 1_500_000_000
 HOLD_NS = 60_000_000_000
 """Minimum time that a peer without a host plays on and tries to reconnect. It continues to the end of the track if
 that is later. The host reserves the place of a silent peer for the same time."""
+HOLD_OUTSIDE_NS = 300_000_000_000
+"""The same for a peer that came in from elsewhere: a router takes minutes to restart."""
 HANDSHAKE_NS = 5_000_000_000
 """Time limit for the JoinRequest of a new connection."""
 ASLEEP_NS = 3_000_000_000
@@ -68,6 +70,7 @@ HOST_ACCEPTS: frozenset[type[Message]] = frozenset(
         m.ChatSay,
         m.SongVote,
         m.SkipVote,
+        m.CallBackAt,
     }
 )
 """The messages that the host accepts from a MEMBER. From an unauthenticated connection it accepts JoinRequest only."""
@@ -75,7 +78,7 @@ HOST_ACCEPTS: frozenset[type[Message]] = frozenset(
 PEER_ACCEPTS: dict[PeerSide, frozenset[type[Message]]] = {
     PeerSide.OFFLINE: frozenset(),
     PeerSide.GREETING: frozenset({m.SessionInfo}),
-    PeerSide.JOINING: frozenset({m.JoinAccepted, m.JoinRejected, m.CodeNeeded}),
+    PeerSide.JOINING: frozenset({m.SessionInfo, m.JoinAccepted, m.JoinRejected, m.CodeNeeded}),
     PeerSide.JOINED: frozenset(
         {
             m.Heartbeat,
@@ -108,6 +111,7 @@ PEER_ACCEPTS: dict[PeerSide, frozenset[type[Message]]] = {
             m.ChatSaid,
             m.ChatHistory,
             m.ChatRefused,
+            m.HostPlaces,
         }
     ),
     PeerSide.AWAY: frozenset(),

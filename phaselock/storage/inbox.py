@@ -1,9 +1,9 @@
-"""The inbox of the open window: files that the user opens with PhaseLock arrive there from other processes.
+"""The inbox of the open window: what the user opens with PhaseLock arrives there from other processes.
 
-A message is a JSON file with absolute paths; one without paths asks the window to come to the front. The process that
-holds the lock of the folder is the receiver: a window. It takes the messages. A sender waits until its message is
-taken, or becomes the receiver itself, so exactly one window opens if many processes start at once. Everything here
-blocks.
+A message is a JSON file with absolute paths and invitations; an empty one asks the window to come to the front. The
+process that holds the lock of the folder is the receiver: a window. It takes the messages. A sender waits until its
+message is taken, or becomes the receiver itself, so exactly one window opens if many processes start at once.
+Everything here blocks.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ import uuid
 from collections.abc import Iterator, Sequence
 
 from phaselock.errors import PhaseLockError
+from phaselock.model.invitation import is_invitation
+from phaselock.storage.file_names import is_file_url, url_paths
 from phaselock.storage.files import lock, open_lock, open_regular, replace_file
 
 MAX_MESSAGE_BYTES = 4 << 20
@@ -29,6 +31,8 @@ MAX_PATHS = 10_000
 """Limit of the paths in one message; no more files can be added in one call either."""
 MAX_PATH_CHARS = 32_767
 """The longest path of Windows; those of other systems are shorter."""
+MAX_INVITATION_CHARS = 2_000
+"""Limit of an invitation, which is much shorter."""
 MAX_ENTRIES = 10_000
 """Limit of the entries of the folder that one call examines."""
 MAX_AGE_S = 60.0
@@ -52,8 +56,8 @@ class Inbox:
         """The descriptor of the locked file; None: this process is not the receiver."""
 
     def send(self, paths: Sequence[str]) -> pathlib.Path:
-        """Write a message with these absolute paths; return its file. PhaseLockError if there are too many, OSError if
-        it cannot be written."""
+        """Write a message with these absolute paths and invitations; return its file. PhaseLockError if there are too
+        many, OSError if it cannot be written."""
         data = json.dumps({"paths": list(paths)}).encode()
         if len(paths) > MAX_PATHS or len(data) > MAX_MESSAGE_BYTES:
             raise PhaseLockError("These are too many files at once. Open their folder instead.")
@@ -81,7 +85,7 @@ class Inbox:
         return True
 
     def take(self) -> list[tuple[str, ...]]:
-        """As the receiver: remove the messages and return their paths. OSError if the folder cannot be read."""
+        """As the receiver: remove the messages and return their contents. OSError if the folder cannot be read."""
         found = []
         for entry in self._entries():
             if not entry.name.endswith(".json"):
@@ -117,9 +121,9 @@ class Inbox:
 
 
 def hand_over(inbox: Inbox, paths: Sequence[str], *, timeout_s: float = TIMEOUT_TAKEN_S) -> bool:
-    """Give absolute paths to the window that is open. False: no window has taken them, so this process must open one.
-    Then `inbox` is the receiver, unless the folder cannot be used or another receiver does not answer in `timeout_s`.
-    PhaseLockError if there are too many paths."""
+    """Give absolute paths and invitations to the window that is open. False: no window has taken them, so this process
+    must open one. Then `inbox` is the receiver, unless the folder cannot be used or another receiver does not answer in
+    `timeout_s`. PhaseLockError if there are too many paths."""
     try:
         message = inbox.send(paths)
     except OSError:
@@ -140,6 +144,16 @@ def hand_over(inbox: Inbox, paths: Sequence[str], *, timeout_s: float = TIMEOUT_
     return False
 
 
+def opened(text: str) -> str:
+    """What a file manager or a browser gives on the command line, as a message has it: an invitation as it is, else the
+    absolute path of a path or of a file URL. PhaseLockError if the working directory is gone."""
+    if is_invitation(text):
+        return text
+    if is_file_url(text) and (paths := url_paths(text)):
+        return os.path.normpath(next(filter(os.path.lexists, paths), paths[0]))
+    return absolute(text)
+
+
 def absolute(path: str) -> str:
     """The path of a command line as an absolute one. PhaseLockError if the working directory is gone."""
     try:
@@ -151,7 +165,7 @@ def absolute(path: str) -> str:
 
 
 def _read(path: pathlib.Path) -> tuple[str, ...]:
-    """The paths of a message. OSError if it cannot be read, ValueError if it is invalid."""
+    """The content of a message. OSError if it cannot be read, ValueError if it is invalid."""
     with open_regular(path) as file:
         data = file.read(MAX_MESSAGE_BYTES + 1)
     if len(data) > MAX_MESSAGE_BYTES:
@@ -167,6 +181,9 @@ def _read(path: pathlib.Path) -> tuple[str, ...]:
         if not isinstance(one, str) or len(one) > MAX_PATH_CHARS or "\0" in one:
             raise ValueError("a path that is no path")
         os.fsencode(one)  # UnicodeEncodeError: not a name of a file
-        if not pathlib.Path(one).is_absolute():
+        if is_invitation(one):
+            if len(one) > MAX_INVITATION_CHARS:
+                raise ValueError("an invitation that is too long")
+        elif not pathlib.Path(one).is_absolute():
             raise ValueError("a path that is not absolute")
     return tuple(paths)

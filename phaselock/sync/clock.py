@@ -15,7 +15,7 @@ from typing import Any
 
 from phaselock import _native
 from phaselock.model.types import UNKNOWN_CLOCK, ClockStatus
-from phaselock.sync.trace import Exchange
+from phaselock.sync.trace import Exchange, round_trip_ns
 
 _log = logging.getLogger("phaselock.clock")
 
@@ -27,12 +27,21 @@ _TOS_URGENT = 46 << 2
 """DSCP "expedited forwarding": a packet that waits behind a download in a router or wireless card is useless."""
 _COUNTS_EVERY_NS = 1_000_000_000
 """Smallest interval between two lines of the log about a host's pings."""
+_LEAST_RTT_EVERY_NS = 2_000_000_000
+"""How often the least round trip is looked for among the exchanges."""
 _WANDER = 0.05e-6
 """How fast a clock may leave its fitted line while it is not measured, a ratio (0.05 ppm): the drift of a laptop's
 crystal varies by about this much with the temperature of a room."""
 
 
-def clock_status(known: _native.ClockMapValue, last_sample_ns: int | None, rtt_ns: int, *, now_ns: int) -> ClockStatus:
+def clock_status(
+    known: _native.ClockMapValue,
+    last_sample_ns: int | None,
+    rtt_ns: int,
+    least_rtt_ns: int | None = None,
+    *,
+    now_ns: int,
+) -> ClockStatus:
     """What a clock map that was measured some time ago still says at local time `now_ns`. `last_sample_ns` is the local
     time of the newest measurement (None: there is none), `rtt_ns` its recent worst round trip."""
     if not known.valid:
@@ -47,6 +56,7 @@ def clock_status(known: _native.ClockMapValue, last_sample_ns: int | None, rtt_n
         drift_ppm=known.drift * 1e6,
         uncertainty_ns=int(uncertainty_ns),
         rtt_ns=rtt_ns if last_sample_ns is not None else None,
+        least_rtt_ns=least_rtt_ns,
     )
 
 
@@ -108,6 +118,8 @@ class PeerClock:
     ) -> None:
         self.clock_map = clock_map if clock_map is not None else _native.ClockMap()
         self._logged: Exchange | None = None
+        self._least_rtt_ns: int | None = None
+        self._least_rtt_due_ns = 0
         family, address = _numeric(ip, port)
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
         try:
@@ -132,8 +144,11 @@ class PeerClock:
         samples = self._pinger.status()
         if _log.isEnabledFor(logging.DEBUG):
             self._log_exchanges(samples)
+        if samples.samples and now_ns >= self._least_rtt_due_ns:
+            self._least_rtt_due_ns = now_ns + _LEAST_RTT_EVERY_NS
+            self._least_rtt_ns = min(map(round_trip_ns, self.exchanges()), default=None)
         last_sample_ns = samples.last_sample_ns if samples.samples else None
-        return clock_status(self.clock_map.value(), last_sample_ns, samples.rtt_ns, now_ns=now_ns)
+        return clock_status(self.clock_map.value(), last_sample_ns, samples.rtt_ns, self._least_rtt_ns, now_ns=now_ns)
 
     def exchanges(self, after: Exchange | None = None) -> list[Exchange]:
         """The exchanges after `after` (None: all), oldest first; at most the newest 4096: 25 s just after joining,
@@ -174,17 +189,27 @@ class PeerClocks:
         self._filter_kind = filter_kind
         self._clock: PeerClock | None = None
         self._target: tuple[str, int, int, str] | None = None
+        self._key = b""
 
     def start(self, host_ip: str, port: int, peer_id: int, own_ip: str, key: bytes) -> None:
         """Measure the host's clock from the local address `own_ip` under this key. A measurement with the same values
         continues, also if only the key is another one. OSError if the host cannot be reached."""
         target = host_ip, port, peer_id, own_ip
+        self._key = key
         if self._clock and target == self._target:
             self._clock.use_key(key)
         else:
             self.stop()
             self._clock = PeerClock(host_ip, port, peer_id, key, self._filter_kind, self.clock_map, own_ip)
             self._target = target
+
+    def start_anew(self) -> None:
+        """Forget the measurements, because the path to the host has changed, and measure again. The clock map keeps its
+        last values until there are new ones. No effect while it is stopped; OSError if the host cannot be reached."""
+        if self._clock and self._target:
+            target = self._target
+            self.stop()
+            self.start(*target, self._key)
 
     def stop(self) -> None:
         """Stop measuring; the clock map keeps its last values."""

@@ -12,6 +12,7 @@ import dataclasses
 import functools
 import importlib.util
 import ipaddress
+import itertools
 import os
 import pathlib
 import platform
@@ -29,7 +30,7 @@ from phaselock.console.events import Finding, FindingTold, Level
 from phaselock.console.output import Screen
 from phaselock.errors import PhaseLockError, message_of
 from phaselock.language.message import N_, Figure, Message
-from phaselock.model.address import DEFAULT_PORT
+from phaselock.model.address import DEFAULT_OUTSIDE_PORT, DEFAULT_PORT
 from phaselock.model.timing import TIMING_SENTENCES, Timing
 from phaselock.network import discovery, interfaces
 from phaselock.network.interfaces import Adapter
@@ -41,7 +42,7 @@ from phaselock.python_process import python_command
 from phaselock.storage import settings
 from phaselock.storage.cache import FileCache
 from phaselock.storage.paths import cache_dir, log_path, settings_path
-from phaselock.tools import advice, way
+from phaselock.tools import advice, outside, way
 from phaselock.tools.in_time import in_time
 from phaselock.tools.probe import ClockProbe
 
@@ -56,8 +57,6 @@ LOOK_S = 0.05
 
 LITTLE_ROOM_BYTES = 200 << 20
 LATE_MS = 150.0
-CARRIERS = ipaddress.ip_network("100.64.0.0/10")
-"""RFC 6598: addresses that internet providers and some VPNs assign."""
 
 
 # -- this machine ------------------------------------------------------------------------------------------------------
@@ -263,8 +262,8 @@ def _firewall(name: str, command: str) -> Finding:
 
 
 def check_network(found: Sequence[Adapter], default_route: Collection[str]) -> list[Finding]:
-    """Check that this machine has an address that other computers can reach. Hint at a VPN and at a provider's
-    address."""
+    """Check that this machine has an address that other computers can reach. Tell its overlay networks. Hint at a VPN
+    and at a provider's address."""
     usable = interfaces.rank(found, default_route)
     if not usable:
         return [Finding("network", "problem", Message("This machine is in no network."), advice.JOIN_NETWORK)]
@@ -277,13 +276,19 @@ def check_network(found: Sequence[Adapter], default_route: Collection[str]) -> l
         return [Finding("network", "hint", message, Message.joined(" ", (advice.JOIN_NETWORK, normal)))]
     addresses = functools.reduce(lambda some, one: Message("{some} or {one}", some=some, one=one), usable)
     findings = [Finding("network", "ok", Message("Others reach this machine at {addresses}.", addresses=addresses))]
-    if tunnels := interfaces.tunnels(found):
+    for overlay, ours in itertools.groupby(interfaces.overlay_addresses(found, default_route), lambda one: one.overlay):
+        values = {"overlay": overlay, "address": next(ours).address}
+        message = Message(
+            "{overlay} is on: friends in the same {overlay} network reach this machine at {address}.", **values
+        )
+        findings.append(Finding("overlay", "ok", message))
+    if tunnels := interfaces.tunnels(found, default_route):
         message = Message("A VPN is on ({names}).", names=", ".join(tunnels))
         fix = Message(
             "If others cannot be found or reached, switch it off, or allow local network access in its settings."
         )
         findings.append(Finding("vpn", "hint", message, fix))
-    elif any(ip.version == 4 and ip in CARRIERS for ip in ips):
+    elif interfaces.in_carrier_network(found):
         message = Message("An address of this machine is a provider's own; others in the room may not reach it.")
         findings.append(Finding("carrier", "hint", message, advice.JOIN_NETWORK))
     return findings
@@ -370,14 +375,28 @@ def check_settings(warning: str | None) -> list[Finding]:
 
 
 def run_doctor(
-    address: tuple[str, int] | None, backend: str, device: str | None, screen: Screen, code: str = ""
+    address: tuple[str, int] | None,
+    backend: str,
+    device: str | None,
+    screen: Screen,
+    code: str = "",
+    *,
+    asks_router: bool = True,
 ) -> int:
     """Check this machine and the connection to the session at `address`. None: to the first session found, without
-    measuring. `code` is that of the session. Return the exit status: 0 if there is no problem, else 1."""
-    return asyncio.run(_run(address, backend, device, screen, code))
+    measuring. `code` is that of the session. `asks_router`: let the router open two ports for a moment. Return the exit
+    status: 0 if there is no problem, else 1."""
+    return asyncio.run(_run(address, backend, device, screen, code, asks_router))
 
 
-async def _run(address: tuple[str, int] | None, backend: str, device: str | None, screen: Screen, code: str) -> int:
+async def _run(
+    address: tuple[str, int] | None,
+    backend: str,
+    device: str | None,
+    screen: Screen,
+    code: str,
+    asks_router: bool,
+) -> int:
     told: list[str] = []
 
     def tell(findings: Sequence[Finding]) -> None:
@@ -406,6 +425,8 @@ async def _run(address: tuple[str, int] | None, backend: str, device: str | None
         _checked(N_("folder"), lambda: check_folders(folders, try_writing)),
         _checked(N_("room"), lambda: check_room(FileCache(cache_dir()).room_bytes())),
     ]
+    if asks_router:
+        checks.append(_checked(N_("router"), lambda: _check_router(kept.clock_port), outside.LIMIT_S))
     tell([*check_program(), *check_settings(warning)])
     for findings in await asyncio.gather(*checks):
         tell(findings)
@@ -436,11 +457,16 @@ def summary(levels: Sequence[str]) -> Message:
     return Message.plural("One problem was found.", "{number} problems were found.", problems)
 
 
-async def _checked(id_: str, check: Callable[[], list[Finding]]) -> list[Finding]:
+def _check_router(clock_port: int) -> list[Finding]:
+    overlays = interfaces.overlay_addresses(interfaces.adapters(), interfaces.default_route_addresses())
+    return outside.check_outside(outside.ask_router(), overlays, DEFAULT_OUTSIDE_PORT, clock_port)
+
+
+async def _checked(id_: str, check: Callable[[], list[Finding]], limit_s: float | None = None) -> list[Finding]:
     """The findings of a check that may hang or raise any exception: both become a finding. `id_` is a message id, too:
-    the name of the check for users."""
+    the name of the check for users. It may take LOCAL_LIMIT_S if there is no `limit_s`."""
     try:
-        findings: list[Finding] = await in_time(LOCAL_LIMIT_S, check)
+        findings: list[Finding] = await in_time(limit_s or LOCAL_LIMIT_S, check)
         return findings
     except TimeoutError:
         message = Message("The check of the {check} took too long: the system does not answer.", check=Message(id_))

@@ -61,6 +61,7 @@ class LocalStatus:
     drift_ppm: float | None
     correction_ppm: float
     rtt_ns: int | None
+    """Recent worst round trip."""
     underruns: int
     device_name: str | None
     output_latency_ns: int
@@ -70,6 +71,8 @@ class LocalStatus:
     """What a microphone has heard of it."""
     trim_db: float = 0.0
     """How much louder than the volume says it plays, because the host has evened out the volumes; 0 or less."""
+    least_rtt_ns: int | None = None
+    """Least round trip of about the last minute."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -221,6 +224,13 @@ class FilesGiven:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class InvitationGiven:
+    """The user has opened an invitation with PhaseLock, for example in a browser. It may be invalid."""
+
+    text: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class LastQueue:
     """The songs of the last queue that this machine has hosted, as absolute paths. Files may be missing."""
 
@@ -286,6 +296,7 @@ BackendEvent: TypeAlias = (
     | ArtworkRead
     | WaveformRead
     | FilesGiven
+    | InvitationGiven
     | Asked
     | AppearanceRead
     | LastQueue
@@ -310,7 +321,7 @@ class Program(Protocol):
         """AppearanceRead follows."""
 
     def receive(self) -> None:
-        """Start to receive files that the user opens with PhaseLock; FilesGiven follows at each time."""
+        """Start to receive what the user opens with PhaseLock; FilesGiven or InvitationGiven follows at each time."""
 
     def state(self) -> SessionView | None:
         """The newest view; None while no session is open."""
@@ -331,6 +342,10 @@ class Program(Protocol):
         """Join the session at `host`, `host:port`, `[v6]:port` or an invitation; Opened or Closed follows. `code` is in
         its normal form; empty: none; None: that of the invitation, or with which this session was joined before."""
 
+    def return_by(self, invitation: str) -> None:
+        """Peer: look for the lost host at the places of a newer invitation to the same session; an `error` event
+        follows if there is nothing to look for."""
+
     def leave(self) -> None:
         """End the session if hosting, else leave it; Closed follows."""
 
@@ -348,6 +363,9 @@ class Program(Protocol):
 
     def want_skip(self, file_id: UUID, wanted: bool) -> None:
         """Vote for leaving the song that plays, or take the vote back."""
+
+    def use_outside_address(self, address: str) -> None:
+        """Host: let invitations name this address, which `parse_candidate` takes. The user has opened the router."""
 
     def show_guest_page(self, on: bool) -> None:
         """Host: serve the page for phones, or stop that. The next view has its address, or why it cannot be served."""

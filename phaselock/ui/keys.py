@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import tkinter as tk
+from collections.abc import Callable
 from typing import Any
 
 from phaselock.ui.widgets.base import alternates, commands
@@ -64,6 +65,12 @@ def edit_by_keys(root: tk.Tk) -> None:
     root.bind_class("Entry", "<Control-Key>", edit)
     if root.tk.call("tk", "windowingsystem") == "aqua":
         root.bind_class("Entry", "<Command-Key>", edit)
+
+
+def before_paste(root: tk.Tk, take: Callable[[], bool]) -> None:
+    """Call `take` before anything is pasted into an entry; True: it has taken what is in the clipboard."""
+    paste = root.tk.call("bind", "Entry", "<<Paste>>")
+    root.tk.call("bind", "Entry", "<<Paste>>", f"if {{[{root.register(take)}]}} break\n{paste}")
 
 
 def edit(event: tk.Event[Any]) -> None:

@@ -25,6 +25,7 @@ COMMANDS = {
     "Control-f": "find",
     "Control-l": "find",
     "Control-t": "chat",
+    "Control-v": "paste",
     "question": "shortcuts",
 }
 """What a key does, except in a text."""

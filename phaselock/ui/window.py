@@ -26,6 +26,7 @@ from phaselock.ui.backend import (
     BackendEvent,
     Closed,
     FilesGiven,
+    InvitationGiven,
     Opened,
     Program,
     SessionEvent,
@@ -33,6 +34,7 @@ from phaselock.ui.backend import (
 )
 from phaselock.ui.chat import WindowChat
 from phaselock.ui.dialogs import Dialogs
+from phaselock.ui.invitations import WindowInvitations
 from phaselock.ui.look import WindowLook
 from phaselock.ui.lost_display import ended_by_lost_display
 from phaselock.ui.placement import MIN_SIZE, fits, geometry, position, to_remember
@@ -44,6 +46,7 @@ from phaselock.ui.signals import ended_by_signals
 from phaselock.ui.theme import ctk, px
 from phaselock.ui.title_bar import ask_for_dark
 from phaselock.ui.viewmodel import History, event_toast, window_title
+from phaselock.ui.viewmodel.reachability import Reachability
 from phaselock.ui.widgets.covers import Covers
 from phaselock.ui.widgets.logo import icon_images
 from phaselock.ui.widgets.toast import STRIP, Action, Kind, Toasts
@@ -82,6 +85,7 @@ class Window(ctk.CTk):  # type: ignore[misc]  # customtkinter has no types
         self.overlay: Overlay | None = None
         self.toasts = Toasts(self)
         self.chat = WindowChat(self.show_toast)
+        self._reachability = Reachability()
         self._question: Dialog | None = None
         self._focus_before: tkinter.Misc = self
         """The widget that had the keyboard before the overlay."""
@@ -100,11 +104,13 @@ class Window(ctk.CTk):  # type: ignore[misc]  # customtkinter has no types
         """Where the window manager has put the window, if the user has not chosen a position."""
         self.protocol("WM_DELETE_WINDOW", self.close)
         self.protocol("WM_SAVE_YOURSELF", self.end)  # X and Windows: the user logs out
-        # macOS: the same, and files that the user opens with PhaseLock.
+        # macOS: the same, and files and invitations that the user opens with PhaseLock.
         self.tk.call("interp", "alias", "", "::tk::mac::Quit", "", self.register(self.end))
         self.tk.call("interp", "alias", "", "::tk::mac::OpenDocument", "", self.register(self._opened))
+        self.tk.call("interp", "alias", "", "::tk::mac::LaunchURL", "", self.register(self._opened_url))
         self._mapped = self.bind("<Map>", self._on_map, add="+")
         self._bind_keys()
+        self._invitations = WindowInvitations(self, lambda: self._session is not None, self._ask_to_change)
         self._host_address = ""
         """Of the session that is open, or was last."""
         self.waiting: Sequence[str] = ()
@@ -186,9 +192,19 @@ class Window(ctk.CTk):  # type: ignore[misc]  # customtkinter has no types
         word = tr("End jam") if self._hosting else tr("Leave jam")
         self.ask(self._ending(), word, self.program.leave, at)
 
-    def ask(self, text: str, word: str, act: Callable[[], object], at: Any = None, lower_y: int | None = None) -> None:
-        """Ask a question until it is answered: a red button with the text `word` executes `act`. The question is below
-        the widget `at`, or below its place `lower_y`, or without a widget in the middle."""
+    def ask(
+        self,
+        text: str,
+        word: str,
+        act: Callable[[], object],
+        at: Any = None,
+        lower_y: int | None = None,
+        *,
+        harmless: bool = False,
+    ) -> None:
+        """Ask a question until it is answered: a button with the text `word` executes `act`; it is red, unless that is
+        `harmless`. The question is below the widget `at`, or below its place `lower_y`, or without a widget in the
+        middle."""
         from phaselock.ui.widgets.question import Question
 
         self.close_question()
@@ -197,7 +213,7 @@ class Window(ctk.CTk):  # type: ignore[misc]  # customtkinter has no types
             self.close_question()
             act()
 
-        self._question = Question(self, text, word, agree, self.close_question)
+        self._question = Question(self, text, word, agree, self.close_question, harmless=harmless)
         self._question.show(at, lower_y)
 
     def ask_code(
@@ -323,7 +339,7 @@ class Window(ctk.CTk):  # type: ignore[misc]  # customtkinter has no types
             case Opened():
                 self._show_session()
             case Closed(reason=reason, failed=failed):
-                if self._session is not None:
+                if self._session is not None and self.program.state() is None:
                     self.close_overlay()
                     self.toasts.clear()
                     self.history.clear()
@@ -331,6 +347,8 @@ class Window(ctk.CTk):  # type: ignore[misc]  # customtkinter has no types
                     self.chat.clear()
                     self.close_question()
                     self.title("PhaseLock")
+                    if self._invitations.session_ended():
+                        return
                     can_rejoin = not self._hosting and event.why is not Code.BARRED
                     self.go_home(reason if failed else "", self._host_address if can_rejoin else "")
                     if reason and not failed:
@@ -347,6 +365,9 @@ class Window(ctk.CTk):  # type: ignore[misc]  # customtkinter has no types
             case FilesGiven(paths=paths):
                 self._come_to_the_front()
                 self.drop(paths)
+            case InvitationGiven(text=text):
+                self._come_to_the_front()
+                self._invitations.opened(text)
             case Asked(what="raise"):
                 self._come_to_the_front()
             case Asked(what="quit"):
@@ -365,6 +386,8 @@ class Window(ctk.CTk):  # type: ignore[misc]  # customtkinter has no types
         self._show_presence()  # not only at its events: X11 does not always send them
         self._host_address = state.address
         self.history.take(state, self.now_s())
+        if (toast := self._reachability.take(state.snapshot.invitation, self.now_s())) is not None:
+            self.show_toast(toast.text, toast.kind)
         title = window_title(state)
         if title != self.title():
             self.title(title)
@@ -408,6 +431,9 @@ class Window(ctk.CTk):  # type: ignore[misc]  # customtkinter has no types
             waiting, self.waiting = self.waiting, ()
             if waiting:
                 self.drop(waiting)
+
+    def _ask_to_change(self, act: Callable[[], object]) -> None:
+        self.ask(self._ending(), tr("Join the other jam"), act)
 
     def _let_wait(self, paths: Sequence[str]) -> None:
         """Set the files that are added to the next session, and say so."""
@@ -495,6 +521,7 @@ class Window(ctk.CTk):  # type: ignore[misc]  # customtkinter has no types
     def _bind_keys(self) -> None:
         own: dict[str, Callable[[], object]] = {
             "escape": self._escape,
+            "paste": lambda: self._invitations.paste(),
             "quit": self.close,
             "shortcuts": self.open_shortcuts,
             "display": self.open_display,
@@ -555,6 +582,9 @@ class Window(ctk.CTk):  # type: ignore[misc]  # customtkinter has no types
 
     def _opened(self, *paths: str) -> None:
         self.on_event(FilesGiven(paths))
+
+    def _opened_url(self, url: str) -> None:
+        self.on_event(InvitationGiven(url))
 
     def drop(self, paths: Sequence[str]) -> None:
         """Add the files that were dropped on the window, or request them from the host. They wait for a session if

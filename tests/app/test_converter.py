@@ -133,7 +133,7 @@ def test_without_the_package_one_sentence_says_what_to_install(
     path = tmp_path / "song.m4a"
     make(path, "ipod", "aac")
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
-    sentence = "song.m4a cannot be played: it is an M4A file, which needs: pip install 'phaselock[formats]'."
+    sentence = "song.m4a cannot be played: it is an M4A file, which needs: pip install 'av>=14'."
     with pytest.raises(OtherSoundError, match=f"^{re.escape(sentence)}$"):
         imported(path, cache)
 

@@ -151,7 +151,7 @@ def test_what_cannot_be_played_says_why(tmp_path: pathlib.Path) -> None:
     contents = {
         "a.m4a": (
             b"\0\0\0\x20ftypM4A ",
-            "a.m4a cannot be played: it is an M4A file, which needs: pip install 'phaselock[formats]'.",
+            "a.m4a cannot be played: it is an M4A file, which needs: pip install 'av>=14'.",
         ),
         "b.txt": (b"Dear host", "b.txt cannot be played: it is a text, not a music file."),
         "c.mp3": (b"", "c.mp3 cannot be played: it is empty."),
@@ -164,7 +164,7 @@ def test_what_cannot_be_played_says_why(tmp_path: pathlib.Path) -> None:
         assert [event_text(event) for event in told_of([tmp_path / name], 1)] == [sentence]
     (summary,) = told_of([tmp_path / name for name in contents if name != "b.txt"][:3], 1)
     assert event_text(summary) == (
-        "Added no tracks; left out 3: a.m4a (it is an M4A file, which needs: pip install 'phaselock[formats]'), "
+        "Added no tracks; left out 3: a.m4a (it is an M4A file, which needs: pip install 'av>=14'), "
         "c.mp3 (it is empty) and d.mp3 (Invalid or corrupted MP3 file)."
     )
 

@@ -11,6 +11,7 @@ from phaselock.app.receiver import MAX_POLLS, QUIET_POLLS, Receiver
 from phaselock.language.message import Message
 from phaselock.storage.inbox import Inbox
 
+INVITATION = "phaselock://192.168.1.42/482913"
 ROOT = "C:\\" if sys.platform == "win32" else "/"
 
 
@@ -25,7 +26,10 @@ class Window:
         self.got: list[tuple[str, ...]] = []
         self.warnings: list[Message] = []
         self.raised = 0
-        self.receiver = Receiver(Inbox(folder), given, self.got.append, self._raise, self.warnings.append)
+        self.invitations: list[str] = []
+        self.receiver = Receiver(
+            Inbox(folder), given, self.got.append, self.invitations.append, self._raise, self.warnings.append
+        )
         self.sender = Inbox(folder)
 
     def _raise(self) -> None:
@@ -61,6 +65,18 @@ def test_a_process_without_files_raises_the_window_at_once(tmp_path: pathlib.Pat
     assert window.raised == 1 and window.got == []
     window.poll(QUIET_POLLS)
     assert window.raised == 1 and window.got == [(song(1),)]
+    window.receiver.close()
+
+
+def test_invitations_are_passed_on_at_once_and_are_no_files(tmp_path: pathlib.Path) -> None:
+    window = Window(tmp_path, INVITATION)
+    window.poll(1)
+    assert window.invitations == [INVITATION]
+    window.sender.send([song(1), INVITATION.upper()])
+    window.poll(1)
+    assert window.invitations == [INVITATION, INVITATION.upper()] and window.got == [] and not window.raised
+    window.poll(QUIET_POLLS)
+    assert window.got == [(song(1),)] and len(window.invitations) == 2
     window.receiver.close()
 
 
@@ -128,7 +144,7 @@ def test_a_folder_that_is_removed_is_made_again(tmp_path: pathlib.Path) -> None:
 def test_the_thread_receives_until_it_is_closed(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(receiver_module, "POLL_S", 0.001)
     got: queue.Queue[tuple[str, ...]] = queue.Queue()
-    receiver = Receiver(Inbox(tmp_path), (), got.put, int, lambda why: pytest.fail(why))
+    receiver = Receiver(Inbox(tmp_path), (), got.put, str, int, lambda why: pytest.fail(why))
     receiver.start()
     sender = Inbox(tmp_path)
     sender.send([song(1)])
@@ -150,7 +166,7 @@ def test_a_failure_does_not_end_the_thread(
         if len(paths) == 2:
             raise RuntimeError("a bug")
 
-    receiver = Receiver(Inbox(tmp_path), (song(1), song(2)), give, int, lambda why: pytest.fail(why))
+    receiver = Receiver(Inbox(tmp_path), (song(1), song(2)), give, str, int, lambda why: pytest.fail(why))
     receiver.start()
     assert got.get(timeout=30) == (song(1), song(2))
     Inbox(tmp_path).send([song(3)])

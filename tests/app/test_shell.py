@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from phaselock.app.shell import HostShell, PeerShell
+from phaselock.model.invitation import parse_invitation
 from phaselock.model.notices import Code, Notice
 from phaselock.model.queue import ItemStatus, QueueItem
 from phaselock.model.role import Role
@@ -25,6 +26,7 @@ from phaselock.session.commands import (
     EvenLevels,
     PermitMicrophone,
     ResetLevels,
+    ReturnBy,
     Say,
     SetLoudness,
     SetPeerRole,
@@ -314,6 +316,17 @@ def test_a_peer_permits_its_microphone() -> None:
         "Usage: microphone [once|on|off]",
         "The host does not ask for this microphone now.",
     ]
+
+
+def test_a_peer_takes_a_newer_invitation() -> None:
+    parts: Any = Parts()
+    shell = PeerShell(parts, parts, parts, parts, parts)
+    line = "phaselock:///45.32.1.1/4829134471/7-1f00ab42"
+    for typed in (line, f"join {line}", f"join {line}/", "join", f"{line}-"):
+        shell.line(typed)
+    looking = [ReturnBy(parse_invitation(line)), "Looking for the host where this invitation says."]
+    not_whole = "This invitation is not whole. Copy all of it."
+    assert parts.done == [*(3 * looking), "Usage: join INVITATION", not_whole]
 
 
 @pytest.mark.parametrize("kind", [HostShell, PeerShell])

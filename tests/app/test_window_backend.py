@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from phaselock.app import analyser, session, window_backend
+from phaselock.app import analyser, finding, session, window_backend
 from phaselock.app.options import JoinOptions
 from phaselock.app.session import OpenHostSession
 from phaselock.app.window import WindowProgram
@@ -73,7 +73,7 @@ def test_a_found_session_is_joined_at_all_its_addresses(monkeypatch: pytest.Monk
         raise CannotConnect(places[0], TimeoutError(), session_name)
 
     monkeypatch.setattr(discovery, "Browser", Browser)
-    monkeypatch.setattr(session, "connect_any", connect_any)
+    monkeypatch.setattr(finding, "connect_any", connect_any)
     program = WindowProgram("null")
     try:
         program.browse(True)
@@ -158,7 +158,7 @@ def test_a_code_is_forgotten_only_if_it_was_wrong(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(WindowBackend, "_media_controls", lambda *_: SimpleNamespace(aclose=aclose))
     program = WindowProgram("null")
     try:
-        program._network._codes["10.9.9.1:18401"] = "482913"
+        program._network._joins.codes["10.9.9.1:18401"] = "482913"
         for _ in reasons:
             program.join("10.9.9.1:18401", "Ben")
             next_event(program)

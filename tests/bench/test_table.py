@@ -14,7 +14,20 @@ import pytest
 
 from phaselock import cli
 from phaselock.bench.analysis.delay import Loudspeaker
-from phaselock.bench.benchmarks import abuse, clock, decode, engine, guests, library, resources, soak, sync, transfer
+from phaselock.bench.benchmarks import (
+    abuse,
+    call,
+    clock,
+    decode,
+    engine,
+    guests,
+    library,
+    resources,
+    soak,
+    sync,
+    transfer,
+)
+from phaselock.bench.lab.bottleneck import bottleneck
 from phaselock.bench.lab.process_sample import ProcessSample
 from phaselock.bench.report import table, text
 from phaselock.bench.results import Case, Metric, Run, new_run, write_run
@@ -117,6 +130,7 @@ CASES: Mapping[str, Callable[[], Case]] = {
     "sync": a_sync_case,
     "clock": a_clock_case,
     "transfer": lambda: transfer._case(argparse.Namespace(mbit=1, seeds=(1,)), 1, 1, 1.0, [(1.0, {"peer1": 1.0})]),
+    "call": lambda: call.case(5, 1, (1,), [bottleneck(5, 40, [1], until_s=6, call_s=0)]),
     "decode": lambda: decode.case(
         decode.KINDS[0], pathlib.Path(__file__), 1.0, [decode.DecodeResult(1.0, 1.0, 1.0, 1.0, None, (1.0, 2.0), 0)]
     ),

@@ -105,6 +105,8 @@ PEER = e.PeerRow(
     2.1,
     LatencyClass.GREEN,
     4.2,
+    False,
+    0.0,
     3.0,
     5.0,
     6.0,
@@ -204,6 +206,19 @@ def test_the_peers_as_a_table() -> None:
         "Bob   delay not known  not yet                120.0 ms (too slow)    2/2  Box",
         "Eve      no clock yet  not yet                             2.1 ms    1/2  no output, not waited for",
         "Lee             14 µs  not yet                             2.1 ms    2/2  Box, Left",
+    ]
+
+
+def test_a_far_peer_is_told_of_below_the_table() -> None:
+    far = dataclasses.replace(PEER, name="Ana", far=True, away_ms=40.8, latency_ms=45.0, offset_uncertainty_us=395.0)
+    rows = (PEER, far, dataclasses.replace(far, name="Eve", clock="none"))
+    assert event_lines(peers(*rows)) == [
+        "name  in phase within  heard by a microphone     network  songs  output",
+        "Ada             14 µs  not yet                    2.1 ms    2/2  Box",
+        "Ana          far away  not yet                41 ms away    2/2  Box",
+        "Eve      no clock yet  not yet                41 ms away    2/2  Box",
+        "Ana, 41 ms away, within 404 µs by the clock; the path's asymmetry cannot be known.",
+        "Eve, 41 ms away.",
     ]
 
 

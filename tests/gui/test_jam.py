@@ -273,6 +273,37 @@ def test_a_jam_with_a_code_is_joined_by_its_code(window: Any, remote: Callable[.
     hana.do("agree")
 
 
+def test_a_friend_elsewhere_joins_by_the_line_and_stays_when_it_is_withdrawn(
+    window: Any, remote: Callable[..., Remote]
+) -> None:
+    create(window, free_ports())
+    click(window.screen.share)
+    click(window.overlay.tabs.buttons[2])
+    click(button(window.overlay, "Invite a friend who is not here"))
+    until(window, lambda: reads(window.overlay, "Copy invitation"))
+    click(button(window.overlay, "Copy invitation"))
+    line = window.clipboard_get()
+    friend = remote("friend")
+    friend.do("paste", f"Come and listen: {line}")
+    friend.wait_for("screen", "PeerScreen")
+    until(window, lambda: len(snapshot(window).peers) == 1)
+    click(button(window.overlay, "Withdraw"))
+    until(window, lambda: reads(window.overlay, "The invitation is withdrawn."))
+    late = remote("late")
+    late.do("paste", line)
+    late.wait_until("reads", "This invitation was withdrawn. Ask the host for a new one.")
+    assert len(snapshot(window).peers) == 1 and friend.do("screen") == "PeerScreen"
+    friend.do("close")
+    friend.do("agree")
+    until(window, lambda: snapshot(window).invitation is None)
+    click(button(window.overlay, "Invite a friend who is not here"))
+    until(window, lambda: reads(window.overlay, "Copy invitation"))
+    late.do("paste", line)  # the new invitation has another code
+    late.wait_until("reads", "This invitation is wrong or no longer valid. Ask the host for a new one.")
+    late.do("paste", snapshot(window).invitation.text)
+    late.wait_for("screen", "PeerScreen")
+
+
 def test_a_logout_of_the_host_is_a_goodbye(window: Any, remote: Callable[..., Remote]) -> None:
     port, clock_port = free_ports()
     hana = remote("hana")

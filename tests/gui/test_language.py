@@ -11,10 +11,22 @@ import pytest
 
 from phaselock.language import catalogue
 from phaselock.language.message import ENGLISH, Words
+from phaselock.model.invitation import InvitationState, Nat
 from phaselock.model.notices import Code, Notice
 from phaselock.model.party import OPEN_HOUSE, SMALL_PARTY, PartyRules
-from phaselock.model.snapshot import ChatLine, FileState, GuestView, RequestState, RequestView, SkipView, VotesView
+from phaselock.model.snapshot import (
+    ChatLine,
+    FileState,
+    GuestView,
+    InvitationView,
+    RequestState,
+    RequestView,
+    SkipView,
+    VotesView,
+)
 from phaselock.session import events as e
+from phaselock.session.commands import InvitationPlaces
+from phaselock.session.invitation_sentences import way_sentence
 from phaselock.ui.backend import (
     Closed,
     FilesGiven,
@@ -47,6 +59,7 @@ NAMES = (
     "new",
     ".mp3",
     "http",
+    "phaselock:",
 )
 PSEUDO = PseudoLanguage()
 GONE = "«The card is gone.»"
@@ -79,6 +92,13 @@ PARTY: dict[str, Any] = {
 SERVED = dataclasses.replace(
     host(code="482913"), guest_page=ServedPage("http://192.168.1.42:17403/#secret", "http://192.168.1.42:17403")
 )
+INVITED = InvitationView(
+    InvitationState.OPEN,
+    "phaselock:///192.168.1.42:17404,45.32.1.1/4829134471/7-10000042",
+    False,
+    Nat.HOME,
+    way_sentence(InvitationState.OPEN, InvitationPlaces((), Nat.HOME, port=17404), 17402),
+)
 FULL = Found("Friday", "Hana", 5, 5, "192.168.1.42", "a")
 
 CASES: dict[str, tuple[Any, str, tuple[Any, ...]]] = {
@@ -105,6 +125,8 @@ CASES: dict[str, tuple[Any, str, tuple[Any, ...]]] = {
     "chat that is switched off": (guest(rules=PartyRules(chat=False)), "chat", ()),
     "share with phones": (SERVED, "share", ()),
     "share without phones": (dataclasses.replace(host(), guest_page=ServedPage(problem=GONE)), "share", ()),
+    "share with a friend elsewhere": (host(invitation=INVITED), "share", ()),
+    "share with no friend elsewhere": (host(), "share", ()),
     "rules": (playing(rules=SMALL_PARTY), "rules", ()),
     "own rules": (playing(rules=dataclasses.replace(OPEN_HOUSE, max_waiting=None)), "rules", ()),
     "host with guests": (playing(peer(), **PARTY), "", ()),
@@ -173,6 +195,8 @@ def visit(window: Any, name: str) -> None:
         window.overlay._set_own()
     if name.endswith("phones"):
         window.overlay.show_tab(1)
+    if name.endswith("elsewhere"):
+        window.overlay.show_tab(2)
     window.update()
 
 

@@ -121,6 +121,10 @@ class Windows:
         keys = (rf"HKCU\Software\Classes\SystemFileAssociations\{ending}\shell\AddToPhaseLock" for ending in ENDINGS)
         return [text for key in keys if (text := self.registry(key))]
 
+    def scheme(self) -> str:
+        """What is registered for invitations."""
+        return self.registry(r"HKCU\Software\Classes\phaselock")
+
     def versions(self) -> list[str]:
         """The versions of PhaseLock that Windows lists."""
         listed = self.registry(r"HKCU\Software\Microsoft\Windows\CurrentVersion\Uninstall")
@@ -157,6 +161,8 @@ def test_it_installs_and_leaves_nothing(windows: Windows) -> None:
     assert windows.entry.is_file()
     assert len(windows.context_menu()) == len(ENDINGS)
     assert all(r'python\pythonw.exe" -m phaselock window "%1"' in text for text in windows.context_menu())
+    assert "URL Protocol" in windows.scheme()
+    assert r'python\pythonw.exe" -m phaselock window -- "%1"' in windows.scheme()
     assert r"Programs\PhaseLock" in windows.registry(r"HKCU\Environment")
     windows.settings.parent.mkdir()
     windows.settings.write_text("{}")
@@ -169,7 +175,7 @@ def test_it_installs_and_leaves_nothing(windows: Windows) -> None:
     # Folders of Windows itself, which it makes for the first program of a user.
     own = {windows.local.parent / "Roaming/Microsoft/Installer", windows.drive / "windows/Installer"}
     assert left <= {windows.folder.parent, *own}
-    assert windows.context_menu() == windows.versions() == []
+    assert windows.context_menu() == windows.versions() == [] and windows.scheme() == ""
     for key in (r"HKCU\Environment", r"HKCU\Software"):
         assert "Programs\\PhaseLock" not in windows.registry(key)
 

@@ -15,13 +15,32 @@ from typing import Any
 import pytest
 
 from phaselock.storage.inbox import Inbox
-from phaselock.ui.backend import Closed, FilesGiven
+from phaselock.ui.backend import Closed, FilesGiven, InvitationGiven
 from tests.support.session_views import guest, host
-from tests.support.window_driver import ROOT, Remote, button, click, deliver, go, press, reads, show, walk
+from tests.support.window_driver import (
+    ROOT,
+    Remote,
+    button,
+    click,
+    deliver,
+    go,
+    paste,
+    press,
+    reads,
+    screen,
+    show,
+    toasts,
+    walk,
+)
 
 pytestmark = pytest.mark.gui
 pytest.importorskip("tkinter", reason="Python was built without tkinter")
 
+INVITATION = "phaselock://192.168.1.42:17404/4829130001"
+ELSEWHERE = "phaselock:///192.168.1.42:17404,45.32.1.1/4829134471/7-1f00ab42"
+NEWER = "phaselock:///192.168.1.42:17404,45.32.1.9/4829134471/7-1f00ab42"
+OTHER = "phaselock://192.168.1.43:17404/5829130001"
+QUESTION = "Join the jam of this invitation?"
 SENTENCE = " will be added when you create or join a jam."
 TIMEOUT_S = 60.0
 
@@ -158,6 +177,140 @@ def test_an_overlay_stays_open_while_files_arrive(window: Any) -> None:
     assert window.overlay is not None and window.program.of("add") == [["/a.mp3"]]
 
 
+# -- invitations -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("where", ["home", "create", "browse"])
+def test_an_invitation_that_is_opened_is_joined_after_a_question(window: Any, where: str) -> None:
+    go(window, where)
+    deliver(window, InvitationGiven(OTHER))
+    assert window.program.of("join") == []  # a web page may have opened it
+    deliver(window, InvitationGiven(INVITATION))
+    assert not window.program.of("join") and reads(window, QUESTION)
+    assert window.focus_get() is window._question.cancel  # a key that is pressed just now does not join
+    click(button(window._question, "Join"))
+    assert window.program.of("join") == [(INVITATION, "Ana", None)]
+    assert window.screen.address.get() == INVITATION and reads(window, "Joining…")
+    deliver(window, Closed("Cannot reach it.", failed=True))
+    assert reads(window, "Cannot reach it.") and reads(window, "Connect")
+
+
+def test_another_invitation_takes_the_place_of_the_one_that_is_being_joined(window: Any) -> None:
+    for invitation in (INVITATION, INVITATION, OTHER):
+        deliver(window, InvitationGiven(invitation))
+        click(button(window._question, "Join"))
+    assert window.program.of("join") == [(INVITATION, "Ana", None)] and window.program.of("leave") == [()]
+    deliver(window, Closed("", failed=False))
+    assert window.program.of("join") == [(INVITATION, "Ana", None), (OTHER, "Ana", None)]
+
+
+@pytest.mark.parametrize("state", [host(), guest()])
+def test_an_invitation_does_not_end_a_jam_without_a_question(window: Any, state: Any) -> None:
+    show(window, state)
+    deliver(window, InvitationGiven(INVITATION))
+    assert not window.program.of("leave") and not window.program.of("join")
+    click(button(window, "Join the other jam"))
+    assert window.program.of("leave") == [()] and not window.program.of("join")
+    window.program.now = None
+    deliver(window, Closed("Over.", failed=False))
+    assert window.program.of("join") == [(INVITATION, "Ana", None)] and screen(window) == "BrowserScreen"
+    show(window, guest())
+    window.program.now = None
+    deliver(window, Closed("Over.", failed=False))
+    assert screen(window) == "HomeScreen" and len(window.program.of("join")) == 1
+
+
+@pytest.mark.parametrize("side", [host, guest])
+@pytest.mark.parametrize("text", [ELSEWHERE, "phaselock://192.168.1.42", "phaselock://192.168.1.42:17401/482913"])
+def test_an_invitation_to_the_jam_that_is_open_ends_nothing(window: Any, side: Any, text: str) -> None:
+    show(window, side(session_id=bytes.fromhex("1f00ab42") + bytes(12)))
+    deliver(window, InvitationGiven(text))
+    assert toasts(window)[-1] == "You are in this jam: the invitation is for others."
+    assert not reads(window, "Join the other jam") and not window.program.of("leave")
+    deliver(window, InvitationGiven(ELSEWHERE.replace("1f00ab42", "1f00ab43")))
+    assert reads(window, "Join the other jam")
+
+
+def test_the_question_of_an_invitation_is_answered_with_no(window: Any) -> None:
+    show(window, guest())
+    deliver(window, InvitationGiven(INVITATION))
+    press(window, "<Key-Escape>")
+    window.program.now = None
+    deliver(window, Closed("Host disconnected.", failed=True))
+    assert not window.program.of("join") and screen(window) == "HomeScreen"
+
+
+def test_an_invitation_that_is_opened_is_not_joined_without_an_answer(window: Any) -> None:
+    deliver(window, InvitationGiven(INVITATION))
+    press(window, "<Key-Escape>")
+    assert not reads(window, QUESTION) and not window.program.of("join") and screen(window) == "HomeScreen"
+
+
+def test_an_invitation_that_is_pasted_is_joined(window: Any) -> None:
+    paste(window, "nothing of that kind")
+    assert screen(window) == "HomeScreen" and not window.program.of("join")
+    paste(window, f"Come and listen! {INVITATION}\nSee you")
+    assert window.program.of("join") == [(INVITATION, "Ana", None)]
+
+
+@pytest.mark.parametrize(("where", "field"), [("create", "session_name"), ("browse", "address")])
+def test_an_invitation_is_pasted_into_any_field(window: Any, where: str, field: str) -> None:
+    go(window, where)
+    getattr(window.screen, field).focus()
+    window.update()
+    paste(window, "Friday")
+    assert getattr(window.screen, field).get() == "Friday"
+    paste(window, INVITATION)
+    assert window.screen.address.get() == INVITATION and window.program.of("join") == [(INVITATION, "Ana", None)]
+
+
+def test_in_a_jam_an_invitation_is_pasted_into_a_message(window: Any) -> None:
+    show(window, guest())
+    go(window, "chat")
+    entry = window.overlay.field.entry._entry
+    entry.focus_force()
+    window.update()
+    paste(window, INVITATION)
+    assert entry.get() == INVITATION and window._question is None
+
+
+@pytest.mark.parametrize("opened", [False, True])
+def test_a_newer_invitation_to_the_jam_that_is_open_is_not_joined_anew(window: Any, opened: bool) -> None:
+    def give() -> None:
+        if opened:
+            deliver(window, InvitationGiven(NEWER))
+        else:
+            paste(window, NEWER)
+
+    session_id = bytes.fromhex("1f00ab42") + bytes(12)
+    for side in (guest, host):
+        show(window, side(session_id=session_id))
+        give()
+        assert toasts(window)[-1] == "You are in this jam: the invitation is for others."
+    assert not window.program.of("return_by")
+    show(window, guest(connected=False, session_id=session_id))
+    give()
+    assert window.program.of("return_by") == [NEWER] and window._question is None
+    assert not window.program.of("leave") and not window.program.of("join")
+
+
+def test_without_a_host_an_invitation_is_pasted_while_a_message_is_written(window: Any) -> None:
+    show(window, guest(connected=False, session_id=bytes.fromhex("1f00ab42")))
+    go(window, "chat")
+    entry = window.overlay.field.entry._entry
+    entry.focus_force()
+    window.update()
+    paste(window, NEWER)
+    assert entry.get() == "" and window.program.of("return_by") == [NEWER]
+
+
+def test_macos_opens_an_invitation(window: Any) -> None:
+    window.tk.call("::tk::mac::LaunchURL", INVITATION)
+    window.update()
+    click(button(window._question, "Join"))
+    assert window.program.of("join") == [(INVITATION, "Ana", None)]
+
+
 # -- processes ---------------------------------------------------------------------------------------------------------
 
 
@@ -195,6 +348,7 @@ def stack() -> Iterator[contextlib.ExitStack]:
         yield stack
 
 
+@pytest.mark.slow
 def test_a_process_hands_its_files_over(display: str, tmp_path: pathlib.Path, stack: contextlib.ExitStack) -> None:
     window = Remote(tmp_path)
     stack.callback(window.kill)
@@ -215,6 +369,12 @@ def test_a_process_hands_its_files_over(display: str, tmp_path: pathlib.Path, st
         "",
     )
     window.wait_until("reads", "3 files and folders" + SENTENCE)
+    assert open_files(INVITATION) == (
+        0,
+        "The window that is open has received the invitation.",
+        "",
+    )
+    window.wait_until("reads", QUESTION)
     assert window.do("waiting") == [str(tmp_path / name) for name in ("a.mp3", "b.mp3", "Party")]
     window.do("close")
     assert window.end() == (0, "[]", "")

@@ -109,6 +109,7 @@ def session(monkeypatch: pytest.MonkeyPatch) -> SimulatedSession:
             "babab babab babab babab",
             simulated,
             simulated,
+            simulated,
         )
 
     monkeypatch.setattr(window_backend, "open_host_session", open_session)

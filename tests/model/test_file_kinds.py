@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from phaselock.model.file_kinds import kind_of_name, no_music
 
-COMMAND = ", which needs: pip install 'phaselock[formats]'"
+COMMAND = ", which needs: pip install 'av>=14'"
 ID3 = b"ID3\4\0\0\0\0\0\5abcde"
 
 

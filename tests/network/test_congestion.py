@@ -1,78 +1,15 @@
 from __future__ import annotations
 
-import dataclasses
-import heapq
-import itertools
-import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from phaselock.bench.lab.bottleneck import MS, S, bottleneck
 from phaselock.network import congestion
 from phaselock.network.congestion import CongestionWindow
 from phaselock.protocol.codec import ProtocolError
-
-MS = 1_000_000
-S = 1000 * MS
-
-
-@dataclasses.dataclass
-class Outcome:
-    """Result of a simulated bottleneck: the used fraction of its rate, and how long each piece waited in its queue."""
-
-    use: float
-    waits: list[tuple[int, int]]
-    """(time, duration) of each wait, in ns."""
-    shares: list[float]
-    """The part of the rate that each flow got; 1.0 is an equal part."""
-
-    def wait_ms(self, part: float, since_ns: int = 0) -> float:
-        """The quantile of the waits in ms: `part` of the pieces did not wait longer."""
-        waits = sorted(wait_ns for at_ns, wait_ns in self.waits if at_ns >= since_ns)
-        return waits[int(part * (len(waits) - 1))] / MS
-
-
-def bottleneck(
-    mbit: int,
-    rtt_ms: float,
-    starts_s: Sequence[float],
-    *,
-    until_s: float,
-    jitter_ms: float = 0,
-    in_order: bool = True,
-    windows: Sequence[CongestionWindow] | None = None,
-) -> Outcome:
-    """Simulate flows through one first-in-first-out link of this rate. Behind the link a uniform jitter of up to
-    `jitter_ms` is added; with `in_order` a packet does not overtake earlier ones."""
-    rng = random.Random(1)
-    flows = list(windows or [CongestionWindow() for _ in starts_s])
-    sent, arrived, last_ns = [0] * len(flows), [0] * len(flows), [0] * len(flows)
-    order = itertools.count()
-    events = [(round(start_s * S), next(order), flow, 0) for flow, start_s in enumerate(starts_s)]
-    heapq.heapify(events)
-    free_ns, waits = 0, []
-    while events and events[0][0] <= until_s * S:
-        now_ns, _, flow, acked = heapq.heappop(events)
-        if acked > arrived[flow]:
-            arrived[flow] = acked
-            flows[flow].acknowledged(acked, now_ns)
-        while size := flows[flow].may_send(now_ns):
-            flows[flow].sent(size, now_ns)
-            sent[flow] += size
-            waits.append((now_ns, max(0, free_ns - now_ns)))
-            free_ns = max(free_ns, now_ns) + size * 8000 // mbit
-            at_ns = free_ns + round((rtt_ms + rng.random() * jitter_ms) * MS)
-            last_ns[flow] = at_ns = max(at_ns, last_ns[flow] if in_order else 0)
-            heapq.heappush(events, (at_ns, next(order), flow, sent[flow]))
-        if wake_at_ns := flows[flow].wake_at_ns:
-            assert wake_at_ns > now_ns
-            heapq.heappush(events, (wake_at_ns, next(order), flow, 0))
-    total = sum(arrived)
-    return Outcome(
-        total * 8000 / mbit / (until_s - min(starts_s)) / S, waits, [len(flows) * one / total for one in arrived]
-    )
 
 
 @pytest.mark.parametrize("rtt_ms", [0.2, 2])
@@ -127,8 +64,34 @@ def test_fast_links_are_filled() -> None:
 
 def test_slow_links_get_the_least_window() -> None:
     flows = [CongestionWindow() for _ in range(5)]
-    assert bottleneck(10, 20, [0] * 5, until_s=8, windows=flows).use > 0.9
+    assert bottleneck(1, 20, [0] * 5, until_s=8, windows=flows).use > 0.9
     assert {flow.window_bytes for flow in flows} == {congestion.MIN_WINDOW_BYTES}
+
+
+@pytest.mark.parametrize("mbit", [5, 10])
+@pytest.mark.parametrize("rtt_ms", [10, 40])
+def test_a_call_beside_a_song_hardly_waits(mbit: int, rtt_ms: float) -> None:
+    seen = bottleneck(mbit, rtt_ms, [0], until_s=12, call_s=0)
+    assert seen.call_wait_ms(0.5, 2 * S) < 45 / mbit and seen.call_wait_ms(0.95, 2 * S) < 85 / mbit
+    assert seen.call_wait_ms(1) < 20 + rtt_ms
+    assert seen.use > 0.9
+
+
+def test_a_call_beside_songs_for_five_friends_waits_little() -> None:
+    seen = bottleneck(5, 40, [0] * 5, until_s=12, call_s=0)
+    assert seen.call_wait_ms(0.5, 2 * S) < 12 and seen.call_wait_ms(0.95, 2 * S) < 20
+    assert seen.call_wait_ms(1) < 80
+    assert seen.use > 0.9 and min(seen.shares) > 0.8
+
+
+def test_a_call_that_begins_later_gets_its_air() -> None:
+    seen = bottleneck(5, 40, [0], until_s=12, call_s=6)
+    assert seen.call_wait_ms(1) < 30 and seen.call_wait_ms(0.95, 8 * S) < 15
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+def test_jitter_of_a_far_friend_is_no_queue(in_order: bool) -> None:
+    assert bottleneck(20, 60, [0], until_s=10, jitter_ms=12, in_order=in_order).use > 0.8
 
 
 def cruising(delay_ns: int = MS) -> tuple[CongestionWindow, Callable[[int], int]]:
@@ -188,7 +151,24 @@ def test_a_pause_lets_the_queue_run_empty() -> None:
     assert flow.may_send(501 * MS) == 0
     assert flow.wake_at_ns == 500 * MS + congestion.PAUSE_NS
     assert flow.may_send(500 * MS + congestion.PAUSE_NS) == congestion.PROBE_BYTES
-    assert flow.wake_at_ns is None
+    flow.sent(congestion.PROBE_BYTES, 500 * MS + congestion.PAUSE_NS)
+    assert flow.may_send(500 * MS + congestion.PAUSE_NS) == 0
+    wake_at_ns = flow.wake_at_ns
+    assert wake_at_ns is not None and not flow.may_send(wake_at_ns - MS // 100) and flow.may_send(wake_at_ns)
+
+
+def test_a_busy_machine_does_not_make_up_for_a_late_return_in_one_burst() -> None:
+    flow = CongestionWindow()
+    bottleneck(5, 40, [0], until_s=5.9, windows=[flow])
+    pause_ns = flow._pause_at_ns
+    assert flow.may_send(pause_ns) == 0
+    flow.acknowledged(flow._sent_bytes, pause_ns + 60 * MS)
+    sent = 0
+    for now_ns in (pause_ns + 60 * MS, pause_ns + 100 * MS):
+        while size := flow.may_send(now_ns):
+            flow.sent(size, now_ns)
+            sent += size
+    assert sent <= 4 * congestion.MIN_PIECE_BYTES * 3 < flow._old_bytes
 
 
 def test_a_longer_path_is_accepted_after_some_minutes() -> None:
@@ -242,6 +222,7 @@ def test_with_any_delays_the_window_stays_in_its_bounds_and_sending_continues(st
             sent, pieces = sent + size, pieces + 1
         assert flow.unacknowledged_bytes <= congestion.MAX_WINDOW_BYTES
         assert flow.unacknowledged_bytes or flow.wake_at_ns is not None
+        assert flow.wake_at_ns is None or flow.wake_at_ns > now_ns
         now_ns += later_ns
         if sent > acked and pieces:
             acked, pieces = min(acked + ack, sent), pieces - 1

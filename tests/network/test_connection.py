@@ -120,6 +120,23 @@ def test_end_wakes_the_receiver_and_drops_received_messages(tcp_pair: Pair) -> N
     asyncio.run(run())
 
 
+def test_a_cancellation_beside_the_end_is_not_lost(tcp_pair: Pair) -> None:
+    """A session that ends while its connection does would go on."""
+
+    async def run() -> None:
+        theirs = connection(tcp_pair[1])
+        receiving = asyncio.create_task(theirs.receive())
+        await asyncio.sleep(0)
+        theirs.end("enough")
+        receiving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await receiving
+        tcp_pair[0].close()
+        await theirs.close()
+
+    asyncio.run(run())
+
+
 def test_the_last_words_arrive_though_input_is_unread(tcp_pair: Pair) -> None:
     async def run() -> bytes:
         ours = connection(tcp_pair[0])

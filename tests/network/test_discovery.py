@@ -228,7 +228,7 @@ def test_the_list_of_sessions_is_bounded() -> None:
 
 
 @pytest.mark.usefixtures("multicast")
-@pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 8, 13])
+@pytest.mark.parametrize("turns", [0, 2, 13])
 def test_an_end_in_the_middle_of_the_beginning(turns: int) -> None:
     async def work() -> None:
         host = announcer(secrets.token_bytes(16))

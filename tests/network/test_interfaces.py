@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
+import pathlib
+import socket
 import types
 
 import pytest
@@ -11,11 +14,19 @@ from phaselock.network import interfaces as module
 from phaselock.network.interfaces import (
     MAX_ADDRESSES,
     Adapter,
+    Distance,
+    OverlayAddress,
+    distance,
+    distance_of,
+    in_carrier_network,
     networks,
+    overlay_addresses,
+    overlay_name,
     rank,
     reachable_first,
     tunnels,
     usable_addresses,
+    usable_overlays,
 )
 
 
@@ -114,10 +125,162 @@ def test_tunnels_come_last(name: str, labels: tuple[str, ...]) -> None:
     assert rank([adapter(name, "10.0.0.1/8", labels=labels), WIFI], ("10.0.0.1",)) == ("192.168.7.9", "10.0.0.1")
 
 
+TAILSCALE = adapter("tailscale0", "100.101.102.103/32", "fd7a:115c:a1e0::1234/128", "fe80::7/64")
+ZEROTIER = adapter("ztabcdef12", "10.147.17.9/24")
+
+
+@pytest.mark.parametrize(
+    ("found", "overlay"),
+    [
+        (TAILSCALE, "Tailscale"),
+        (adapter("utun4", "100.101.102.103/32", "fd7a:115c:a1e0:ab12:4843:cd96:6265:6667/48"), "Tailscale"),
+        (adapter("utun4", "100.101.102.103/32"), "Tailscale"),
+        (dataclasses.replace(adapter("friends", "100.101.102.103/32"), driver="tun"), "Tailscale"),
+        (adapter("{1}", "100.101.102.103/32", labels=("Tailscale Tunnel", "Tailscale")), "Tailscale"),
+        (ZEROTIER, "ZeroTier"),
+        (adapter("feth2310", "10.147.17.9/24"), "ZeroTier"),
+        (adapter("eth9", "10.147.17.9/24", "fd80:56c2:e21c:0:199:9312:3456:7890/88"), "ZeroTier"),
+        (adapter("eth9", "fd80:56c2:e21c:0:199:9312:3456:7890/64"), ""),
+        (
+            adapter("{1}", "10.147.17.9/24", labels=("ZeroTier Virtual Port", "ZeroTier One [8056c2e21c000001]")),
+            "ZeroTier",
+        ),
+        (adapter("wg0", "10.8.0.2/24"), "WireGuard"),
+        (adapter("wg-home", "10.8.0.2/24"), "WireGuard"),
+        (dataclasses.replace(adapter("office", "10.8.0.2/24"), driver="wireguard"), "WireGuard"),
+        (adapter("{1}", "10.8.0.2/24", labels=("WireGuard Tunnel", "home")), "WireGuard"),
+        (VPN, ""),
+        (LAN, ""),
+        (adapter("ppp0", "100.70.1.2/32"), ""),
+        (adapter("wwan0", "100.70.1.2/30"), ""),
+        (adapter("utun3", "100.70.1.2/16"), ""),
+        (adapter("eth0", "100.70.1.2/10"), ""),
+    ],
+)
+def test_overlay_networks(found: Adapter, overlay: str) -> None:
+    assert overlay_name(found) == overlay
+    if overlay:  # never before the network of the room, also on the default route
+        assert rank([found, WIFI], [str(one.ip) for one in found.addresses])[0] == "192.168.7.9"
+        assert networks([found, WIFI]) == networks([WIFI])
+
+
+def test_the_addresses_in_overlay_networks() -> None:
+    wireguard = adapter("wg0", "fd99::2/64", "10.8.0.2/24")
+    found = [LOOPBACK, TAILSCALE, LAN, ZEROTIER, VPN, wireguard]
+    assert overlay_addresses(found) == (
+        OverlayAddress("Tailscale", "100.101.102.103"),
+        OverlayAddress("Tailscale", "fd7a:115c:a1e0::1234"),
+        OverlayAddress("ZeroTier", "10.147.17.9"),
+        OverlayAddress("WireGuard", "10.8.0.2"),
+        OverlayAddress("WireGuard", "fd99::2"),
+    )
+    # With an exit node, Tailscale takes all traffic, and the friends are still there. A WireGuard that does leads
+    # elsewhere.
+    assert [one.overlay for one in overlay_addresses(found, ("100.101.102.103",))] == [
+        "Tailscale",
+        "Tailscale",
+        "ZeroTier",
+        "WireGuard",
+        "WireGuard",
+    ]
+    assert [one.overlay for one in overlay_addresses(found, ("10.8.0.2",))] == ["Tailscale", "Tailscale", "ZeroTier"]
+
+
+@pytest.mark.parametrize(
+    ("bind", "expected"),
+    [
+        ("", ["100.101.102.103", "10.147.17.9", "fd99::2"]),
+        ("::", ["100.101.102.103", "10.147.17.9", "fd99::2"]),
+        ("0.0.0.0", ["100.101.102.103", "10.147.17.9"]),
+        ("192.168.1.5", []),
+        ("127.0.0.1", []),
+    ],
+)
+def test_one_address_for_each_overlay_network(bind: str, expected: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    found = (LOOPBACK, TAILSCALE, LAN, ZEROTIER, VPN, adapter("wg0", "fd99::2/64"))
+    monkeypatch.setattr(module, "adapters", lambda: found)
+    assert [one.address for one in usable_overlays(bind)] == expected
+
+
+def test_tailscale_is_no_network_of_a_provider() -> None:
+    assert not in_carrier_network([TAILSCALE, LAN])
+    assert in_carrier_network([TAILSCALE, adapter("wwan0", "100.70.1.2/30")])
+    assert in_carrier_network([adapter("ppp0", "100.70.1.2/32")])
+
+
+def test_linux_tells_which_interface_is_a_tunnel(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {
+        "office": {"uevent": "DEVTYPE=wireguard\nINTERFACE=office\nIFINDEX=3\n", "type": "65534\n"},
+        "friends": {"uevent": "INTERFACE=friends\n", "type": "65534\n", "tun_flags": "0x1001\n"},
+        "guest": {"uevent": "INTERFACE=guest\n", "type": "1\n", "tun_flags": "0x1002\n"},
+        "modem": {"uevent": "DEVTYPE=wwan\nINTERFACE=modem\n", "type": "65534\n"},
+        "wlan0": {"uevent": "DEVTYPE=wlan\nINTERFACE=wlan0\n", "type": "1\n"},
+    }
+    for name, contents in files.items():
+        (tmp_path / name).mkdir()
+        for file, text in contents.items():
+            (tmp_path / name / file).write_text(text)
+    found = [
+        types.SimpleNamespace(
+            name=name, nice_name=name, ips=[types.SimpleNamespace(ip="10.0.0.1", network_prefix=8, nice_name=name)]
+        )
+        for name in (*files, "gone")
+    ]
+    monkeypatch.setattr("ifaddr.get_adapters", lambda: found)
+    monkeypatch.setattr(module, "_SYS_CLASS_NET", tmp_path)
+    assert {one.name: one.driver for one in module.adapters()} == {
+        "office": "wireguard",
+        "friends": "tun",
+        "guest": "",
+        "modem": "",
+        "wlan0": "",
+        "gone": "",
+    }
+    office = Adapter("office", (ipaddress.ip_interface("10.0.0.1/32"),), driver="wireguard")
+    assert rank([office, WIFI], ("10.0.0.1",)) == ("192.168.7.9", "10.0.0.1")
+
+
+def test_a_session_found_in_two_networks_is_reached_in_that_of_the_room() -> None:
+    told = ["10.147.17.5", "192.168.1.9", "100.101.7.7"]
+    mine = networks([ZEROTIER, TAILSCALE, LAN])
+    assert reachable_first(map(ipaddress.ip_address, told), mine)[0] == "192.168.1.9"
+
+
+@pytest.mark.parametrize(
+    ("address", "source", "expected"),
+    [
+        ("192.168.1.20", "192.168.1.5", Distance.ROOM),
+        ("fd12::20", "fd12::5", Distance.ROOM),
+        ("fe80::20", "fe80::5", Distance.ROOM),
+        ("45.32.1.1", "192.168.1.5", Distance.ROUTED),
+        ("192.168.7.20", "192.168.1.5", Distance.ROUTED),
+        ("45.32.1.1", "10.8.0.2", Distance.TUNNEL),
+        ("100.101.7.7", "100.101.102.103", Distance.TUNNEL),
+        ("10.147.17.7", "10.147.17.9", Distance.TUNNEL),
+        ("45.32.1.1", "192.0.2.1", Distance.ROUTED),
+        ("127.0.0.1", "127.0.0.1", Distance.BRIDGED),
+        ("::1", "::1", Distance.BRIDGED),
+    ],
+)
+def test_distances(address: str, source: str, expected: Distance) -> None:
+    found = [LOOPBACK, TAILSCALE, ZEROTIER, VPN, LAN]
+    assert distance(ipaddress.ip_address(address), ipaddress.ip_address(source), found) == expected
+
+
+def test_the_distance_of_an_address_to_which_there_may_be_no_way() -> None:
+    assert distance_of(socket.AF_INET, ("127.0.0.1", 1), [LOOPBACK]) == Distance.BRIDGED
+    assert distance_of(socket.AF_INET, ("255.255.255.255", 1), [LOOPBACK]) == Distance.ROUTED
+
+
 def test_tunnels_have_the_names_that_users_know() -> None:
     home = adapter("{8E3C1B2A-1}", "10.0.0.1/8", labels=("WireGuard Tunnel", "home"))
     idle = adapter("{8E3C1B2A-2}", "169.254.1.1/16", labels=("TAP-Windows Adapter V9", "Ethernet 2"))
-    assert tunnels([LAN, VPN, home, idle]) == ("tun0", "home")
+    assert tunnels([LAN, VPN, home, idle], ("10.0.0.1",)) == ("tun0", "home")
+
+
+def test_an_overlay_network_is_a_vpn_only_if_it_takes_all_traffic() -> None:
+    assert tunnels([LAN, TAILSCALE, ZEROTIER]) == ()
+    assert tunnels([LAN, TAILSCALE, ZEROTIER], ("100.101.102.103",)) == ("tailscale0",)
 
 
 def test_the_switch_through_which_windows_itself_goes_out_is_a_network() -> None:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import pytest
 
 from phaselock.network import reach
+from phaselock.network.interfaces import Distance
 from phaselock.network.listener import bind
 from phaselock.network.reach import (
     COMPARE_S,
@@ -77,7 +78,9 @@ class Net:
 
     @property
     def targets(self) -> list[Target]:
-        return [Target(socket.AF_INET, (name, 1)) for name in self._answers]
+        """The distance of each is the one that its name begins with, if there is such a one."""
+        distances = {name: one for one in Distance for name in self._answers if name.startswith(one.name.lower())}
+        return [Target(socket.AF_INET, (name, 1), distances.get(name, Distance.ROOM)) for name in self._answers]
 
     async def dial(self, target: Target) -> Any:
         name = target.sockaddr[0]
@@ -129,6 +132,39 @@ def test_the_path_with_the_much_shorter_round_trip_is_used(first_s: float, secon
     assert name == used and at_s <= first_s + COMPARE_S + 0.01
 
 
+@pytest.mark.parametrize(
+    ("answers", "used"),
+    [
+        ({"tunnel": 0.001, "room": 0.1}, "room"),
+        ({"bridged": 0.0001, "routed": 0.08, "tunnel": 0.01}, "routed"),
+        ({"bridged": 0.0001, "routed": NEVER, "tunnel": 0.01}, "tunnel"),
+        ({"bridged": 0.0001, "routed": NEVER, "tunnel": (0.001, OSError(113, "no route"))}, "bridged"),
+        ({"room": NEVER, "routed_1": 0.1, "routed_2": 0.04}, "routed_2"),
+    ],
+)
+def test_a_nearer_path_is_used_also_if_it_is_slower(answers: dict[str, Any], used: str) -> None:
+    """A round trip tells little of a tunnel: its ends may be in the same Wi-Fi."""
+
+    assert Net(**answers).connect()[0] == used
+
+
+def test_a_room_whose_wifi_sleeps_is_waited_for() -> None:
+    class Sleeping(Net):
+        async def dial(self, target: Target) -> Any:
+            if target.distance == Distance.ROOM:
+                await asyncio.sleep(max(0.0, 0.3 - asyncio.get_running_loop().time()))
+            return await super().dial(target)
+
+    assert Sleeping(room=0.001, tunnel=0.001).connect() == ("room", pytest.approx(0.3, abs=0.01))
+
+
+def test_a_farther_path_is_not_compared() -> None:
+    net = Net(room=0.02, tunnel=0.001)
+    assert net.connect() == ("room", 0.02)
+    late = Net(routed=STAGGER_S + 0.01, tunnel=0.5)
+    assert late.connect() == ("routed", pytest.approx(STAGGER_S + 0.01))
+
+
 def test_few_connections_of_one_machine_are_open_at_once() -> None:
     """The host limits those that have not joined."""
     net = Net(**{f"a{number}": 0.001 for number in range(8)})
@@ -163,6 +199,28 @@ def test_giving_up_leaves_no_connection_open() -> None:
 
     virtually(work())
     assert not [one for one in net.made if one.is_open]
+
+
+def test_an_attempt_that_ends_late_is_not_waited_for() -> None:
+    """In such a wait, the cancellation of the join was lost."""
+    net = Net(routed_slow=NEVER, room=0.1)
+
+    async def dial(target: Target) -> Any:
+        try:
+            return await net.dial(target)
+        except asyncio.CancelledError:
+            await asyncio.sleep(1.0)
+            net.made.append(Connected("late"))
+            return net.made[-1]
+
+    async def work() -> None:
+        used: Any = await best_connection(net.targets, dial)
+        assert asyncio.get_running_loop().time() == pytest.approx(STAGGER_S + 0.1)
+        await asyncio.sleep(2.0)
+        assert [(one.name, one.is_open) for one in net.made] == [("room", True), ("late", False)]
+        used.close()
+
+    virtually(work())
 
 
 # -- real sockets ------------------------------------------------------------------------------------------------------

@@ -78,7 +78,7 @@ def test_a_file_that_is_cut_short_on_the_way_is_not_sent_on(
     messages = listen(tcp_pair[1], acknowledge=False)
     first = next(messages)
     assert isinstance(first, FileChunk) and len(first.data) == congestion.PROBE_BYTES
-    song.write_bytes(DATA[:5000])
+    song.write_bytes(DATA[: congestion.PROBE_BYTES + 1])
     tcp_pair[1].sendall(frame(BulkProgress(len(frame(first)))))
     with pytest.raises(PhaseLockError, match="has changed"):
         sending.result(TIMEOUT_S)

@@ -6,7 +6,13 @@ import itertools
 
 import pytest
 
-from phaselock.network.unauthenticated import MAX_OF_GROUP, MAX_UNAUTHENTICATED, UnauthenticatedConnections
+from phaselock.network.host import OUTSIDE_PAUSE_S
+from phaselock.network.unauthenticated import (
+    MAX_OF_GROUP,
+    MAX_OUTSIDE,
+    MAX_UNAUTHENTICATED,
+    UnauthenticatedConnections,
+)
 
 
 class Connections:
@@ -17,16 +23,16 @@ class Connections:
         self.gone: list[int] = []
         self._numbers = itertools.count(1)
 
-    def come(self, ip: str, *, spoken: bool = False, refused: bool = False) -> int:
+    def come(self, ip: str, *, spoken: bool = False, refused: bool = False, outside: bool = False) -> int:
         """A connection comes. Returns its number, or 0 if there is no room."""
-        if not self.known.make_room(ip):
+        if not self.known.make_room(ip, outside):
             return 0
         conn = next(self._numbers)
-        self.known.add(conn, ip, lambda _reason: self.gone.append(conn))
+        self.known.add(conn, ip, lambda _reason: self.gone.append(conn), outside)
         if spoken or refused:
             self.known.has_spoken(conn)
         if refused:
-            self.known.is_closing(conn, ip, lambda _reason: self.gone.append(conn))
+            self.known.is_closing(conn, ip, lambda _reason: self.gone.append(conn), outside)
         return conn
 
 
@@ -61,6 +67,22 @@ def test_an_ipv6_machine_is_one_address() -> None:
         assert connections.come(f"2001:db8::{number:x}:1")
     assert connections.come("2001:db8::ffff") and connections.gone == [first]
     assert connections.come("fe80::1%eth0") and connections.gone == [first]
+
+
+def test_the_internet_does_not_keep_the_house_out() -> None:
+    connections = Connections()
+    for number in range(MAX_OUTSIDE):
+        assert connections.come(f"45.32.0.{number}", spoken=True, outside=True)
+    assert not connections.come("45.32.1.1", outside=True)
+    assert connections.come("10.0.0.1") and connections.gone == []
+
+
+def test_a_friend_has_a_second_to_speak_beside_a_crowd() -> None:
+    connections = Connections()
+    friend = connections.come("45.40.1.1", outside=True)
+    for number in range(int(1.0 / OUTSIDE_PAUSE_S)):
+        assert connections.come(f"45.32.0.{number}", outside=True)
+    assert friend not in connections.gone
 
 
 def test_members_have_places_of_their_own() -> None:

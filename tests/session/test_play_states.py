@@ -124,10 +124,12 @@ def received(host: Host) -> None:
 
 
 def next_ready(host: Host) -> None:
-    """The peer has received the row after the current one, unless it is the pending one."""
+    """The peer has received the row after the current one; if that is the pending one, the peer is far."""
     pending = host.transport.waiting_for()
     if pending is None or pending.id != B:
         host.receive(B)
+    else:
+        host.peer.reports.far = True
 
 
 def next_missing(host: Host) -> None:
@@ -256,7 +258,7 @@ OUTCOMES: dict[PlayState, dict[Event, Outcome]] = {
         to(WAITING),
         to(ARMED, PLAY, PLAY),
         to(CHANGING),
-        None,
+        to(ARMED_CHANGING, PLAY),
         to(CHANGING),
         to(CHANGING),
     ),

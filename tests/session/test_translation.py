@@ -132,7 +132,25 @@ def test_the_answer_to_status(peers: int | None, clock_us: float | None) -> None
 
 def test_the_rows_of_tables() -> None:
     for ready, device in ((True, "1"), (False, "1"), (False, None)):
-        figures = ready, 1, 2, False, (), "good", 1.0, LatencyClass.GREEN, 2.0, 3.0, 4.0, 5.0, 0.0, 6.0, device
+        figures = (
+            ready,
+            1,
+            2,
+            False,
+            (),
+            "good",
+            1.0,
+            LatencyClass.GREEN,
+            2.0,
+            ready,
+            7.0,
+            3.0,
+            4.0,
+            5.0,
+            0.0,
+            6.0,
+            device,
+        )
         row = e.PeerRow("1", *figures, "exact", 0, 50, False, "left", None, ())  # type: ignore[arg-type]
         assert letters("".join(event_lines(e.PeersListed(1, (row,)), DIGITS))) == ""
     for status in ItemStatus:

@@ -17,9 +17,10 @@ import pytest
 
 from phaselock.errors import PhaseLockError
 from phaselock.storage import inbox as inbox_module
-from phaselock.storage.inbox import MAX_AGE_S, MAX_MESSAGE_BYTES, MAX_PATHS, Inbox, absolute, hand_over
+from phaselock.storage.inbox import MAX_AGE_S, MAX_MESSAGE_BYTES, MAX_PATHS, Inbox, absolute, hand_over, opened
 
 SENDERS = 100
+INVITATION = "phaselock://192.168.1.42:17404/4829130001"
 ROOT = "C:\\" if sys.platform == "win32" else "/"
 
 
@@ -73,6 +74,11 @@ def test_a_name_that_is_no_text_arrives(folder: pathlib.Path, receiver: Inbox) -
     assert os.fsencode(path) == b"/caf\xe9.mp3"
 
 
+def test_an_invitation_arrives_as_it_is(folder: pathlib.Path, receiver: Inbox) -> None:
+    Inbox(folder).send([opened(INVITATION), opened(INVITATION.upper())])
+    assert receiver.take() == [(INVITATION, INVITATION.upper())]
+
+
 def test_a_message_without_paths_arrives(folder: pathlib.Path, receiver: Inbox) -> None:
     Inbox(folder).send([])
     assert receiver.take() == [()]
@@ -116,6 +122,16 @@ def test_links_keep_their_meaning_and_a_lost_working_directory_is_told(
         absolute("a.mp3")
 
 
+def test_the_urls_of_files_become_paths(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """File managers and browsers give URLs to a program that also opens invitations."""
+    path = tmp_path / "Ärger & 100% #1.mp3"
+    path.touch()
+    assert opened(path.as_uri()) == os.fspath(path)
+    assert opened(song(1)) == song(1)
+    monkeypatch.chdir(tmp_path)
+    assert opened("a.mp3") == os.path.join(os.getcwd(), "a.mp3")
+
+
 # -- hostile and mistaken entries --------------------------------------------------------------------------------------
 
 
@@ -140,6 +156,8 @@ def test_links_keep_their_meaning_and_a_lost_working_directory_is_told(
         with_paths(song("x" * 40_000)),
         with_paths(song(1), "a.mp3"),
         with_paths(*[song(1)] * (MAX_PATHS + 1)),
+        with_paths("http://192.168.1.42"),
+        with_paths(INVITATION + "1" * 3000),
         json.dumps({"paths": song(1)}).encode(),
         json.dumps({"paths": {song(1): song(1)}}).encode(),
         json.dumps([song(1)]).encode(),

@@ -18,6 +18,7 @@ from phaselock.model.timeline import Timeline
 from phaselock.model.types import UNKNOWN_CLOCK, AudioStatus, ClockStatus
 from phaselock.session import effects as e
 from phaselock.sync.clock import STALE_NS, clock_status
+from phaselock.sync.trace import round_trip_ns
 from tests.support.exchanges import WIRED, Exchange, Link, Path, Trains
 from tests.support.pcm import TURN_FRAMES, CompassSource
 from tests.support.phase_meter import Block, Capture, PhaseMeter
@@ -230,6 +231,7 @@ class AudioPeer(SimulatedPeer):
         self._queue_rng = random.Random(f"{rng.random()}")
         self._receiving_until_ns = 0
         self._last_sample_ns = 0
+        self._least_rtt_ns: int | None = None
         self._filter: ClockFilter | None = None
         self._peer_id, self._clock_key = 0, b""
         self._host_link = simulation.host_link
@@ -267,7 +269,8 @@ class AudioPeer(SimulatedPeer):
         value, now_ns = self.clock_map.value(), self.now_ns
         if self._filter is None or not value.valid:
             return UNKNOWN_CLOCK
-        return clock_status(value, self._last_sample_ns, self._filter.rtt_ns(now_ns), now_ns=now_ns)
+        rtt_ns = self._filter.rtt_ns(now_ns)
+        return clock_status(value, self._last_sample_ns, rtt_ns, self._least_rtt_ns, now_ns=now_ns)
 
     def start_clock(self, peer_id: int, key: bytes) -> None:
         self._clock_key = key
@@ -297,6 +300,8 @@ class AudioPeer(SimulatedPeer):
         stalled = any(node.stalled_from_ns < over_ns and node.awake_at_ns > began_ns for node in (self, host))
         if exchanges and not stalled and host.allowed_clocks.get(self._peer_id) == self._clock_key:
             for exchange in exchanges:
+                rtt_ns = round_trip_ns(exchange)
+                self._least_rtt_ns = min(rtt_ns, self._least_rtt_ns or rtt_ns)
                 if exchange[3] - exchange[0] < STALE_NS:
                     clock_filter.add(*exchange)
             line = clock_filter.map(self.now_ns)

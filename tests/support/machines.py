@@ -12,13 +12,15 @@ import shutil
 import signal
 import subprocess
 import sys
+from typing import Self
 
 from tests.support.programs import Program
 
 PREFIX = f"pl{os.getpid()}"
 
 
-def _ip(*words: str) -> None:
+def iproute(*words: str) -> None:
+    """Run a command of iproute2."""
     subprocess.run(["ip", *words], check=True, capture_output=True)
 
 
@@ -27,50 +29,100 @@ def unavailable() -> str:
     if sys.platform != "linux" or not shutil.which("ip"):
         return "network namespaces need Linux and iproute2"
     try:
-        _ip("netns", "add", f"{PREFIX}try")
-        _ip("netns", "del", f"{PREFIX}try")
+        iproute("netns", "add", f"{PREFIX}try")
+        iproute("netns", "del", f"{PREFIX}try")
     except (OSError, subprocess.CalledProcessError):
         return "this user may not make network namespaces"
     return ""
 
 
-class Machines:
-    """The machines of these names, as a context manager. At its end all programs on them end."""
+def namespace(name: str) -> str:
+    """The namespace of a machine."""
+    return f"{PREFIX}{name}"
 
-    def __init__(self, folder: pathlib.Path, *names: str) -> None:
+
+class Namespaces:
+    """Machines with programs on them, as a context manager. At its end all programs on them end."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
         self._folder = folder
-        self._names = names
         self._stack = contextlib.ExitStack()
 
-    def __enter__(self) -> Machines:
-        switch = self._add("switch")
-        _ip("-n", switch, "link", "add", "lan0", "type", "bridge")
-        _ip("-n", switch, "link", "set", "lan0", "up")
-        for number, name in enumerate(self._names, 1):
-            machine = self._add(name)
-            _ip(*f"link add lan0 netns {machine} type veth peer name port{number} netns {switch}".split())
-            _ip("-n", switch, "link", "set", f"port{number}", "master", "lan0", "up")
-            _ip("-n", machine, "addr", "add", f"10.79.0.{number}/24", "dev", "lan0")
-            _ip("-n", machine, "link", "set", "lo", "up")
-            self.cable(name, plugged=True)
+    def __enter__(self) -> Self:
+        try:
+            self._build()
+        except BaseException:
+            self._stack.close()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    def ip(self, name: str, command: str) -> None:
+        """Run a command of iproute2 on a machine."""
+        iproute("-n", namespace(name), *command.split())
+
+    def prefix(self, name: str) -> tuple[str, ...]:
+        """What runs a command on a machine, before the command's words."""
+        return ("ip", "netns", "exec", namespace(name))
+
+    def start(self, name: str, *arguments: str) -> Program:
+        """Start phaselock on a machine, on the null backend, with its own home."""
+        home = self._folder / name
+        program = Program(*arguments, "--backend", "null", "--as", name, prefix=self.prefix(name), home=home)
+        self._stack.callback(program.close)
+        return program
+
+    def call(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run phaselock on a machine until it ends."""
+        return subprocess.run(
+            [*self.prefix(name), sys.executable, "-m", "phaselock", *arguments],
+            env={**os.environ, "PHASELOCK_HOME": os.fspath(self._folder / name)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    def _add(self, name: str) -> str:
+        machine = namespace(name)
+        iproute("netns", "add", machine)
+        self._stack.callback(iproute, "netns", "del", machine)
+        return machine
+
+    def _build(self) -> None:
+        """Make all machines and networks."""
+        raise NotImplementedError
+
+
+class Machines(Namespaces):
+    """The machines of these names on one switch."""
+
+    def __init__(self, folder: pathlib.Path, *names: str) -> None:
+        super().__init__(folder)
+        self._names = names
+
+    def _build(self) -> None:
+        switch = self._add("switch")
+        iproute("-n", switch, "link", "add", "lan0", "type", "bridge")
+        iproute("-n", switch, "link", "set", "lan0", "up")
+        for number, name in enumerate(self._names, 1):
+            machine = self._add(name)
+            iproute(*f"link add lan0 netns {machine} type veth peer name port{number} netns {switch}".split())
+            iproute("-n", switch, "link", "set", f"port{number}", "master", "lan0", "up")
+            iproute("-n", machine, "addr", "add", f"10.79.0.{number}/24", "dev", "lan0")
+            iproute("-n", machine, "link", "set", "lo", "up")
+            self.cable(name, plugged=True)
 
     def address(self, name: str) -> str:
         return f"10.79.0.{self._names.index(name) + 1}"
 
     def cable(self, name: str, *, plugged: bool) -> None:
         """Pull or plug the network cable of a machine."""
-        machine = f"{PREFIX}{name}"
-        _ip("-n", machine, "link", "set", "lan0", "up" if plugged else "down")
+        machine = namespace(name)
+        iproute("-n", machine, "link", "set", "lan0", "up" if plugged else "down")
         if plugged:
-            _ip("-n", machine, "route", "replace", "224.0.0.0/4", "dev", "lan0")
-
-    def ip(self, name: str, command: str) -> None:
-        """Run a command of iproute2 on a machine."""
-        _ip("-n", f"{PREFIX}{name}", *command.split())
+            iproute("-n", machine, "route", "replace", "224.0.0.0/4", "dev", "lan0")
 
     def move(self, name: str, address: str) -> None:
         """Give a machine another address, as a DHCP server or another network does."""
@@ -80,9 +132,9 @@ class Machines:
 
     def behind_router(self, name: str, blocked_udp_port: int) -> None:
         """Put a machine into a network of its own, behind a router that loses packets to this UDP port."""
-        switch, others = f"{PREFIX}switch", [other for other in self._names if other != name]
-        _ip("-n", switch, "addr", "add", "10.79.0.254/24", "dev", "lan0")
-        _ip("-n", switch, "addr", "add", "10.80.0.254/24", "dev", "lan0")
+        switch, others = namespace("switch"), [other for other in self._names if other != name]
+        iproute("-n", switch, "addr", "add", "10.79.0.254/24", "dev", "lan0")
+        iproute("-n", switch, "addr", "add", "10.80.0.254/24", "dev", "lan0")
         settings = (
             "net.ipv4.ip_forward=1",
             "net.ipv4.conf.all.send_redirects=0",
@@ -94,36 +146,13 @@ class Machines:
         for other in others:
             self.ip(other, "route add default via 10.79.0.254")
         rule = f"rule add pref 10 ipproto udp dport {blocked_udp_port} blackhole"
-        _ip("-n", switch, *rule.split())
+        iproute("-n", switch, *rule.split())
 
     def small_packets_only(self, name: str) -> None:
         """The network loses packets of more than 1280 bytes to this machine, without notice."""
         for machine in self._names:  # the kernel gives the switch several packets at once as a large one
             self.ip(machine, "link set lan0 gso_max_segs 1")
-        _ip("-n", f"{PREFIX}switch", "link", "set", f"port{self._names.index(name) + 1}", "mtu", "1280")
-
-    def start(self, name: str, *arguments: str) -> Program:
-        """Start phaselock on a machine, on the null backend, with its own home."""
-        prefix = ("ip", "netns", "exec", f"{PREFIX}{name}")
-        program = Program(*arguments, "--backend", "null", "--as", name, prefix=prefix, home=self._folder / name)
-        self._stack.callback(program.close)
-        return program
-
-    def call(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run phaselock on a machine until it ends."""
-        return subprocess.run(
-            ["ip", "netns", "exec", f"{PREFIX}{name}", sys.executable, "-m", "phaselock", *arguments],
-            env={**os.environ, "PHASELOCK_HOME": os.fspath(self._folder / name)},
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-
-    def _add(self, name: str) -> str:
-        machine = f"{PREFIX}{name}"
-        _ip("netns", "add", machine)
-        self._stack.callback(_ip, "netns", "del", machine)
-        return machine
+        iproute("-n", namespace("switch"), "link", "set", f"port{self._names.index(name) + 1}", "mtu", "1280")
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import pathlib
 
 import lameenc
 import numpy as np
@@ -86,3 +87,10 @@ def encode(rate_hz: int = 44100, channels: int = 2, frames: int = 100_000, kbps:
     sound = packets(rate_hz, channels, frames, kbps, vbr)
     padding = len(sound) * packet_frames(sound[0]) - frames - ENCODER_DELAY
     return description(sound[0], len(sound), padding=padding) + b"".join(sound)
+
+
+def song(folder: pathlib.Path, seconds: int) -> pathlib.Path:
+    """A file of music of this length."""
+    path = folder / "tune.mp3"
+    path.write_bytes(b"".join(packets(44100, 2, seconds * 44100)))
+    return path

@@ -12,7 +12,7 @@ import socket
 import time
 import types
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from phaselock.app.converter import ConversionCancelledError
@@ -21,7 +21,7 @@ from phaselock.model.file_kinds import UnplayableFileError
 from phaselock.model.role import Role
 from phaselock.model.types import UNKNOWN_CLOCK, AudioStatus, ClockStatus, Track
 from phaselock.network.host import HostRunner
-from phaselock.network.peer import PeerRunner
+from phaselock.network.peer import Bridge, PeerRunner
 from phaselock.network.reach import Place, connect
 from phaselock.session.effects import Ended
 from phaselock.session.events import Event
@@ -87,6 +87,8 @@ class Clock:
         self.allowed.pop(peer_id, None)
 
     def log_counts(self) -> None: ...
+
+    def start_anew(self) -> None: ...
 
     def start(self, host_ip: str, port: int, peer_id: int, own_ip: str, key: bytes) -> None:
         if self.refusals:
@@ -203,11 +205,16 @@ class NetworkFixture:
         inspect: Callable[[pathlib.Path, bytes], Any] = lambda path, sha256: LENGTH,
         find: Callable[[str, str], Awaitable[Sequence[Place]]] | None = None,
         code: str = "",
+        places: Sequence[Place] = (),
+        session: bytes = b"",
+        clock_ports: Mapping[Place, int] = types.MappingProxyType({}),
+        bridge: Bridge | None = None,
     ) -> Peer:
-        sock = stack.enter_context(await connect(*self.host.address))
+        """A peer that joins at the host's address, or at the first of `places`. `session`: the beginning of its id."""
+        sock = stack.enter_context(await connect(*(places[0] if places else self.host.address)))
         output, clock, news = Output(), Clock(), News()
         runner = PeerRunner(
-            PeerSession(display_name=name, code=code),
+            PeerSession(display_name=name, code=code, session_id=session),
             output,
             clock,
             FileCache(self.folder / name),
@@ -217,8 +224,10 @@ class NetworkFixture:
             now_ns=time.monotonic_ns,
             on_event=news,
             find=find,
+            clock_ports=clock_ports,
+            bridge=bridge,
         )
-        ended = asyncio.create_task(runner.run(sock))
+        ended = asyncio.create_task(runner.run(sock, places))
         stack.push_async_callback(self._end, ended)
         return Peer(runner, output, clock, news, ended)
 
@@ -250,7 +259,7 @@ def played(story: Story) -> Callable[[pathlib.Path], None]:
                 await story(network, stack)
 
         asyncio.run(run())
-        assert not problems
+        assert not problems, problems
 
     test.__name__ = test.__qualname__ = story.__name__
     return test

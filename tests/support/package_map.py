@@ -20,6 +20,7 @@ COLUMNS = {
     "ui": 1.0,
     "network": 2.0,
     "guests": 3.0,
+    "internet": 4.0,
     "sync": 3.0,
     "session": 1.0,
     "audio": 2.0,

@@ -103,3 +103,13 @@ class Program:
 def playing(event: Event) -> bool:
     """Whether a `sync` event says that sound is played."""
     return bool(event["playing"])
+
+
+def in_time(event: Event) -> bool:
+    """Whether a `sync` event says that the session clock is known to a millisecond."""
+    return event["offset_uncertainty_us"] is not None and event["offset_uncertainty_us"] < 1000.0
+
+
+def in_phase(event: Event) -> bool:
+    """Whether a `sync` event says that sound is played within a millisecond of the others."""
+    return playing(event) and in_time(event) and abs(event["phase_error_us"]) < 1000.0

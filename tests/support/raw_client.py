@@ -19,6 +19,8 @@ class RawClient:
         self._channel = channel
         self._framer = Framer(HOST_CAP)
         self._inbox: list[Message] = []
+        self.host_key = b""
+        """SHA-256 of the host's certificate, after the handshake."""
 
     @classmethod
     async def secured(cls, sock: socket.socket) -> RawClient:
@@ -29,7 +31,9 @@ class RawClient:
             await loop.sock_sendall(sock, data)
             while not channel.established and (data := await loop.sock_recv(sock, 1 << 16)):
                 await loop.sock_sendall(sock, channel.handshake(data))
-        return cls(sock, channel)
+        client = cls(sock, channel)
+        client.host_key = channel.host_key if channel.established else b""
+        return client
 
     def shrink_receive_buffer(self) -> None:
         """Give the socket the smallest receive buffer."""

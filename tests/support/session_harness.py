@@ -86,7 +86,8 @@ class HarnessPeer(SimulatedPeer):
 
     def clock_status(self) -> ClockStatus:
         usable, uncertainty_ns = self.output.clock_usable, self.output.uncertainty_ns
-        return ClockStatus(self.now_ns, usable, self.is_cut, -self._ahead_ns, 0.0, uncertainty_ns, 2 * self.delay_ns)
+        rtt_ns = 2 * self.delay_ns
+        return ClockStatus(self.now_ns, usable, self.is_cut, -self._ahead_ns, 0.0, uncertainty_ns, rtt_ns, rtt_ns)
 
 
 class SessionHarness(Simulation):
@@ -108,11 +109,19 @@ class SessionHarness(Simulation):
         ahead_ns: int = -START_NS,
         output: ReportedOutput | None = None,
         code: str = "",
+        outside: bool = False,
+        session: bytes = b"",
+        reached: str = "",
+        ip: str = "",
     ) -> HarnessPeer:
-        """A peer connects and joins; run on to see it happen. Its clock is `ahead_ns` ahead of the session clock."""
+        """A peer connects and joins; run on to see it happen. Its clock is `ahead_ns` ahead of the session clock.
+        `outside`: it comes to the outside port, by the address `reached`. `session`: the beginning of the id of the
+        session that it joins. `ip`: its address; empty: one of its own in the house."""
         peer = HarnessPeer(self, name, output or ReportedOutput(), delay_ns, ahead_ns)
-        peer.core = PeerSession(display_name=name, code=code)
+        peer.core = PeerSession(display_name=name, code=code, session_id=session)
         self.peers.append(peer)
+        peer.outside, peer.reached = outside, reached
+        peer.ip = ip or peer.ip
         peer.connect()
         peer.start()
         return peer

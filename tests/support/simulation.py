@@ -344,6 +344,7 @@ class SimulatedHost(SimulatedNode):
         )
         self.for_guests: list[e.ForGuest | e.WantFallback] = []
         self.fetches: list[e.FetchFromLibrary] = []
+        self.outside: list[e.OpenOutside | e.CloseOutside | e.ReachedAt | e.CallBack] = []
         self.allowed_clocks: dict[int, bytes] = {}
         """Peers whose pings are answered, and their keys."""
         self._framers: dict[int, Framer] = {}
@@ -358,12 +359,12 @@ class SimulatedHost(SimulatedNode):
                 self.tracks[command.track.file_id] = command.track
             self.call(self.core.command, command)
 
-    def accept(self, conn: int, to_peer: Pipe | None = None, ip: str = "10.0.0.1") -> None:
+    def accept(self, conn: int, to_peer: Pipe | None = None, ip: str = "10.0.0.1", *, outside: bool = False) -> None:
         """A control connection is open. Without a pipe, messages sent on it are lost."""
         self._framers[conn] = Framer(GREETING_CAP)
         if to_peer:
             self._pipes[conn] = to_peer
-        self.call(self.core.connected, conn, ip)
+        self.call(self.core.connected, conn, ip, outside)
 
     def receive(self, conn: int, message: Message) -> None:
         """As if this message had arrived."""
@@ -429,6 +430,8 @@ class SimulatedHost(SimulatedNode):
                 self.for_guests.append(effect)
             case e.FetchFromLibrary():
                 self.fetches.append(effect)
+            case e.OpenOutside() | e.CloseOutside() | e.ReachedAt() | e.CallBack():
+                self.outside.append(effect)
             case _:
                 super().execute(effect)
 
@@ -448,6 +451,12 @@ class SimulatedPeer(SimulatedNode):
         super().__init__(simulation, name, clock, output, report_every_ns)
         self.core = PeerSession(display_name=name)
         self.ip = f"10.0.1.{len(simulation.peers) + 1}"
+        self.outside = False
+        """It connects to the outside port of the host."""
+        self.reached = ""
+        """The address at which it reaches the host."""
+        self.used_places: list[e.UsePlaces] = []
+        self.awaits_call = False
         self.cable = Cable(simulation)
         self.conn = 0
         """The host's number of the newest connection; 0 while there is none. Data of older ones is ignored."""
@@ -527,8 +536,8 @@ class SimulatedPeer(SimulatedNode):
         self._framer = Framer(HOST_CAP)
         self._to_host = Pipe(simulation, self.up_ns, self.cable, host, lambda data: host.data_received(conn, data))
         to_peer = Pipe(simulation, self.down_ns, self.cable, self, lambda data: self._data_received(conn, data))
-        self.call(self.core.connected, HOST_KEY)
-        self._for_host(lambda: host.accept(conn, to_peer, self.ip))
+        self.call(self.core.connected, HOST_KEY, self.reached)
+        self._for_host(lambda: host.accept(conn, to_peer, self.ip, outside=self.outside))
 
     def _for_host(self, call: Callable[[], None]) -> None:
         """Call now, or as soon as the host is awake."""
@@ -594,6 +603,10 @@ class SimulatedPeer(SimulatedNode):
                 self._for_host(lambda: self._pair(code))
             case e.Connect():
                 self._connect_again()
+            case e.UsePlaces():
+                self.used_places.append(effect)
+            case e.AwaitCall():
+                self.awaits_call = True
             case e.StartClock(peer_id, _, key):
                 self.start_clock(peer_id, key)
             case e.StopClock():

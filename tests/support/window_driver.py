@@ -179,10 +179,19 @@ def drag(widget: Any, start: tuple[int, int], end: tuple[int, int]) -> None:
 
 def press(window: Any, sequence: str, **options: Any) -> None:
     """Send a key to the widget that has the focus."""
-    widget = window.focus_get() or window
-    widget.event_generate(sequence, **options)
+    if window.focus_get() is None:  # another window has the keyboard
+        (window.focus_lastfor() or window).focus_force()
+        window.update()
+    (window.focus_get() or window).event_generate(sequence, **options)
     if window.tk.call("info", "commands", ".") != "":
         window.update()
+
+
+def paste(window: Any, text: str) -> None:
+    """Let the clipboard have this text, and paste it."""
+    window.clipboard_clear()
+    window.clipboard_append(text)
+    press(window, "<Control-v>")
 
 
 def row(rows: Any, index: int) -> tuple[int, int]:
@@ -372,6 +381,7 @@ def commands_of(window: Any) -> dict[str, Callable[..., Any]]:
         "click_row": lambda index: click(window.screen.rows, *row(window.screen.rows, index)),
         "enter": lambda field, text: getattr(window.screen, field).set(text),
         "submit": lambda: window.screen.submit(),
+        "paste": lambda text: paste(window, text),
         "choose_song": lambda path: setattr(window, "ask_song", lambda: path),
         "close": window.close,
         "agree": lambda: window._question.act.invoke(),

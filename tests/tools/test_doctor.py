@@ -228,6 +228,9 @@ def adapter(name: str, *texts: str) -> Adapter:
     return Adapter(name, tuple(ipaddress.ip_interface(text) for text in texts))
 
 
+TAILSCALE = adapter("tailscale0", "100.101.102.103/32", "fd7a:115c:a1e0::1234/128")
+
+
 @pytest.mark.parametrize(
     ("found", "expected"),
     [
@@ -236,12 +239,22 @@ def adapter(name: str, *texts: str) -> Adapter:
         ([adapter("eth0", "169.254.3.4/16")], [("network", "hint")]),
         ([adapter("eth0", "192.168.1.5/24")], [("network", "ok")]),
         ([adapter("eth0", "192.168.1.5/24"), adapter("utun0", "fe80::1/64")], [("network", "ok")]),
-        ([adapter("eth0", "192.168.1.5/24"), adapter("wg0", "10.8.0.2/24")], [("network", "ok"), ("vpn", "hint")]),
+        ([adapter("eth0", "192.168.1.5/24"), adapter("tun0", "10.8.0.2/24")], [("network", "ok"), ("vpn", "hint")]),
+        ([adapter("eth0", "192.168.1.5/24"), adapter("wg0", "10.8.0.2/24")], [("network", "ok"), ("overlay", "ok")]),
+        ([adapter("eth0", "192.168.1.5/24"), TAILSCALE], [("network", "ok"), ("overlay", "ok")]),
+        ([adapter("wwan0", "100.70.1.2/10"), TAILSCALE], [("network", "ok"), ("overlay", "ok"), ("carrier", "hint")]),
         ([adapter("wwan0", "100.70.1.2/10")], [("network", "ok"), ("carrier", "hint")]),
     ],
 )
 def test_networks(found: list[Adapter], expected: list[tuple[str, str]]) -> None:
     assert levels(doctor.check_network(found, ())) == expected
+
+
+def test_an_overlay_network_is_told_by_name_and_a_vpn_if_it_takes_all_traffic() -> None:
+    found = [adapter("eth0", "192.168.1.5/24"), TAILSCALE]
+    told = doctor.check_network(found, ())[1].message
+    assert told == "Tailscale is on: friends in the same Tailscale network reach this machine at 100.101.102.103."
+    assert levels(doctor.check_network(found, ("100.101.102.103",)))[2:] == [("vpn", "hint")]
 
 
 def test_discovery() -> None:
@@ -415,7 +428,7 @@ def test_doctor_reports_all_checks_against_a_real_session(
     monkeypatch.setattr(doctor, "LISTEN_S", 0.1)
     monkeypatch.setattr(way, "MEASURE_S", 0.5)
     screen = Screen()
-    status = doctor.run_doctor(("127.0.0.1", port), "null", None, screen)
+    status = doctor.run_doctor(("127.0.0.1", port), "null", None, screen, asks_router=False)
     assert host.wait_for("peer_left")["name"] == "doctor"
     assert screen.found["port"]["message"] == f'Port {port} (TCP) is used by the jam "Kitchen" on this machine.'
     assert screen.found["connect"]["message"].startswith('The jam "Kitchen" by Host answers')
@@ -431,7 +444,7 @@ def test_doctor_reports_all_checks_against_a_real_session(
 def test_the_command(host: Program, tmp_path: pathlib.Path) -> None:
     port = host.wait_for("session")["port"]
     home = settled(tmp_path / "peer", port=port, clock_port=port)
-    status, found = phaselock(home, "doctor", f"127.0.0.1:{port}", "--backend", "null")
+    status, found = phaselock(home, "doctor", f"127.0.0.1:{port}", "--backend", "null", "--no-router")
     assert "good enough for 1 ms by a factor of" in found["clock"]["message"]
     assert status == int(any(one["level"] == "problem" for one in found.values()))
 
@@ -453,7 +466,7 @@ def test_walls_between_real_machines(tmp_path: pathlib.Path) -> None:
         machines.ip("ann", "rule del pref 0")
 
         def doctor_says(*arguments: str) -> dict[str, dict[str, Any]]:
-            done = machines.call("bob", "doctor", *arguments, "--backend", "null", "--json")
+            done = machines.call("bob", "doctor", *arguments, "--backend", "null", "--no-router", "--json")
             return {one["id"]: one for one in map(json.loads, done.stdout.splitlines())}
 
         found = doctor_says(ann)

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -80,7 +81,7 @@ def test_installed_and_removed(
     out = capsys.readouterr().out
     assert os.fspath(share / ENTRY) in out and "phaselock install-desktop --remove" in out
     text = (share / ENTRY).read_text("utf-8")
-    assert exec_words(text) == [os.fspath(command), "window", "%F"]
+    assert exec_words(text) == [os.fspath(command), "window", "%U"]
     for size in ICON_SIZES:
         data = (share / icon_name(size)).read_bytes()
         assert data.startswith(b"\x89PNG") and int.from_bytes(data[16:20], "big") == size
@@ -94,6 +95,27 @@ def test_installed_and_removed(
     capsys.readouterr()
     assert main(["install-desktop", "--remove"]) == 0
     assert capsys.readouterr().out == "PhaseLock is not in the menu of this user.\n"
+
+
+@pytest.mark.skipif(not shutil.which("gio"), reason="opens a URL as a desktop does")
+def test_the_desktop_opens_invitations(
+    share: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = "phaselock:///192.168.1.42:17404,[2001:db8::1]:17404+17402/4829134471/7-1f00ab42"
+    got, command = tmp_path / "got", tmp_path / "my programs" / "phaselock"
+    command.parent.mkdir()
+    command.touch(0o755)
+    monkeypatch.setattr(sys, "argv", [os.fspath(command), "install-desktop"])
+    command.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >"{got}.new"\nmv "{got}.new" "{got}"\n')
+    assert main(["install-desktop"]) == 0
+    if not (share / "applications" / "mimeinfo.cache").exists():
+        pytest.skip("the desktop has no cache of what programs open")
+    subprocess.run(["gio", "open", line], check=True)
+    end_s = time.monotonic() + 30
+    while not got.exists():
+        assert time.monotonic() < end_s
+        time.sleep(0.01)
+    assert got.read_text().splitlines() == ["window", line]
 
 
 @pytest.mark.parametrize("system", ["win32", "darwin"])
@@ -119,9 +141,9 @@ def test_a_folder_that_cannot_be_written(share: pathlib.Path, command: pathlib.P
 )
 def test_the_command_is_quoted(words: Sequence[str]) -> None:
     text = entry((DATA / "phaselock.desktop").read_text("utf-8"), words)
-    assert exec_words(text) == [*words, "window", "%F"]
+    assert exec_words(text) == [*words, "window", "%U"]
     if words == ["/usr/bin/phaselock"]:
-        assert "Exec=/usr/bin/phaselock window %F\n" in text and shlex.split(quoted(words[0])) == words
+        assert "Exec=/usr/bin/phaselock window %U\n" in text and shlex.split(quoted(words[0])) == words
 
 
 def test_a_path_with_a_line_break_is_refused() -> None:

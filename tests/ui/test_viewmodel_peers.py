@@ -36,6 +36,15 @@ def test_latency_as_a_colour_and_as_a_figure(rtt_ns: int, usable: bool, latency_
     assert (shown.latency_class, plain(shown.latency_text)) == (latency_class, text)
 
 
+def test_a_far_peer_is_not_called_in_phase_with_the_room() -> None:
+    shown = row(peer(far=True, away_ns=41 * MS, rtt_ns=90 * MS, offset_uncertainty_ns=395_000))
+    assert (plain(shown.latency_text), plain(shown.chip_text)) == ("41 ms away", "far away ±0.41 ms")
+    assert shown.chip_kind == "neutral"
+    assert plain(shown.tooltip).endswith(
+        "Ben, 41 ms away, within 0.41 ms by the clock; the path's asymmetry cannot be known."
+    )
+
+
 def test_before_the_first_report_nothing_is_claimed() -> None:
     shown = row(peer(reported=False, clock_usable=False, device_name=None, rtt_ns=0))
     assert (shown.latency_class, shown.latency_text, shown.trouble) == ("yellow", "Network: –", "")

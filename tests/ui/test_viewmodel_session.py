@@ -252,6 +252,11 @@ def test_the_buttons_promise_what_the_session_does() -> None:
             "warning",
         ),
         (guest(connected=False), "Looking for the host", "warning"),
+        (
+            guest(connected=False, invitation_wanted=True),
+            "Host not found — ask it for its newest invitation, and paste it here",
+            "warning",
+        ),
     ],
 )
 def test_the_connection_of_a_peer(state: SessionView, connection: str, kind: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from phaselock.model.snapshot import PeerView
@@ -11,6 +13,18 @@ from tests.support.session_views import CARD, QUEUE, guest, host, line, off, pee
 from tests.support.simulation import MS
 
 UNTOLD = off(timing="unknown", dac_uncertainty_ns=None)
+
+
+UNKNOWABLE = "the path's asymmetry cannot be known."
+
+
+def far(**changes: Any) -> PeerView:
+    """A peer in another town."""
+    usual = {"name": "Ana", "peer_id": 2, "far": True, "away_ns": 41 * MS, "offset_uncertainty_ns": 395_000}
+    return peer(**{**usual, **changes})
+
+
+FAR = far()
 
 
 def untold(name: str = "Ben", peer_id: int = 1) -> PeerView:
@@ -72,6 +86,12 @@ def untold(name: str = "Ben", peer_id: int = 1) -> PeerView:
             "Only Ben plays. This machine has no audio output.",
             "warning",
         ),
+        (playing(peer(), FAR), "Both speakers within 0.03 ms", "good"),
+        (playing(peer(), far(phase_error_ns=9 * MS)), "Both speakers within 0.03 ms", "good"),
+        (playing(peer(), far(have=frozenset()), peer("Cleo", 3)), "All 3 speakers within 0.03 ms", "good"),
+        (playing(FAR), f"Ana, 41 ms away, within 0.41 ms by the clock; {UNKNOWABLE}", "neutral"),
+        (playing(far(have=frozenset())), "Ana, 41 ms away.", "neutral"),
+        (playing(FAR, own=off(device_name=None)), "This machine has no audio output.", "error"),
         (
             playing(peer(device_name=None), own=off(device_name=None)),
             "Nobody plays. This machine has no audio output. 1 more machine has a problem.",
@@ -96,6 +116,8 @@ def test_the_sentence_of_the_host(state: SessionView, sentence: str, kind: str) 
         (off(clock_uncertainty_ns=1), "This speaker is within 0.02 ms of the host.", "good"),
         (off(dac_uncertainty_ns=2 * MS), "This speaker is within 2.1 ms of the host.", "warning"),
         (off(phase_error_ns=3_200_000), "This speaker is 3.2 ms early.", "warning"),
+        (off(least_rtt_ns=9 * MS), "This speaker is within 0.01 ms of the host.", "good"),
+        (off(least_rtt_ns=82 * MS), f"This speaker, 41 ms away, within 0.01 ms by the clock; {UNKNOWABLE}", "neutral"),
         (off(playing=False), "This speaker is not playing.", "neutral"),
         (off(clock_uncertainty_ns=None), "Measuring…", "neutral"),
         (off(device_name=None), "No audio output detected.", "error"),
@@ -122,11 +144,34 @@ def test_the_sentence_of_a_peer(own: LocalStatus | None, sentence: str, kind: st
         (guest(now=QUEUE[0], timeline=line()), "Within 0.01 ms of the host"),
         (guest(off(phase_error_ns=3_200_000), now=QUEUE[0], timeline=line()), "Up to 3.2 ms off"),
         (guest(off(device_name=None), now=QUEUE[0], timeline=line()), ""),
+        (guest(off(least_rtt_ns=82 * MS), now=QUEUE[0], timeline=line()), "Within 0.01 ms by the clock"),
+        (playing(peer(), FAR), "Both within 0.03 ms"),
+        (playing(FAR), "Far away: 1"),
     ],
 )
 def test_the_figure_of_the_sentence_alone(state: SessionView, short: str) -> None:
     view = host_view(state) if state.hosting else peer_view(state)
     assert plain(view.sync.short) == short
+
+
+@pytest.mark.parametrize(
+    ("state", "text"),
+    [
+        (playing(peer()), ""),
+        (playing(peer(), FAR), f"Ana, 41 ms away, within 0.41 ms by the clock; {UNKNOWABLE}"),
+        (host(peer(), FAR), "Ana, 41 ms away."),
+        (
+            playing(FAR, far(away_ns=80 * MS, name="Ben")),
+            "Far away: Ana (41 ms) and Ben (80 ms), within 0.41 ms by the clock; "
+            "the asymmetry of the paths cannot be known.",
+        ),
+        (playing(peer(), FAR, far(device_name=None)), "Far away: Ana (41 ms) and Ana (41 ms)."),
+        (guest(off(least_rtt_ns=82 * MS), now=QUEUE[0], timeline=line()), ""),
+    ],
+)
+def test_far_machines_have_a_sentence_of_their_own(state: SessionView, text: str) -> None:
+    sync = host_view(state).sync if state.hosting else peer_view(state).sync
+    assert text in (plain(sync.far), plain(sync.sentence))
 
 
 def test_a_missing_output_is_said_once() -> None:

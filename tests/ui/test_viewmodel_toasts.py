@@ -78,6 +78,11 @@ def failed(reason: str) -> e.TransferChanged:
             Toast("a.mp3 did not arrive: The disk is full.", "warning"),
         ),
         (toast(e.Warned(1, Notice(Code.OTHER, "Something."))), Toast("Something.", "warning")),
+        (toast(e.Warned(None, Notice(Code.INTERNET_EXTRA_MISSING, "pip")), True), None),
+        (
+            toast(e.Warned(None, Notice(Code.INTERNET_EXTRA_MISSING, "pip")), False),
+            Toast("No direct way was found. To try relays, too, install them: pip", "warning"),
+        ),
         (
             toast(e.Warned(1, Notice(Code.PEER_BARRED, peer="Zoe", choices=("Ben",)))),
             Toast("Zoe was not let in, because Ben was removed.", "warning", "allow", "Ben"),
@@ -250,6 +255,7 @@ SILENT = {
     e.MicrophoneAsked,
     e.SessionOpened,
     e.CodeSet,
+    e.InvitationChanged,
     e.GuestPageSet,
     e.SessionEnded,
     e.FileReady,
@@ -282,7 +288,13 @@ def test_every_event_has_a_toast_or_is_listed_as_silent() -> None:
 
 
 def test_warnings_of_attacks_stay_instead_of_being_toasts() -> None:
-    staying = {Code.CODE_GUESSED, Code.CODE_VOID, Code.HOST_KEY_CHANGED}
+    staying = {
+        Code.CODE_GUESSED,
+        Code.CODE_VOID,
+        Code.INVITATION_GUESSED,
+        Code.INVITATION_VOID,
+        Code.HOST_KEY_CHANGED,
+    }
     for code in Code:
         happened = SessionEvent(e.Warned(1, Notice(code, "Something.", peer="Ben", number=10)))
         assert bool(event_banner(happened)) == (code in staying)

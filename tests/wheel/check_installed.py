@@ -18,8 +18,14 @@ SITE = pathlib.Path(sysconfig.get_path("platlib")).resolve()
 DIST = importlib.metadata.distribution(importlib.metadata.packages_distributions()["phaselock"][0])
 SCRIPT = pathlib.Path(sysconfig.get_path("scripts"), "phaselock.exe" if sys.platform == "win32" else "phaselock")
 NEEDS_A_WINDOW = ("phaselock.ui.screens", "phaselock.ui.widgets", "phaselock.ui.theme", "phaselock.ui.window")
-# numpy; PyAV; the sound system of one platform
-NEEDS_MORE = ("phaselock.bench", "phaselock.audio.conversion", "phaselock.audio.other_tags", "phaselock.audio.latency")
+# numpy; PyAV; the sound system of one platform; iroh
+NEEDS_MORE = (
+    "phaselock.bench",
+    "phaselock.audio.conversion",
+    "phaselock.audio.other_tags",
+    "phaselock.audio.latency",
+    "phaselock.internet.iroh_bridge",
+)
 
 
 def test_the_installed_package_is_what_is_tested() -> None:

@@ -11,11 +11,13 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import urllib.parse
 import zipfile
 
 import pytest
 
 from phaselock.cli import command_line
+from phaselock.model.invitation import invitation_text
 from phaselock.network.service_record import SERVICE_TYPE
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -63,8 +65,24 @@ def test_the_desktop_entry_starts_the_window() -> None:
     entry.optionxform = str  # type: ignore[assignment, method-assign]
     entry.read(DESKTOP, "utf-8")
     program, *arguments = entry["Desktop Entry"]["Exec"].split()
-    assert program == "phaselock" and arguments.pop() == "%F"
+    assert program == "phaselock" and arguments.pop() == "%U"
     assert command_line().parse_args(arguments).run is command_line().parse_args(["window"]).run
+
+
+def test_all_desktops_open_invitations(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("customtkinter")
+    scheme = urllib.parse.urlsplit(invitation_text("a", "")).scheme
+    assert f";x-scheme-handler/{scheme};" in DESKTOP.read_text("utf-8")
+    assert f"<mediatype>x-scheme-handler/{scheme}</" in DESKTOP.with_name("com.phaselock.app.metainfo.xml").read_text()
+    assert [kind["CFBundleURLSchemes"] for kind in MAC_INFO["CFBundleURLTypes"]] == [[scheme]]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "PhaseLock").mkdir()
+    wix = runpy.run_path(str(ROOT / "wheels" / "msi" / "describe.py"))["describe"]("0.1.0")
+    values = {(one.get("Key"), one.get("Name", "")): one.get("Value") for one in wix.iter("RegistryValue")}
+    key = rf"Software\Classes\{scheme}"
+    assert values[key, "URL Protocol"] == ""
+    command = values[rf"{key}\shell\open\command", ""].partition(" -m phaselock ")[2].replace('"%1"', "phaselock:///a")
+    assert command_line().parse_args(command.split()).files == ["phaselock:///a"]
 
 
 @pytest.mark.parametrize(
@@ -127,3 +145,17 @@ def test_wheels_for_two_versions_of_python_share_a_folder(tmp_path: pathlib.Path
 def test_wheels_that_cannot_share_a_folder(second: str, files: dict[str, str], tmp_path: pathlib.Path) -> None:
     with pytest.raises(SystemExit, match="box"):
         merged(tmp_path, {"box-1-cp311-cp311-linux.whl": {"box/__init__.py": ""}, second: files})
+
+
+def test_a_package_for_several_pythons_gets_what_each_of_them_needs() -> None:
+    requirements = runpy.run_path(str(ROOT / "wheels" / "deb" / "requirements.py"))["requirements"]
+    metadata = (
+        "Metadata-Version: 2.4\n"
+        "Requires-Dist: always>=1\n"
+        "Requires-Dist: old>=2; python_version < '3.14'\n"
+        "Requires-Dist: arm; platform_machine == 'aarch64'\n"
+        "Requires-Dist: other; sys_platform == 'win32'\n"
+        "Requires-Dist: more; extra == 'internet'\n"
+    )
+    assert requirements(metadata, "3.13", "x86_64") == ["always>=1", "old>=2"]
+    assert requirements(metadata, "3.14", "aarch64") == ["always>=1", "arm"]

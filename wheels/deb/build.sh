@@ -21,7 +21,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK=1
 "${PYTHON:-python3}" -m venv "$work/tools"
 python="$work/tools/bin/python"
 "$python" -m pip install --quiet --no-index --no-deps --find-links "$out" "$name"
-"$python" -m pip install --quiet "$name"
+"$python" -m pip install --quiet "$name" packaging
 "$python" "$here/../icons.py" "$work/icons"
 "$python" "$here/../manual.py" | gzip -9n >"$work/phaselock.1.gz"
 
@@ -36,10 +36,13 @@ for wheel in "$out/$name"-*manylinux*_{x86_64,aarch64}.whl; do
     root=$work/$architecture
     house=$root/opt/phaselock
     share=$root/usr/share
+    mkdir "$work/$machine"
+    cp "$wheel" "$work/$machine"
     for one in "${pythons[@]}"; do
+        mapfile -t required < <("$python" "$here/requirements.py" "$wheel" "$one" "$machine")
         "$python" -m pip download --quiet --dest "$work/$machine" --find-links "$out" --only-binary :all: \
             --implementation cp --python-version "$one" --platform "manylinux_2_28_$machine" \
-            --platform "manylinux_2_17_$machine" --platform "manylinux2014_$machine" "$wheel"
+            --platform "manylinux_2_17_$machine" --platform "manylinux2014_$machine" "${required[@]}"
     done
 
     mkdir -p "$house"/{bin,lib/python3/site-packages} "$root"/{DEBIAN,usr/bin} \

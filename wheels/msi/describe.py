@@ -57,7 +57,7 @@ def add_files(parent: Element, folder: pathlib.Path, feature: Element) -> None:
 
 
 def add_entries(parent: Element, feature: Element) -> None:
-    """Describe the entry of the start menu, and those of the context menus of files."""
+    """Describe the entry of the start menu, those of the context menus of files, and what opens invitations."""
     menu = component(parent, "menu", feature)
     shortcut = SubElement(menu, "Shortcut", Id="Menu", Name=NAME, Target=PYTHONW, Arguments=WINDOW)
     shortcut.set("Description", "Plays the same music in phase on several computers")
@@ -72,6 +72,14 @@ def add_entries(parent: Element, feature: Element) -> None:
             (key, "MultiSelectModel", "string", "Player"),  # else the entry is hidden if more than 15 files are chosen
             (key + r"\command", "", "string", f'"{PYTHONW}" {WINDOW} "%1"'),
         ]
+    scheme = r"Software\Classes\phaselock"
+    values += [
+        (scheme, "", "string", f"URL:{NAME} invitation"),
+        (scheme, "URL Protocol", "string", ""),
+        (scheme + r"\DefaultIcon", "", "string", "[INSTALLDIR]phaselock.ico"),
+        # Behind --, a quotation mark in an address of a web page cannot add options.
+        (scheme + r"\shell\open\command", "", "string", f'"{PYTHONW}" {WINDOW} -- "%1"'),
+    ]
     for key, name, kind, value in values:
         entry = SubElement(menu, "RegistryValue", Root="HKCU", Key=key, Type=kind, Value=value)
         if name:

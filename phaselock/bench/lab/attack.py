@@ -1,19 +1,21 @@
 """Attacks on a session, from a process of their own (attack_process.py): this module starts it, directs it and ends it.
 
-The attackers come from addresses of their own, 127.66.0.x, which every program of a Linux machine may use.
+The attackers come from addresses of their own.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from phaselock.bench.lab.json_process import JsonProcess
 from phaselock.errors import PhaseLockError
 
 MALICIOUS_HOST = "host"
+LOOPBACK_ATTACKERS = tuple(f"127.66.0.{number}" for number in range(1, 9))
+"""Addresses that every program of a Linux machine may use."""
 ATTACKS: Mapping[str, str] = {
     "silent": "500 silent connections",
     "joins": "1,000 joins a second",
@@ -27,13 +29,15 @@ ATTACKS: Mapping[str, str] = {
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Target:
-    """The host that is attacked, and a member of it in whose name clock pings are forged, at the member's address."""
+    """The host that is attacked, and a member of it in whose name clock pings are forged, at the member's address.
+    `attackers` are the addresses of the attackers."""
 
     ip: str
     port: int
     clock_port: int
     member_ip: str
     member_id: int
+    attackers: Sequence[str] = LOOPBACK_ATTACKERS
 
 
 class Attack:

@@ -36,7 +36,6 @@ from phaselock.protocol.framing import HOST_CAP, SESSION_CAP, Framer, frame
 from phaselock.protocol.proof import FETCH, membership_proof
 from phaselock.sync.clock import HostClock
 
-ADDRESSES = [f"127.66.0.{number}" for number in range(1, 9)]
 MALICIOUS_IP = "127.66.1.1"
 SILENT_CONNECTIONS = 500
 SILENT_AGAIN_S = 1.0
@@ -142,7 +141,7 @@ async def silent(target: Target, counts: Counts) -> None:
                     sock.close()
             await asyncio.sleep(SILENT_AGAIN_S)
 
-    await _together(hold(ADDRESSES[k % len(ADDRESSES)]) for k in range(SILENT_CONNECTIONS))
+    await _together(hold(target.attackers[k % len(target.attackers)]) for k in range(SILENT_CONNECTIONS))
 
 
 async def joins(target: Target, counts: Counts) -> None:
@@ -162,7 +161,7 @@ async def joins(target: Target, counts: Counts) -> None:
     loop = asyncio.get_running_loop()
     due_s = loop.time()
     async with asyncio.TaskGroup() as group:
-        for source_ip in itertools.cycle(ADDRESSES):
+        for source_ip in itertools.cycle(target.attackers):
             await places.acquire()
             group.create_task(join(source_ip))
             due_s = max(due_s + 1 / JOINS_S, loop.time() - 1)
@@ -207,8 +206,8 @@ async def slow(target: Target, counts: Counts) -> None:
                     sock.close()
             await asyncio.sleep(SLOW_EVERY_S)
 
-    members = (read_nothing(ADDRESSES[k]) for k in range(SLOW_MEMBERS))
-    await _together([*members, *(write(ADDRESSES[k % len(ADDRESSES)]) for k in range(SLOW_WRITERS))])
+    members = (read_nothing(target.attackers[k]) for k in range(SLOW_MEMBERS))
+    await _together([*members, *(write(target.attackers[k % len(target.attackers)]) for k in range(SLOW_WRITERS))])
 
 
 async def requests(target: Target, counts: Counts) -> None:
@@ -218,7 +217,7 @@ async def requests(target: Target, counts: Counts) -> None:
     async def flood() -> None:
         while True:
             with contextlib.suppress(*LOST):
-                async with member(target, ADDRESSES[0]) as (connection, accepted):
+                async with member(target, target.attackers[0]) as (connection, accepted):
                     if accepted:
                         counts["joined"] += 1
                         newest[:] = [accepted]
@@ -240,7 +239,7 @@ async def requests(target: Target, counts: Counts) -> None:
         while True:
             if newest:
                 with contextlib.suppress(*LOST):
-                    connection, channel = await connected(target, ADDRESSES[0])
+                    connection, channel = await connected(target, target.attackers[0])
                     try:
                         counts["fetches"] += 1
                         await connection.receive()

@@ -28,6 +28,10 @@ TITLES: Mapping[str, tuple[str, str]] = {
     "clock": ("Clock filters", "How far the estimate of the host's clock is from the truth."),
     "sync": ("Synchronisation", "How far apart any two loudspeakers are, when they start and as they play."),
     "transfer": ("Transfer", "How fast files reach the peers, against what the link can carry."),
+    "call": (
+        "A call beside songs",
+        "How long the packets of a call wait on a home's uplink while songs go to friends elsewhere.",
+    ),
     "resources": ("Resources", "Memory and processor, idle and playing."),
     "abuse": ("Abuse", "What the members of a session notice while it is attacked."),
     "guests": ("Guests", "What the members of a session notice of a crowd at the page for phones."),
@@ -49,6 +53,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     ),
     "clock": ("error_p50_us", "error_p95_us", "error_p99_us"),
     "transfer": ("of_limit_percent", "seconds"),
+    "call": ("wait_p50_ms", "wait_p95_ms", "start_worst_ms", "lost_percent", "of_limit_percent", "least_share"),
     "decode": ("realtime_factor", "memory_mb", "seek_p50_ms", "seek_p95_ms", "seek_worst_ms", "inexact_seeks"),
     "library": ("read_s", "rescan_s", "search_p50_ms", "search_p95_ms", "search_worst_ms", "host_mb", "reader_mb"),
     "engine": ("p50_us", "p99_us", "worst_us", "of_period_percent"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from phaselock.language.message import N_
 from phaselock.model.names import distinct, person_name, skeleton
@@ -85,8 +85,11 @@ class Admission:
         return self._bars.names
 
     def remove(self, member: Member) -> None:
-        """The user has removed this member: keep it out."""
+        """The user has removed this member: keep it out. It may have had several memberships by an invitation: none of
+        its address returns by its token any more."""
         self._bars.add(member)
+        if member.outside:
+            self._forget({member.ip})
 
     def allow(self, name: str) -> bool:
         """Let the removed machines with this name join again. False if there is none."""
@@ -96,8 +99,12 @@ class Admission:
         """The session has another code, or none. A removed machine may have had several memberships: none of its
         address returns by its token any more."""
         self._door.change(code)
-        for peer_id in [peer_id for peer_id, member in self._departed.items() if member.ip in self._bars.ips]:
-            del self._departed[peer_id]
+        self._forget(self._bars.ips)
+
+    @property
+    def departed(self) -> Collection[Member]:
+        """Members that were lost without LeaveSession and may return, oldest first."""
+        return self._departed.values()
 
     def lost(self, member: Member) -> None:
         """This member is lost, and may return."""
@@ -111,11 +118,11 @@ class Admission:
         member = self._members.numbered(peer_id) if peer_id is not None else None
         return self._prover(member, proof, purpose)
 
-    def needs_code(self, conn: int, request: m.JoinRequest) -> bool:
-        """This machine must prove the code first: it has not, and it proves no membership. Another version is refused
-        without it."""
+    def needs_code(self, conn: int, door: Door, request: m.JoinRequest) -> bool:
+        """This machine, which has come to this door, must prove the code first: it has not, and it proves no
+        membership. Another version is refused without it."""
         return (
-            not self._door.is_open_for(conn)
+            not door.is_open_for(conn)
             and request.protocol_version == m.PROTOCOL_VERSION
             and self.member(request.peer_id, request.proof, JOIN) is None
             and self._returning(request) is None
@@ -123,15 +130,15 @@ class Admission:
 
     def decide(self, request: m.JoinRequest, ip: str, *, now_ns: int) -> Admitted | Refused:
         """Whether the machine at this address may join. It has proved what `needs_code` asks for, and its old
-        connection is closed."""
+        connection is closed. A machine of another version has proved nothing: it is told nothing of the session."""
+        if request.protocol_version != m.PROTOCOL_VERSION:
+            return Refused(notice_text(other_version(m.PROTOCOL_VERSION, request.protocol_version)))
         name, before = person_name(request.display_name), self._returning(request)
         budget = self._budgets.of(ip, now_ns=now_ns)
         if before is None and self._is_barred(request, name, ip, budget, now_ns):
             return Refused(REMOVED, "removed")
         if not budget.joins.fits(now_ns):
             return Refused("" if before is not None else TOO_MANY_JOINS)
-        if request.protocol_version != m.PROTOCOL_VERSION:
-            return Refused(notice_text(other_version(m.PROTOCOL_VERSION, request.protocol_version)))
         if not name:
             return Refused(N_("Please choose a display name."))
         held = [] if before is not None else self._held(name, now_ns)
@@ -145,6 +152,11 @@ class Admission:
             return Admitted(before.peer_id, before.token, name, before.asked_name, budget, again=True)
         self._last_peer_id += 1
         return Admitted(self._last_peer_id, self._token_factory(), distinct(name, taken), name, budget, again=False)
+
+    def _forget(self, ips: Collection[str]) -> None:
+        """The lost members of these addresses do not return."""
+        for peer_id in [peer_id for peer_id, member in self._departed.items() if member.ip in ips]:
+            del self._departed[peer_id]
 
     def _prover(self, member: Member | None, proof: bytes | None, purpose: bytes) -> Member | None:
         """This member if the proof is its own, or None."""

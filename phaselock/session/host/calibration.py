@@ -190,7 +190,7 @@ class HostCalibration:
         if self.active:
             self._outbox.error(Notice(Code.CALIBRATION_RUNS), now_ns)
             return
-        playing = [peer for peer in self._members if peer.reports.latest and peer.reports.latest.device_name]
+        playing = [peer for peer in self._members if peer.reports.in_the_room]
         machines = [_Machine(None, self._host_name), *(_Machine(peer.peer_id, peer.name) for peer in playing)]
         phones = self._phones()
         is_spot = command.distances_m is None and not command.walk

@@ -100,7 +100,7 @@ class HostCheck:
         self._outbox.do(Send(listener.conn, m.MicrophoneRequest(self._number)))
 
     def _playing(self) -> list[Member]:
-        return [peer for peer in self._members if peer.reports.latest and peer.reports.latest.device_name]
+        return [peer for peer in self._members if peer.reports.in_the_room]
 
     def _begin_from(self, now_ns: int) -> int:
         return now_ns + self._members.lead_ns() + BEGIN_NS

@@ -94,6 +94,7 @@ class Distribution:
         track = self._queue.rows.track(file_id)
         if track is not None and member.is_receiving(file_id):
             transfer = member.transfers[file_id]
+            member.send_rate.moved(max(0, sent_bytes - transfer.done_bytes), now_ns=now_ns)
             if transfer.moved(sent_bytes, now_ns):
                 member.progressed(now_ns)
             tenths = sent_bytes * 10 // track.size
@@ -159,6 +160,7 @@ class Distribution:
     def _offer(self, member: Member, track: Track, now_ns: int) -> None:
         """Tell a member to fetch a file."""
         self._queue.mark_stale()
+        member.send_rate.restart()
         start = m.FileTransferStart(
             track.file_id,
             track.file_name,

@@ -38,13 +38,20 @@ class _Guesses:
 class Door:
     """`now_ns` is session time; `conn` is the number of a connection."""
 
-    def __init__(self, code: str, outbox: Outbox) -> None:
-        """`code` is in its normal form; empty: everybody may join."""
+    wrong_code = WRONG_CODE
+    """What a machine is told that does not know the code."""
+    max_guesses = MAX_GUESSES
+
+    def __init__(
+        self, code: str, outbox: Outbox, *, guessed: Code = Code.CODE_GUESSED, void: Code = Code.CODE_VOID
+    ) -> None:
+        """`code` is in its normal form; empty: everybody may join. `guessed` and `void`: what the host's user is told
+        of wrong codes."""
         self.code = code
         self._outbox = outbox
+        self._guessed, self._void = guessed, void
         self._guesses: dict[str, _Guesses] = {}
-        """By address, not by group: the guesses of a neighbour must not count for the other machines of its network. At
-        most MAX_GUESSES entries, because each stands for a guess."""
+        """By `_guesser`. At most `max_guesses` entries, because each stands for a guess."""
         self._total = 0
         self._told = 0
         """The number of guesses of which the host's user was told last."""
@@ -63,8 +70,9 @@ class Door:
 
     def begin(self, conn: int, ip: str, *, now_ns: int) -> str:
         """A machine wants to prove the code: a guess. Return why it may not; empty if it may."""
-        guesses = self._guesses.setdefault(ip, _Guesses())
-        if self._total >= MAX_GUESSES:
+        guesser = self._guesser(ip)
+        guesses = self._guesses.setdefault(guesser, _Guesses())
+        if self._total >= self.max_guesses:
             refusal = NEVER
         elif guesses.number >= FREE_GUESSES and now_ns < guesses.last_ns + GUESS_EVERY_NS:
             refusal = LATER
@@ -74,26 +82,27 @@ class Door:
             self._guessing.add(conn)
             return ""
         if not guesses.number:
-            del self._guesses[ip]
+            del self._guesses[guesser]
         return refusal
 
     def right(self, conn: int, ip: str) -> None:
         """The machine knows the code."""
         self._paired.add(conn)
         self._guessing.discard(conn)
-        if guesses := self._guesses.get(ip):
+        guesser = self._guesser(ip)
+        if guesses := self._guesses.get(guesser):
             guesses.number -= 1
             self._total -= 1
             if not guesses.number:
-                del self._guesses[ip]
+                del self._guesses[guesser]
 
     def wrong(self, conn: int, *, now_ns: int) -> None:
         """The machine does not know the code, or has gone without showing that it does."""
         self._guessing.discard(conn)
-        if self._total >= MAX_GUESSES > self._told:
-            self._outbox.warn(Notice(Code.CODE_VOID, number=self._total), now_ns)
+        if self._total >= self.max_guesses > self._told:
+            self._outbox.warn(Notice(self._void, number=self._total), now_ns)
         elif self._total >= TOLD_GUESSES > self._told:
-            self._outbox.warn(Notice(Code.CODE_GUESSED, number=self._total), now_ns)
+            self._outbox.warn(Notice(self._guessed, number=self._total), now_ns)
         else:
             return
         self._told = self._total
@@ -112,10 +121,19 @@ class Door:
 
     def is_open_for(self, conn: int) -> bool:
         """Whether this connection may join."""
-        return not self.code or conn in self._paired
+        return not self.code or self.has_proved(conn)
+
+    def has_proved(self, conn: int) -> bool:
+        """This connection has proved the code."""
+        return conn in self._paired
 
     def closed(self, conn: int, *, now_ns: int) -> None:
         """The connection is over."""
         if conn in self._guessing:
             self.wrong(conn, now_ns=now_ns)
         self._paired.discard(conn)
+
+    def _guesser(self, ip: str) -> str:
+        """Whose guesses count together: by address, not by group, because the guesses of a neighbour must not count for
+        the other machines of its network."""
+        return ip

@@ -100,5 +100,12 @@ class HostHearing:
         yield from self.check.deadlines_ns()
 
     def _listeners(self, name: str | None, now_ns: int) -> list[Member | None]:
-        """The machine whose microphone listens: the host (None), or the peer with this name."""
-        return [None] if name is None else [*self._named(name, now_ns)]
+        """The machine whose microphone listens: the host (None), or the peer with this name. None at all if that is in
+        another room than the loudspeakers."""
+        if name is None:
+            return [None]
+        found = self._named(name, now_ns)
+        far = [peer for peer in found if peer.far]
+        for peer in far:
+            self._outbox.error(Notice(Code.MICROPHONE_FAR, peer=peer.name), now_ns)
+        return [peer for peer in found if peer not in far]

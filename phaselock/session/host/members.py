@@ -20,7 +20,8 @@ A member has the states of `Attendance`:
 
 A member that joins during playback is CATCHING_UP, and so is one whose transfer makes no progress. It has caught up
 when it has the current track and the next one, or when the playback is IDLE (play_states.py). Playback waits for
-WAITED_FOR members only. Files are sent to all members.
+WAITED_FOR members only, and for those that are far only while nothing plays, for a short time. Files are sent to all
+members.
 """
 
 from __future__ import annotations
@@ -30,12 +31,14 @@ import enum
 from collections.abc import Iterator, Mapping
 from uuid import UUID
 
+from phaselock.model.distance import is_far
 from phaselock.model.snapshot import FileState, FileView, PeerView, RequestView
 from phaselock.model.timing import Timing
 from phaselock.protocol import messages as m
 from phaselock.session.effects import Broadcast, Effect, Send
 from phaselock.session.host.budgets import MAX_MESSAGES, MESSAGE_EVERY_NS, QUIET_MESSAGES, Bucket, Budget
 from phaselock.session.host.requesters import Answer, peer_key
+from phaselock.session.host.send_rate import SendRate
 from phaselock.session.proof import Proof
 from phaselock.session.states import MAX_LEAD_NS, needs_too_long, uncertainty_from_wire_ns
 
@@ -45,6 +48,13 @@ UNKNOWN_ALLOWANCE_NS = 500_000_000
 """Network allowance of a peer whose round trip is not known."""
 MAX_LATENCY_NS = 2_000_000_000
 """Largest output latency that counts; only the host's own can be longer than MAX_LEAD_NS."""
+SLOW_RTT_NS = 5_000_000
+"""Recent worst round trip from which on a lost segment is reckoned with."""
+FAR_WAIT_NS = 140_000_000
+"""How much longer than without far machines a command of a user may take because of them. With an output of usual
+latency it then takes a quarter of a second."""
+HANDLING_NS = 60_000_000
+"""Part of every allowance for the network: until both programs have handled the message."""
 ABSENT_AFTER_NS = 5_000_000_000
 """A member without a report for this time is not waited for: a peer reports each second, and five times at first."""
 SEAT_NS = 15_000_000_000
@@ -73,21 +83,27 @@ LATE_AFTER_NS = 120_000_000_000
 
 def network_allowance_ns(rtt_ns: int) -> int:
     """Time between sending a command and its target time for a peer with this recent worst round trip."""
-    if rtt_ns < 5_000_000:
-        return rtt_ns + 60_000_000
+    if rtt_ns < SLOW_RTT_NS:
+        return rtt_ns + HANDLING_NS
     # Enough for one lost segment: TCP sends it again after the round trip and a timeout of at least 200 ms.
     return rtt_ns * 3 + 350_000_000
 
 
 class Reports:
-    """The reports of one machine about its clock and its output. They start at `since_ns`, in session time."""
+    """The reports of one machine about its clock and its output. They start at `since_ns`, in session time. `outside`:
+    its connection came through the outside port. `elsewhere`: and from another house. Such a machine is far, also if
+    it reports no delay, because the room waits longer for a near one."""
 
-    def __init__(self, since_ns: int) -> None:
+    def __init__(self, since_ns: int, *, outside: bool = False, elsewhere: bool = False) -> None:
         self.since_ns = since_ns
+        self._outside = outside
+        self._elsewhere = elsewhere
         self.latest: m.PeerStatus | None = None
         self.heard_at_ns = since_ns
         """Time of the latest report, or of the start."""
         self.proof = Proof()
+        self.far = elsewhere
+        """The machine is in no room with the host."""
         self._fine_since_ns: int | None = None
         self._silent_since_ns: int | None = None
         """Since when all reports say that the machine does not hear the host's clock."""
@@ -95,6 +111,8 @@ class Reports:
     def take(self, status: m.PeerStatus, *, now_ns: int) -> None:
         """Store a new report."""
         self.latest, self.heard_at_ns = status, now_ns
+        if status.least_rtt_ns and not self._elsewhere:
+            self.far = is_far(status.least_rtt_ns, outside=self._outside, was_far=self.far)
         self.proof.take(status.device_name, status.correction_ns)
         if not status.clock_stale:
             self._silent_since_ns = None
@@ -129,9 +147,27 @@ class Reports:
         return min(self.latency_ns + allowance_ns, MAX_LEAD_NS)
 
     @property
+    def shortest_lead_ns(self) -> int:
+        """As `lead_ns`, without time for the way back and for a lost segment."""
+        one_way_ns = self.latest.rtt_ns // 2 if self.latest else 0
+        return min(self.lead_ns, self.latency_ns + one_way_ns + HANDLING_NS)
+
+    @property
+    def least_lead_ns(self) -> int:
+        """As `shortest_lead_ns`, with the least round trip of the last minute; 0: unknown."""
+        if self.latest is None:
+            return 0
+        return self.latency_ns + self.latest.least_rtt_ns // 2 + HANDLING_NS
+
+    @property
     def slowness_ns(self) -> int:
         """Output latency plus round trip. Commands are sent to the machine with the largest value first."""
         return self.latency_ns + (self.latest.rtt_ns if self.latest else 0)
+
+    @property
+    def in_the_room(self) -> bool:
+        """It has an output, which a microphone in the host's room may hear."""
+        return self.latest is not None and self.latest.device_name is not None and not self.far
 
     @property
     def clock_good(self) -> bool:
@@ -270,6 +306,11 @@ class Member:
     attendance: Attendance = Attendance.WAITED_FOR
     asked_name: str = ""
     """The name that it asked for; `name` may have a number in addition."""
+    outside: bool = False
+    """Its connection came through the outside port."""
+    call_back_port: int = 0
+    """TCP, at its address: where it can be told the host's places when it is lost. 0: nowhere."""
+    send_rate: SendRate = dataclasses.field(default_factory=SendRate)
     transfers: dict[UUID, Transfer] = dataclasses.field(default_factory=dict)
     """The transfers of all files that were offered to it."""
     offers_complete: bool = False
@@ -335,6 +376,11 @@ class Member:
     def waited_for(self) -> bool:
         """Playing waits until it has the file."""
         return self.attendance is Attendance.WAITED_FOR and not self.absent
+
+    @property
+    def far(self) -> bool:
+        """It is in no room with the host."""
+        return self.reports.far
 
     @property
     def catching_up(self) -> bool:
@@ -445,6 +491,8 @@ class Member:
             role=status.role if status else None,
             confirmed=self.reports.proof.confirmation,
             microphone=status.microphone if status else False,
+            far=self.far,
+            away_ns=status.least_rtt_ns // 2 if status else 0,
         )
 
     def _files(self, queued: list[UUID]) -> Iterator[FileView]:
@@ -481,15 +529,33 @@ class Members:
         own = self.own.latency_ns if self.own else 0
         return max([own, *(peer.reports.lead_ns for peer in self if not peer.absent)]) + MARGIN_NS
 
+    def prompt_lead_ns(self) -> int:
+        """As `lead_ns` for the commands of a user, whose room waits at most FAR_WAIT_NS longer because of far members.
+        If that is not enough for one, it follows the command late and in phase."""
+        near_ns = self._near_lead_ns()
+        far_ns = max((peer.reports.shortest_lead_ns for peer in self if peer.far and not peer.absent), default=0)
+        return max(near_ns, min(far_ns, near_ns + FAR_WAIT_NS)) + MARGIN_NS
+
+    def begins_late(self, peer: Member) -> bool:
+        """No command of a user waits long enough for this member, also if no packet is late or lost."""
+        if peer.reports.too_slow:
+            return True
+        return peer.far and peer.reports.least_lead_ns > self._near_lead_ns() + FAR_WAIT_NS
+
+    def _near_lead_ns(self) -> int:
+        own = self.own.latency_ns if self.own else 0
+        return max([own, *(peer.reports.lead_ns for peer in self if not (peer.absent or peer.far))])
+
     def broadcast(self, message: m.Message) -> list[Effect]:
         """The effect that sends a message to all members, first to the one with the largest `slowness_ns`. Empty if
         there are no members."""
         members = sorted(self, key=lambda peer: peer.reports.slowness_ns, reverse=True)
         return [Broadcast(tuple(member.conn for member in members), message)] if members else []
 
-    def is_missing(self, file_id: UUID) -> bool:
-        """At least one member that playback waits for can still receive this file. Transfers given up do not count."""
-        return any(peer.waited_for and peer.lacks(file_id) for peer in self)
+    def is_missing(self, file_id: UUID, *, near: bool = False) -> bool:
+        """At least one member that playback waits for can still receive this file. Transfers given up do not count.
+        `near`: far members do not count."""
+        return any(peer.waited_for and peer.lacks(file_id) and not (near and peer.far) for peer in self)
 
     def can_play(self, file_id: UUID) -> bool:
         """No member that playback waits for has reported that it cannot decode this file."""

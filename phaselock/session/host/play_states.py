@@ -6,7 +6,9 @@ Three tracks define the state:
 - the armed track starts exactly at the end of the current one, on all machines without a further message;
 - the pending track starts when no peer that playback waits for can still receive it: each has it, or its transfer was
   given up. Until then the current track plays on, or is paused, or has ended. If it has ended, the next track that is
-  ready plays after three seconds of silence, and the pending track takes the place behind it.
+  ready plays after three seconds of silence, and the pending track takes the place behind it. A far peer is waited for
+  at most three seconds, and not at all when a track is armed or when its transfer obviously takes longer: it joins in
+  as soon as it has the track.
 
 | state            | current | armed | pending |
 |------------------|---------|-------|---------|
@@ -20,8 +22,8 @@ Three tracks define the state:
 | PAUSED_CHANGING  | paused  | no    | yes     |
 
 A track is never armed without a current track that plays. The host disarms the armed track when another one becomes
-pending. ARMED_CHANGING remains only if the end of the current track is too near: the message that disarms would arrive
-after the start of the armed track.
+pending, except if the end of the current track is too near: the message that disarms would arrive after the start of
+the armed track. A pending track that only far peers lack is armed itself.
 """
 
 from __future__ import annotations
@@ -73,9 +75,9 @@ class Event(enum.Enum):
     AUTOPLAY = "autoplay"
     """The user has asked to start as soon as enough peers are ready."""
     NEXT_READY = "next_ready"
-    """No peer that playback waits for can still receive the track that follows the current one."""
+    """No near peer that playback waits for can still receive the track that follows the current one."""
     NEXT_MISSING = "next_missing"
-    """No track follows the current one, or a peer that playback waits for can still receive it."""
+    """No track follows the current one, or a near peer that playback waits for can still receive it."""
     OVERDUE = "overdue"
     """The pending track has been waited for too long, and a track behind it is ready."""
 
@@ -85,7 +87,7 @@ class Action(enum.Enum):
 
     IGNORE = "ignore"
     START = "start"
-    """Start a track while no track is current, if the peers are ready for it."""
+    """Start a track while no track is current, if the near peers are ready for it; for far ones it may be pending."""
     CHANGE = "change"
     """Start another track if the peers have it; otherwise make it the pending one."""
     PAUSE = "pause"
@@ -136,7 +138,7 @@ _OTHERS: dict[PlayState, tuple[Cell, ...]] = {
     _S.WAITING:         (None,       _A.CHANGE,  _A.IGNORE,  None,       None,         _A.OVERTAKE),
     _S.PLAYING:         (_A.FINISH,  None,       _A.IGNORE,  _A.ARM,     _A.IGNORE,    None),
     _S.ARMED:           (_A.PROMOTE, None,       _A.IGNORE,  _A.ARM,     _A.DISARM,    None),
-    _S.CHANGING:        (_A.FINISH,  _A.CHANGE,  _A.IGNORE,  None,       _A.IGNORE,    _A.IGNORE),
+    _S.CHANGING:        (_A.FINISH,  _A.CHANGE,  _A.IGNORE,  _A.ARM,     _A.IGNORE,    _A.IGNORE),
     _S.ARMED_CHANGING:  (_A.PROMOTE, _A.CHANGE,  _A.IGNORE,  _A.ARM,     _A.DISARM,    _A.IGNORE),
     _S.PAUSED:          (None,       None,       _A.IGNORE,  None,       None,         None),
     _S.PAUSED_CHANGING: (None,       _A.CHANGE,  _A.IGNORE,  None,       None,         _A.IGNORE),

@@ -26,9 +26,10 @@ CLOCK_TROUBLE_NS = 10_000_000_000
 class ReportWatch:
     """Takes the reports of all members of a session. `now_ns` is session time."""
 
-    def __init__(self, outbox: Outbox, clock_port: int, mark_stale: Callable[[], None]) -> None:
+    def __init__(self, members: Members, outbox: Outbox, clock_port: int, mark_stale: Callable[[], None]) -> None:
         """`mark_stale()`: a member is waited for, or is not any more."""
         self._mark_stale = mark_stale
+        self._members = members
         self._outbox = outbox
         self._clock_port = clock_port
 
@@ -71,7 +72,7 @@ class ReportWatch:
     def _check_lead(self, member: Member, now_ns: int) -> None:
         """Warn the user once if a member needs too long for commands."""
         latest = member.reports.latest
-        if latest is None or not member.reports.too_slow:
+        if latest is None or not self._members.begins_late(member):
             member.slow_trouble = False
         elif not member.slow_trouble and member.budget.reports.take(now_ns):
             member.slow_trouble = True

@@ -30,16 +30,19 @@ from phaselock.protocol.messages import Message
 from phaselock.protocol.proof import FETCH, JOIN, UPLOAD
 from phaselock.session import commands as c
 from phaselock.session import events as e
-from phaselock.session.effects import AllowClock, AskCode, Close, Effect, Ended, Follow, ForbidClock, Send
+from phaselock.session.effects import AllowClock, Close, Effect, Ended, Follow, ForbidClock, Send
 from phaselock.session.guest_actions import GuestAction, GuestSays
 from phaselock.session.host.admission import Admission, Admitted, Refused
+from phaselock.session.host.call_back import CallBacks
 from phaselock.session.host.caps import Caps
 from phaselock.session.host.chat import HostChat
 from phaselock.session.host.distribution import Distribution
 from phaselock.session.host.door import WRONG_CODE, Door
+from phaselock.session.host.entrance import Entrance, Newcomer
 from phaselock.session.host.fair_order import moved
 from phaselock.session.host.gains import HostGains
 from phaselock.session.host.hearing import HostHearing
+from phaselock.session.host.invitation import HostInvitation
 from phaselock.session.host.members import SEAT_NS, Attendance, Member, Members, Reports
 from phaselock.session.host.own_report import own_report
 from phaselock.session.host.party import Party
@@ -56,7 +59,6 @@ from phaselock.session.sentences import notice_text
 from phaselock.session.states import (
     ASLEEP_NS,
     DEAD_NS,
-    HANDSHAKE_NS,
     HEARTBEAT_NS,
     HOLD_NS,
     HOST_ACCEPTS,
@@ -97,8 +99,6 @@ class HostSession:
         self._clock_port = clock_port
         self._token_factory = token_factory
         self._session_id = token_factory()
-        self._unauthenticated: dict[int, tuple[int, str]] = {}
-        """Deadline for the JoinRequest, and IP address, by connection number."""
         self._heartbeat_at_ns: int | None = None
         self._called_at_ns: int | None = None
         self._over = False
@@ -117,7 +117,7 @@ class HostSession:
         playback = Playback()
         self._facts = HostTrackFacts()
         self._queue = HostQueue(self._members, playback, self._outbox)
-        self._report_watch = ReportWatch(self._outbox, clock_port, self._queue.mark_stale)
+        self._report_watch = ReportWatch(self._members, self._outbox, clock_port, self._queue.mark_stale)
         self._transitions = HostTransitions(self._facts, transitions)
         self._transport = TransportControl(self._members, playback, self._queue, self._transitions, self._outbox)
         self._gains = HostGains(self._members, self._queue, self._facts, self._outbox, loudness_lufs)
@@ -130,6 +130,9 @@ class HostSession:
         self._hearing = HostHearing(
             self._members, self._party.guests, self._transport, self._outbox, self._host_name, self._named
         )
+        self._invitation = HostInvitation(self._members, self._outbox, self._session_id, clock_port)
+        self._call_backs = CallBacks(self._members, self._admission, self._outbox)
+        self._entrance = Entrance(self._door, self._invitation.door, self._admission, self._outbox)
         self._chat = HostChat(self._members, self._outbox, lambda: self._party.rules)
         self._followed = Follow(None)
 
@@ -140,27 +143,30 @@ class HostSession:
 
     # -- connections -------------------------------------------------------------------------------------------------
 
-    def connected(self, conn: int, ip: str, *, now_ns: int) -> list[Effect]:
-        """A connection from this IP address was accepted. Its first message will show whether it is a control or a bulk
-        connection.
+    def connected(self, conn: int, ip: str, outside: bool = False, *, now_ns: int) -> list[Effect]:
+        """A connection from this IP address was accepted; `outside`: at the outside port. Its first message will show
+        whether it is a control or a bulk connection.
 
         `conn` identifies the connection; each number is used once.
         """
         if self._over:
             return [Close(conn, "session ended")]
-        self._unauthenticated[conn] = now_ns + HANDSHAKE_NS, ip
+        self._entrance.connected(conn, ip, outside, now_ns=now_ns)
+        self._outbox.do(Send(conn, self._nameless_info() if outside else self._info()))
+        return self._settle(now_ns)
+
+    def _info(self) -> m.SessionInfo:
         hidden = self._door.code  # the number is announced, the names are not
         names = tuple("?" if hidden else member.name for member in self._members)
-        info = m.SessionInfo(
-            m.PROTOCOL_VERSION, self._session_id, self._session_name, self._host_name, names, self._max_peers
-        )
-        self._outbox.do(Send(conn, info))
-        return self._settle(now_ns)
+        about = self._session_name, self._host_name, names, self._max_peers
+        return m.SessionInfo(m.PROTOCOL_VERSION, self._session_id, *about)
+
+    def _nameless_info(self) -> m.SessionInfo:
+        return m.SessionInfo(m.PROTOCOL_VERSION, self._session_id, "", "", (), self._max_peers)
 
     def refusal_of_unencrypted(self) -> tuple[m.SessionInfo, m.JoinRejected]:
         """What a peer of a version without encryption is told. Everybody can read it: it names nothing."""
-        info = m.SessionInfo(m.PROTOCOL_VERSION, self._session_id, "", "", (), self._max_peers)
-        return info, m.JoinRejected(notice_text(Notice(Code.OTHER_VERSION)))
+        return self._nameless_info(), m.JoinRejected(notice_text(Notice(Code.OTHER_VERSION)))
 
     def received(self, conn: int, message: Message, *, now_ns: int) -> list[Effect]:
         """A message arrived on a control connection. It is ignored if this session has closed the connection."""
@@ -172,21 +178,13 @@ class HostSession:
                 self._from_member(member, message, now_ns)
             else:
                 self._breach(member, f"{type(message).__name__} was not expected", now_ns)
-        elif conn in self._unauthenticated:
-            if not isinstance(message, m.JoinRequest):
-                self._unauthenticated.pop(conn)
-                self._outbox.do(Close(conn, f"{type(message).__name__} before JoinRequest"))
-            elif self._admission.needs_code(conn, message):
-                self._outbox.do(AskCode(conn))
-            else:
-                _, ip = self._unauthenticated.pop(conn)
-                self._join(conn, ip, message, now_ns)
+        elif (newcomer := self._entrance.received(conn, message)) is not None and isinstance(message, m.JoinRequest):
+            self._join(conn, newcomer, message, now_ns)
         return self._settle(now_ns)
 
     def disconnected(self, conn: int, reason: Notice, *, now_ns: int) -> list[Effect]:
         """A control connection ended or broke the framing, or the connection is a bulk connection."""
-        self._unauthenticated.pop(conn, None)
-        self._door.closed(conn, now_ns=now_ns)
+        self._entrance.closed(conn, now_ns=now_ns)
         member = self._members.members.get(conn)
         if member is not None:
             self._lose(member, dataclasses.replace(reason, detail=sentence(reason.detail)), now_ns)
@@ -195,27 +193,16 @@ class HostSession:
     def begin_pairing(self, conn: int, *, now_ns: int) -> tuple[str, list[Effect]]:
         """The peer of a connection wants to prove that it knows the code. Return the code; empty if it may not, and the
         connection is closed."""
-        _, ip = self._unauthenticated.get(conn, (0, ""))
-        if not ip or self._door.is_open_for(conn):
-            self._outbox.do(Close(conn, "PairingStart was not expected"))
-        elif refusal := self._door.begin(conn, ip, now_ns=now_ns):
-            self._unauthenticated.pop(conn)
-            self._reject(conn, refusal, "code")
-        else:
-            return self._door.code, self._settle(now_ns)
-        return "", self._settle(now_ns)
+        return self._entrance.begin_pairing(conn, now_ns=now_ns), self._settle(now_ns)
 
     def paired(self, conn: int, code: str, *, now_ns: int) -> list[Effect]:
         """The peer has proved that it knows this code."""
-        if conn in self._unauthenticated and code == self._door.code:
-            self._door.right(conn, self._unauthenticated[conn][1])
+        self._entrance.paired(conn, code)
         return self._settle(now_ns)
 
     def not_paired(self, conn: int, *, now_ns: int) -> list[Effect]:
         """The peer does not know the code."""
-        if self._unauthenticated.pop(conn, None) is not None:
-            self._door.wrong(conn, now_ns=now_ns)
-            self._reject(conn, WRONG_CODE, "code")
+        self._entrance.not_paired(conn, now_ns=now_ns)
         return self._settle(now_ns)
 
     # -- commands of the user ----------------------------------------------------------------------------------------
@@ -231,6 +218,9 @@ class HostSession:
                 self._queue.add(track, self._host_name, key, now_ns=now_ns)
             case c.ChangeCode(code=text):
                 self._change_code(text, now_ns)
+            case c.Invite() | c.WithdrawInvitation() | c.InvitationPlaces():
+                self._invitation.command(command, now_ns=now_ns)
+                self._call_backs.change(self._invitation.candidates)
             case c.Move(file_id=file_id, to=to):
                 self._queue.move(file_id, to, now_ns=now_ns)
                 self._party.moved_by_hand({file_id})
@@ -372,9 +362,7 @@ class HostSession:
     def timer(self, *, now_ns: int) -> list[Effect]:
         """Handle all deadlines that have passed. A call before or after `next_deadline_ns` is allowed."""
         self._wake(now_ns)
-        for conn in [conn for conn, (at_ns, _) in self._unauthenticated.items() if now_ns >= at_ns]:
-            del self._unauthenticated[conn]
-            self._outbox.do(Close(conn, "no JoinRequest came"))
+        self._entrance.timer(now_ns=now_ns)
         for member in self._members:
             if now_ns >= member.heard_at_ns + DEAD_NS:
                 self._outbox.do(Close(member.conn, "silent for too long"))
@@ -400,12 +388,13 @@ class HostSession:
         """The time for the next call of `timer`; None: no call is needed. Every call of the session may change it."""
         deadlines = [self._heartbeat_at_ns, self._transport.end_ns(), self._queue.due_ns()]
         deadlines += [
-            *(at_ns for at_ns, _ in self._unauthenticated.values()),
+            *self._entrance.deadlines_ns(),
             *self._report_watch.deadlines_ns(self._members),
             *self._distribution.deadlines_ns(),
             *self._requests.deadlines_ns(),
             *self._party.deadlines_ns(),
             *self._hearing.deadlines_ns(),
+            *self._invitation.deadlines_ns(),
         ]
         deadlines += [member.heard_at_ns + DEAD_NS for member in self._members]
         deadlines += [self._transport.wait_ends_ns(), self._transport.overdue_at_ns()]
@@ -478,6 +467,7 @@ class HostSession:
         queued, now = self._queue.rows.ids(), self._transport.now()
         return SessionSnapshot(
             session_name=self._session_name,
+            session_id=self._session_id,
             host_name=self._host_name,
             display_name=self._host_name,
             queue=self._queue.rows.items(),
@@ -506,6 +496,7 @@ class HostSession:
             guests=self._party.guests.views(),
             removed_guests=self._party.guests.removed_names,
             chat=self._chat.lines,
+            invitation=self._invitation.view(),
         )
 
     def _change_code(self, text: str, now_ns: int) -> None:
@@ -518,32 +509,43 @@ class HostSession:
 
     # -- joining and leaving -----------------------------------------------------------------------------------------
 
-    def _join(self, conn: int, ip: str, request: m.JoinRequest, now_ns: int) -> None:
+    def _join(self, conn: int, found: Newcomer, request: m.JoinRequest, now_ns: int) -> None:
         before = self._admission.member(request.peer_id, request.proof, JOIN)
         if before is not None:
             self._outbox.do(Close(before.conn, "it came back on another connection"))
             self._lose(before, Notice(Code.PEER_RECONNECTED), now_ns)
-        match self._admission.decide(request, ip, now_ns=now_ns):
+        match self._admission.decide(request, found.ip, now_ns=now_ns):
             case Admitted() as admitted:
-                self._accept(conn, ip, admitted, now_ns)
+                self._accept(conn, found, admitted, request.reached, now_ns)
             case Refused(reason, kind) if reason:
-                self._reject(conn, reason, kind)
+                self._entrance.reject(conn, reason, kind)
             case _:
                 self._outbox.do(Close(conn, "it joins too often"))
 
-    def _reject(self, conn: int, reason: str, kind: m.RefusalKind = "other") -> None:
-        self._outbox.do(Send(conn, m.JoinRejected(reason, kind)), Close(conn, reason))
-
-    def _accept(self, conn: int, ip: str, admitted: Admitted, now_ns: int) -> None:
+    def _accept(self, conn: int, found: Newcomer, admitted: Admitted, reached: str, now_ns: int) -> None:
         peer_id, token, name, budget = admitted.peer_id, admitted.token, admitted.name, admitted.budget
         attendance = Attendance.CATCHING_UP if self._transport.busy else Attendance.WAITED_FOR
+        elsewhere = found.outside and self._invitation.is_elsewhere(found.ip)
+        reports = Reports(now_ns, outside=found.outside, elsewhere=elsewhere)
         member = Member(
-            conn, peer_id, name, token, now_ns, Reports(now_ns), ip, budget, attendance, admitted.asked_name
+            conn,
+            peer_id,
+            name,
+            token,
+            now_ns,
+            reports,
+            found.ip,
+            budget,
+            attendance,
+            admitted.asked_name,
+            found.outside,
         )
         member.owes_since_ns = budget.owes_since_ns(now_ns)
         self._members.members[conn] = member
         if self._heartbeat_at_ns is None:
             self._heartbeat_at_ns = now_ns + HEARTBEAT_NS
+        if member.outside:
+            self._outbox.do(Send(conn, self._info()))
         clock_key = self._token_factory()
         accepted = m.JoinAccepted(peer_id, self._transport.state(), token, self._clock_port, name, clock_key)
         self._outbox.do(AllowClock(peer_id, conn, clock_key), Send(conn, accepted))
@@ -551,12 +553,18 @@ class HostSession:
             self._outbox.do(Send(conn, gains))
         if (history := self._chat.history()) is not None:
             self._outbox.do(Send(conn, history))
+        if member.outside:
+            self._call_backs.tell(member)
+            self._invitation.reached(reached, now_ns=now_ns)
         self._party.joined(member)
         self._outbox.note(e.PeerJoined(now_ns, peer_id, name, again=admitted.again))
 
     def _lose(self, member: Member, reason: Notice, now_ns: int) -> None:
         """Remove a member that may reconnect."""
         self._admission.lost(member)
+        if member.outside:
+            self._invitation.lost(now_ns=now_ns)
+            self._call_backs.call(member)
         self._remove(member, reason, now_ns)
 
     def _remove(self, member: Member, reason: Notice, now_ns: int) -> None:
@@ -580,6 +588,8 @@ class HostSession:
         for member in self._named(name, now_ns):
             self._admission.remove(member)
             self._dismiss(member, N_("The host has removed you from the jam."), Notice(Code.PEER_REMOVED), now_ns)
+            if member.outside:
+                self._invitation.removed(now_ns=now_ns)
 
     def _allow(self, name: str, now_ns: int) -> None:
         if not self._admission.allow(name):
@@ -607,10 +617,8 @@ class HostSession:
         for member in self._members:
             self._outbox.do(Send(member.conn, m.SessionEnd()), Close(member.conn, "session ended"))
             self._outbox.do(ForbidClock(member.peer_id))
-        for conn in self._unauthenticated:
-            self._reject(conn, N_("Session ended."))
+        self._entrance.end(N_("Session ended."))
         self._members.members.clear()
-        self._unauthenticated.clear()
         self._transport.playback.stop(None)
         self._outbox.note(e.SessionEnded(now_ns, Notice(Code.SESSION_ENDED)))
         self._over = True
@@ -646,6 +654,8 @@ class HostSession:
             case m.ChatSay(text=text):
                 self._party.people.heard(member.key, now_ns=now_ns)
                 self._chat.member_says(member, text, now_ns=now_ns)
+            case m.CallBackAt(port=port):
+                member.call_back_port = port
             case m.Heartbeat():
                 pass
             case _:
@@ -664,6 +674,7 @@ class HostSession:
             self._transport.settle(now_ns=now_ns)
             self._hearing.check.settle(now_ns=now_ns)
             self._queue.settle(now_ns=now_ns)
+            self._invitation.settle(now_ns=now_ns)
             self._distribution.settle(now_ns=now_ns)
         sweeps = None if self._over else self._hearing.calibration.timeline()
         wanted = Follow(sweeps) if sweeps is not None else self._gains.follow(*playback.lines())

@@ -4,7 +4,8 @@ play_states.py lists the states of the playback, and the action for each event i
 which event occurs, and executes the action.
 
 Every start, pause, seek and stop happens at one session time on all machines. That time is far enough ahead for the
-slowest machine, and commands are sent to the slowest machine first.
+slowest machine in the room, and commands are sent to the slowest machine first. A far machine that hears of a command
+after that time follows it late and in phase (members.py).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from phaselock.protocol import messages as m
 from phaselock.session import commands as c
 from phaselock.session import events as e
 from phaselock.session.commands import PlaybackCommand
-from phaselock.session.host.members import Member, Members
+from phaselock.session.host.members import Member, Members, Transfer
 from phaselock.session.host.play_states import TABLE, Action, Current, Event, PlayState
 from phaselock.session.host.queue import NO_SUCH_TRACK, HostQueue
 from phaselock.session.host.transitions import HostTransitions
@@ -33,7 +34,8 @@ BEGINNING_S = 3
 TIMEOUT_NS = 20_000_000_000
 """How long playback waits for a peer whose transfer makes no progress. It counts only while no track plays."""
 SILENCE_NS = 3_000_000_000
-"""How long nothing plays because of the pending track before a ready one behind it is played first."""
+"""How long the pending track waits for far peers. If nothing plays for this time because of near ones, a ready track
+behind the pending one is played first."""
 
 
 class TransportControl:
@@ -166,12 +168,15 @@ class TransportControl:
             self._go_to(track, now_ns)
         elif action is Action.START and track is not None:
             without = self._members.without(track.file_id)
-            if all(peer.stuck(track.file_id, now_ns) for peer in without):
-                self._leave_behind(without, track, now_ns)
-                self._start(track, now_ns)
-            else:
+            coming = [peer for peer in without if not peer.stuck(track.file_id, now_ns)]
+            if not all(peer.far for peer in coming):
                 names = tuple(peer.name for peer in without)
                 self._outbox.error(_about(track, Code.WAITING_FOR_PEERS, peers=names), now_ns)
+                return
+            is_second_click = self._pending == track.file_id
+            self._leave_behind([peer for peer in without if peer not in coming or is_second_click], track, now_ns)
+            self._cursor = track.file_id
+            self._go_to(track, now_ns)
 
     def autoplay(self, wait_peers: int) -> None:
         """Start as soon as `wait_peers` peers are ready."""
@@ -288,10 +293,7 @@ class TransportControl:
 
     def wait_ends_ns(self) -> int | None:
         """Earliest session time at which playback stops waiting for a peer; None if it does not wait."""
-        if self._pending is None or self.playback.playing:
-            return None
-        waits = [self._wait_for_peer_ends_ns(peer) for peer in self._waited_for_now()]
-        return min(waits, default=None)
+        return min((ends_ns for ends_ns, _ in self._waits()), default=None)
 
     def overdue_at_ns(self) -> int | None:
         """Session time at which a ready track overtakes the pending one; None if no track does."""
@@ -306,8 +308,7 @@ class TransportControl:
             return
         track = self._queue.rows.track(self._pending)
         if track is not None:
-            late = [peer for peer in self._waited_for_now() if now_ns >= self._wait_for_peer_ends_ns(peer)]
-            self._leave_behind(late, track, now_ns)
+            self._leave_behind([peer for ends_ns, peer in self._waits() if now_ns >= ends_ns], track, now_ns)
 
     def settle(self, *, now_ns: int) -> None:
         """Start or arm the tracks that are ready."""
@@ -336,11 +337,31 @@ class TransportControl:
         pending = self._pending
         return [peer for peer in self._members if pending is not None and peer.waited_for and peer.lacks(pending)]
 
+    def _waits(self) -> list[tuple[int, Member]]:
+        """The peers that the pending track waits for, and until when. It waits for those that are near without a limit
+        while another track plays."""
+        peers = [peer for peer in self._waited_for_now() if peer.far or not self.playback.playing]
+        return [(self._wait_for_peer_ends_ns(peer), peer) for peer in peers]
+
     def _wait_for_peer_ends_ns(self, peer: Member) -> int:
         transfer = peer.transfers.get(self._pending) if self._pending is not None else None
         moved_at_ns = max(self._pending_since_ns, transfer.moved_at_ns if transfer else 0)
+        if peer.far:
+            ends_ns = self._pending_since_ns + SILENCE_NS
+            if self._is_obviously_late(peer, transfer, ends_ns):
+                return self._pending_since_ns
+        else:
+            ends_ns = moved_at_ns + TIMEOUT_NS
         since_ns = self._pending_since_ns if self._silent_since_ns is None else self._silent_since_ns
-        return min(moved_at_ns + TIMEOUT_NS, since_ns + peer.budget.remaining_silence_ns(since_ns))
+        return min(ends_ns, since_ns + peer.budget.remaining_silence_ns(since_ns))
+
+    def _is_obviously_late(self, peer: Member, transfer: Transfer | None, until_ns: int) -> bool:
+        """The rest of the pending track obviously does not reach a peer by then."""
+        track = self._queue.rows.track(self._pending)
+        if track is None:
+            return False
+        rest = track.size - (transfer.done_bytes if transfer else 0)
+        return peer.send_rate.is_too_slow(rest, self._pending_since_ns, until_ns)
 
     def _charge_silence(self, now_ns: int) -> None:
         """Charge the time in which nothing played to the budgets of the peers that lack the pending track. A peer that
@@ -357,12 +378,14 @@ class TransportControl:
         for peer in peers:
             peer.leave_behind()
             self._queue.mark_stale()
-            self._outbox.warn(_about(track, Code.GOING_ON_WITHOUT, peer=peer.name), now_ns)
+            code = Code.JOINS_LATER if peer.far and peer.lacks(track.file_id) else Code.GOING_ON_WITHOUT
+            self._outbox.warn(_about(track, code, peer=peer.name), now_ns)
 
     def _instant(self, now_ns: int) -> int:
-        """The earliest target time that all machines can meet, but not before an announced pause."""
+        """The target time of a command of now: the earliest one that all machines can meet, or all but far ones. It is
+        not before an announced pause."""
         stop_ns = self.playback.current.stop_session_ns if self.playback.current else None
-        return max(now_ns + self._members.lead_ns(), stop_ns or 0)
+        return max(now_ns + self._members.prompt_lead_ns(), stop_ns or 0)
 
     def _broadcast(self, message: m.Message) -> None:
         self._outbox.do(*self._members.broadcast(message))
@@ -396,10 +419,13 @@ class TransportControl:
         timeline = Timeline(track.file_id, track.rate_hz, self._transitions.first_frame(track), at_ns)
         self.playback.follow(timeline)
         self._pending = None
-        self._began(timeline)
+        self._began(timeline, now_ns)
         self._broadcast(_play_command(timeline))
 
-    def _began(self, timeline: Timeline) -> None:
+    def _began(self, timeline: Timeline, now_ns: int) -> None:
+        track = self._queue.known(timeline.file_id)
+        late = [peer for peer in self._members if peer.far and peer.waited_for and peer.lacks(track.file_id)]
+        self._leave_behind(late, track, now_ns)
         self._cursor = timeline.file_id
         self._queue.played.discard(timeline.file_id)
         self._autoplay = None
@@ -407,7 +433,7 @@ class TransportControl:
             self._pending = None
         self._queue.mark_stale()
         self._members.request_offers()
-        self._outbox.note_playback(e.Playing, self._queue.known(timeline.file_id), timeline, timeline.start_session_ns)
+        self._outbox.note_playback(e.Playing, track, timeline, timeline.start_session_ns)
 
     def _following(self, timeline: Timeline) -> Track | None:
         """The track that follows this timeline, or None."""
@@ -419,19 +445,15 @@ class TransportControl:
 
     def _arm(self, now_ns: int) -> None:
         """Arm the next track, or disarm a wrong one, if all peers can still receive the command in time."""
-        timeline, armed, end_ns, soonest_ns = (
-            self.playback.current,
-            self.playback.armed,
-            self.end_ns(),
-            self._instant(now_ns),
-        )
+        timeline, armed, end_ns = self.playback.current, self.playback.armed, self.end_ns()
+        soonest_ns = now_ns + self._members.lead_ns()
         if timeline is None or end_ns is None or end_ns < soonest_ns:
             return
         track = self._following(timeline)
         if track is not None and track.file_id == timeline.file_id:
             track = None  # a track is not armed after itself: it starts again when it has ended
         is_armed = armed is not None and track is not None and armed.file_id == track.file_id
-        is_ready = is_armed or track is not None and not self._members.is_missing(track.file_id)
+        is_ready = is_armed or track is not None and not self._members.is_missing(track.file_id, near=True)
         action = self._action(Event.NEXT_READY if is_ready else Event.NEXT_MISSING, now_ns)
         if action is Action.ARM and track is not None:
             by = self._transitions.between(self._queue.known(timeline.file_id), track)
@@ -455,7 +477,7 @@ class TransportControl:
         self._outbox.note_playback(e.TrackEnded, self._queue.known(timeline.file_id), timeline, end_ns)
         if action is Action.PROMOTE and armed is not None:
             self.playback.promote()
-            self._began(armed)
+            self._began(armed, end_ns)
         elif action is Action.FINISH:
             after = self._following(timeline)
             self.playback.finish()
@@ -498,17 +520,18 @@ class TransportControl:
             track = self._upcoming()
             if track is not None and self._members.ready_to_begin(track.file_id, self._autoplay, now_ns=now_ns):
                 without = [peer for peer in self._members.without(track.file_id) if peer.lacks(track.file_id)]
-                if all(peer.stuck(track.file_id, now_ns) for peer in without):
+                if all(peer.far or peer.stuck(track.file_id, now_ns) for peer in without):
                     self._leave_behind(without, track, now_ns)
                     self._start(track, now_ns)
 
     def _ready_behind_pending(self) -> Track | None:
-        """The first track behind the pending one that no peer lacks; with `repeat` the rows before it follow the last
-        one. None if there is none."""
+        """The first track behind the pending one that no near peer lacks; with `repeat` the rows before it follow the
+        last one. None if there is none."""
         ids = self._queue.rows.ids()
         at = ids.index(self._pending) if self._pending in ids else len(ids)
         behind = [*ids[at + 1 :], *(ids[:at] if self.repeat else [])]
-        return self._queue.rows.track(next((one for one in behind if not self._members.is_missing(one)), None))
+        ready = (one for one in behind if not self._members.is_missing(one, near=True))
+        return self._queue.rows.track(next(ready, None))
 
     def _overtake(self, pending: Track, ready: Track, now_ns: int) -> None:
         others = [file_id for file_id in self._queue.rows.ids() if file_id != ready.file_id]

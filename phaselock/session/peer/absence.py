@@ -12,10 +12,10 @@ The host is lost if no message arrived for DEAD_NS, or if the connection broke, 
 The code has no names for these states; `Absence` computes them from its times. CONNECTING and REJOINING lead to PAUSING
 if they fail. From each state except PRESENT the session ends if:
 
-- the host's computer refuses the new connection: the host's program has ended;
+- the host's computer refuses the new connection, and the peer is not elsewhere: the host's program has ended;
 - another session, or another version of the protocol, answers at the host's address;
 - the host rejects the peer;
-- the peer was without a host for HOLD_NS, and the track that played at the loss has ended;
+- the peer was without a host for HOLD_NS (from elsewhere HOLD_OUTSIDE_NS), and the track that played then has ended;
 - the host breaks the protocol, or the user leaves.
 
 After any other failure the peer tries again, because failures of a network can be temporary. A loss of the connection
@@ -30,10 +30,13 @@ from collections.abc import Callable, Iterator
 from phaselock.model.notices import Code, Notice
 from phaselock.session.effects import Connect
 from phaselock.session.outbox import Outbox
-from phaselock.session.states import HOLD_NS
 
 RETRY_NS = 500_000_000
 """Pause between a failed attempt to reconnect and the next one."""
+WANTED_NS = 20_000_000_000
+"""After this time without its host a peer from elsewhere asks its user for a newer invitation."""
+WANTED_CALLED_NS = 60_000_000_000
+"""The same for a peer that the host can call: it calls as soon as it has another address."""
 
 
 class Absence:
@@ -50,6 +53,12 @@ class Absence:
         self._retry_at_ns: int | None = None
         """Start of the next attempt. None: not PAUSING."""
         self._is_user_warned = False
+        self._wanted_after_ns: int | None = None
+        """After this time the user is asked for a newer invitation; None: never."""
+        self._wanted_at_ns: int | None = None
+        """When that happens. None: it has happened, or never does."""
+        self.invitation_wanted = False
+        """The user was asked for a newer invitation, and has not given one since."""
 
     @property
     def active(self) -> bool:
@@ -61,14 +70,17 @@ class Absence:
         """The host was not found at the first attempt, but it may come back."""
         return self.active and self._is_user_warned
 
-    def begin(self, *, left_ns: int, joined_at_ns: int, now_ns: int) -> None:
-        """The host is lost. `left_ns` is the rest of the current track.
+    def begin(self, *, hold_ns: int, wanted_after_ns: int | None, left_ns: int, joined_at_ns: int, now_ns: int) -> None:
+        """The host is lost. `hold_ns`: how long it may stay so. `wanted_after_ns`: when the user is asked for a newer
+        invitation; None: never. `left_ns` is the rest of the current track.
 
         If the peer joined less than RETRY_NS ago, it waits before it connects. This avoids a fast loop of joining and
         losing the connection.
         """
-        self._give_up_at_ns = now_ns + max(HOLD_NS, left_ns)
+        self._give_up_at_ns = now_ns + max(hold_ns, left_ns)
         self._is_user_warned = False
+        self._wanted_after_ns = wanted_after_ns
+        self._want_later(now_ns)
         if now_ns - joined_at_ns < RETRY_NS:
             self._retry_at_ns = now_ns + RETRY_NS
         else:
@@ -80,6 +92,13 @@ class Absence:
         self._retry_at_ns = now_ns + RETRY_NS
         self.warn(now_ns=now_ns)
 
+    def found(self, *, now_ns: int) -> None:
+        """It is known where the host is now: do not wait longer for the next attempt."""
+        self._want_later(now_ns)
+        if self._retry_at_ns is not None:
+            self._retry_at_ns = None
+            self._outbox.do(Connect())
+
     def warn(self, *, now_ns: int) -> None:
         """Tell the user once per absence that the host is not heard."""
         if not self._is_user_warned:
@@ -88,7 +107,10 @@ class Absence:
             self._outbox.warn(Notice(code), self._session_ns(now_ns))
 
     def timer(self, *, now_ns: int) -> None:
-        """Start the next attempt if the pause is over."""
+        """Start the next attempt if the pause is over, and ask for a newer invitation when that is due."""
+        if self._wanted_at_ns is not None and now_ns >= self._wanted_at_ns:
+            self._wanted_at_ns, self.invitation_wanted = None, True
+            self._outbox.warn(Notice(Code.INVITATION_WANTED), self._session_ns(now_ns))
         if self._retry_at_ns is not None and now_ns >= self._retry_at_ns:
             self._retry_at_ns = None
             self._outbox.do(Connect())
@@ -99,10 +121,15 @@ class Absence:
 
     def deadlines_ns(self) -> Iterator[int]:
         """The local times at which the session must call `is_over` and `timer`."""
-        for at_ns in (self._give_up_at_ns, self._retry_at_ns):
+        for at_ns in (self._give_up_at_ns, self._retry_at_ns, self._wanted_at_ns):
             if at_ns is not None:
                 yield at_ns
 
     def end(self) -> None:
         """The host has accepted the peer again, or the session is over."""
-        self._give_up_at_ns = self._retry_at_ns = None
+        self._give_up_at_ns = self._retry_at_ns = self._wanted_at_ns = None
+        self.invitation_wanted = False
+
+    def _want_later(self, now_ns: int) -> None:
+        self._wanted_at_ns = None if self._wanted_after_ns is None else now_ns + self._wanted_after_ns
+        self.invitation_wanted = False

@@ -126,6 +126,7 @@ def _peer_status(
         timing=status.timing,
         drift_ppb=_within(-(10**9), round((clock.drift_ppm or 0.0) * 1000), 10**9),
         rtt_ns=_within(0, clock.rtt_ns or 0, m.MAX_DURATION_NS),
+        least_rtt_ns=_within(0, clock.least_rtt_ns or 0, m.MAX_DURATION_NS),
         output_latency_ns=_within(0, status.output_latency_ns, m.MAX_DURATION_NS),
         device_name=None if status.device_name is None else sentence(status.device_name)[:DEVICE_CHARS],
         underruns=status.underruns,

@@ -10,6 +10,7 @@ import dataclasses
 from uuid import UUID
 
 from phaselock.model.calibration import Confirmation
+from phaselock.model.invitation import Invitation
 from phaselock.model.key_words import key_words
 from phaselock.model.microphone import HeardPass, MicrophoneFault
 from phaselock.model.names import file_label, person_name, sentence, title
@@ -37,6 +38,7 @@ from phaselock.session.effects import (
     SetQuiet,
     StartClock,
     StopClock,
+    UsePlaces,
 )
 from phaselock.session.outbox import Outbox
 from phaselock.session.peer.absence import Absence
@@ -46,6 +48,7 @@ from phaselock.session.peer.clock_watch import ClockWatch
 from phaselock.session.peer.files import PeerFiles
 from phaselock.session.peer.gains import PeerGains
 from phaselock.session.peer.microphone import PeerMicrophone
+from phaselock.session.peer.outside import PeerOutside
 from phaselock.session.peer.party import PeerParty
 from phaselock.session.peer.playback import PeerPlayback
 from phaselock.session.peer.reports import StatusReports
@@ -54,6 +57,8 @@ from phaselock.session.states import (
     ASLEEP_NS,
     DEAD_NS,
     HEARTBEAT_NS,
+    HOLD_NS,
+    HOLD_OUTSIDE_NS,
     PEER_ACCEPTS,
     PeerSide,
     other_version,
@@ -80,14 +85,16 @@ class PeerSession:
         announced_key: bytes = b"",
     ) -> None:
         """`code`: that of the session, in its normal form; empty if the user was told none. `session_id`: of the
-        session that was announced at this place; empty: any session. `announced_key`: the beginning of the key that was
-        announced there; empty: any key."""
+        session that was announced at this place, or the beginning of it; empty: any session. `announced_key`: the
+        beginning of the key that was announced there; empty: any key."""
         self._announced_key = announced_key
         self._code = code
         self._pairing = False
         """The machine that answered last has asked for the code."""
         self._paired = False
         """The machine that answered last has proved that it knows the code."""
+        self._nameless = False
+        """The machine that answered last has told no names: it tells them when it lets this machine in."""
         self._side = PeerSide.OFFLINE
         self._display_name = person_name(display_name)
         self._session_name = self._host_name = ""
@@ -118,6 +125,9 @@ class PeerSession:
         self._requests = OutgoingRequests(self._outbox, self._session_ns)
         self._chat = PeerChat(self._outbox, self._session_ns)
         self._party = PeerParty(self._outbox, self._session_ns)
+        self._outside = PeerOutside(self._outbox)
+        self._reached = ""
+        """The address at which the host was reached last."""
         self._ended: list[Effect] = []
 
     @property
@@ -132,13 +142,14 @@ class PeerSession:
 
     # -- the connection ----------------------------------------------------------------------------------------------
 
-    def connected(self, host_key: bytes, *, now_ns: int) -> list[Effect]:
+    def connected(self, host_key: bytes, reached: str = "", *, now_ns: int) -> list[Effect]:
         """The encrypted connection to the host is open: the first one, or the one that `Connect` requested. `host_key`:
-        SHA-256 of the certificate of the machine that answered."""
+        SHA-256 of the certificate of the machine that answered. `reached`: its address."""
         if self._side in (PeerSide.OFFLINE, PeerSide.AWAY):
             self._side = PeerSide.GREETING
             self._heard_at_ns = self._called_at_ns = now_ns
             self._pairing = self._paired = False
+            self._reached = reached
             if self._host_key not in (b"", host_key):  # not the host, although it has its address
                 self._outbox.do(Close(HOST_CONN, "another host key"))
                 self._rejoin_failed(now_ns)
@@ -164,11 +175,11 @@ class PeerSession:
 
     def connect_failed(self, reason: str, *, refused: bool, now_ns: int) -> list[Effect]:
         """No encrypted connection came about: the first one, or the one that `Connect` requested. `refused`: no program
-        listens at the host's address."""
+        listens at the host's address. From elsewhere that says nothing: a router may refuse, or another machine."""
         if self._side is PeerSide.OFFLINE:
             self._end(Notice(Code.HOST_CONNECTION_LOST, sentence(reason)), now_ns, failed=True)
         if self._side is PeerSide.AWAY:
-            if refused:
+            if refused and not self._outside.active:
                 self._end(HOST_LOST, now_ns, failed=True)
             else:
                 self._absence.attempt_failed(now_ns=now_ns)
@@ -219,11 +230,24 @@ class PeerSession:
                     self._microphone.answer(allowed, now_ns=now_ns)
                 case c.Say(text=text):
                     self._chat.say(text, connected=joined, now_ns=now_ns)
+                case c.ReturnBy(invitation=invitation):
+                    self._return_by(invitation, now_ns)
                 case c.Leave():
                     if joined:
                         self._outbox.do(Send(HOST_CONN, m.LeaveSession(self._peer_id)))
                     self._outbox.do(Close(HOST_CONN, "left"))
                     self._end(Notice(Code.SESSION_LEFT), now_ns, failed=False)
+        return self._settle(now_ns)
+
+    def call_back_at(self, port: int, *, now_ns: int) -> list[Effect]:
+        """The host reaches this machine at this TCP port: see `AwaitCall`."""
+        self._outside.call_back_at(port, connected=self._connected)
+        return self._settle(now_ns)
+
+    def called(self, places: m.HostPlaces, *, now_ns: int) -> list[Effect]:
+        """The host has called this machine, which may have lost it, and has told its places."""
+        if self._outside.use(places) and self._side is PeerSide.AWAY:
+            self._absence.found(now_ns=now_ns)
         return self._settle(now_ns)
 
     # -- this machine ------------------------------------------------------------------------------------------------
@@ -351,6 +375,7 @@ class PeerSession:
         """A consistent copy of the state, for display."""
         return SessionSnapshot(
             session_name=self._session_name,
+            session_id=self._session_id,
             host_name=self._host_name,
             display_name=self._display_name,
             queue=self._queue,
@@ -360,6 +385,7 @@ class PeerSession:
             requests=self._requests.views(self._display_name),
             connected=self._connected,
             plays_on=self._absence.plays_on,
+            invitation_wanted=self._absence.invitation_wanted,
             confirmed=self._reports.proof.confirmation,
             host_words=key_words(self._host_key) if self._host_key else "",
             microphone=self._microphone.view(),
@@ -373,8 +399,10 @@ class PeerSession:
 
     def _handle(self, message: Message, now_ns: int) -> None:
         match message:
-            case m.SessionInfo():
+            case m.SessionInfo() if self._side is PeerSide.GREETING:
                 self._greeted(message, now_ns)
+            case m.SessionInfo() if self._nameless:
+                self._take_names(message)
             case m.JoinAccepted():
                 if self._code and not self._token and not self._paired:
                     self._outbox.do(Close(HOST_CONN, "it did not ask for the code"))
@@ -463,6 +491,8 @@ class PeerSession:
                 self._chat.history(lines)
             case m.ChatRefused(why=why):
                 self._chat.refused(why, now_ns=now_ns)
+            case m.HostPlaces():
+                self._outside.use(message)
             case m.Heartbeat():
                 pass
             case _:
@@ -479,21 +509,29 @@ class PeerSession:
             self._outbox.do(Close(HOST_CONN, "another version"))
             self._end(other_version(info.protocol_version, m.PROTOCOL_VERSION), now_ns, failed=True)
             return
-        if self._session_id not in (b"", info.session_id):
+        if not info.session_id.startswith(self._session_id):
             self._outbox.do(Close(HOST_CONN, "another session"))
-            self._end(HOST_LOST if self._absence.active else Notice(Code.OTHER_SESSION), now_ns, failed=True)
+            known = Notice(Code.OTHER_SESSION if len(self._session_id) == len(info.session_id) else Code.INVITATION_OLD)
+            self._end(HOST_LOST if self._absence.active else known, now_ns, failed=True)
             return
         self._session_id = info.session_id
-        self._session_name = person_name(info.session_name)
-        self._host_name = person_name(info.host_name)
+        self._take_names(info)
+        self._nameless = self._outside.active = not info.session_name
         self._side = PeerSide.JOINING
         self._ask_to_join()
+
+    def _take_names(self, info: m.SessionInfo) -> None:
+        self._nameless = False
+        self._session_name = person_name(info.session_name) or self._session_name
+        self._host_name = person_name(info.host_name) or self._host_name
 
     def _ask_to_join(self) -> None:
         join = m.JoinRequest(self._display_name, m.PROTOCOL_VERSION)
         if self._token:
             proof = membership_proof(self._token, JOIN, self._host_key)
             join = dataclasses.replace(join, peer_id=self._peer_id, proof=proof)
+        if self._outside.active:
+            join = dataclasses.replace(join, reached=self._reached)
         self._outbox.do(Send(HOST_CONN, join))
 
     def _accepted(self, accepted: m.JoinAccepted, now_ns: int) -> None:
@@ -518,6 +556,7 @@ class PeerSession:
         self._playback.join(state)
         self._requests.found_host()
         self._chat.joined(again=again)
+        self._outside.joined(self._reached)
         self._party.joined()
 
     def _take_queue(self, queue: tuple[QueueItem, ...], revision: int, now_ns: int) -> None:
@@ -562,12 +601,27 @@ class PeerSession:
         self._clock_watch.stop()
         self._files.lost_host()
         self._requests.lost_host()
-        self._absence.begin(left_ns=left_ns, joined_at_ns=self._joined_at_ns, now_ns=now_ns)
+        self._absence.begin(
+            hold_ns=HOLD_OUTSIDE_NS if self._outside.active else HOLD_NS,
+            wanted_after_ns=self._outside.wanted_after_ns,
+            left_ns=left_ns,
+            joined_at_ns=self._joined_at_ns,
+            now_ns=now_ns,
+        )
 
     def _rejoin_failed(self, now_ns: int) -> None:
         """The new connection to a lost host ended before the host accepted this peer again."""
         self._side = PeerSide.AWAY
         self._absence.attempt_failed(now_ns=now_ns)
+
+    def _return_by(self, invitation: Invitation, now_ns: int) -> None:
+        if not (invitation.session and self._session_id.startswith(invitation.session)):
+            self._outbox.error(Notice(Code.INVITATION_ELSEWHERE), self._session_ns(now_ns))
+        elif not self._absence.active:
+            self._outbox.error(Notice(Code.INVITATION_HERE), self._session_ns(now_ns))
+        else:
+            self._outbox.do(UsePlaces(invitation.candidates))
+            self._absence.found(now_ns=now_ns)
 
     # -- inside ------------------------------------------------------------------------------------------------------
 

@@ -33,7 +33,7 @@ def copy_invitation(widget: tk.Misc, api: WindowApi, address: str, code: str) ->
     """Copy the invitation to the host's jam, and say so. `code`: see `invitation_text`."""
     widget.clipboard_clear()
     widget.clipboard_append(invitation_text(address, code))
-    api.show_toast(tr("Invitation copied: others paste it into the address field."))
+    api.show_toast(tr("Invitation copied: others on this network paste it into the address field."))
 
 
 class CodeDialog(Dialog):

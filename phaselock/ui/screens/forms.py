@@ -200,6 +200,8 @@ class BrowserScreen(FormScreen):
         self._shown: tuple[FoundRow, ...] = ()
         self._joining: str | None = None
         """The address that is being joined."""
+        self._is_next = False
+        """The address in the field is joined as soon as the attempt that goes on has ended."""
         form = self.form
         self.display_name = Field(
             form,
@@ -244,13 +246,25 @@ class BrowserScreen(FormScreen):
         else:
             self._join(self.address.get().strip())  # a pasted text often ends with its line
 
+    def join_by(self, invitation: str) -> None:
+        """Join by an invitation instead of what is being joined."""
+        self.address.set(invitation)
+        if self._joining is None:
+            self.submit()
+        elif self._joining != invitation.strip():
+            self._is_next = True
+            self.api.program.leave()
+
     def on_event(self, event: BackendEvent) -> None:
         if isinstance(event, FoundSessions):
             self._found = event
             self._show()
         elif isinstance(event, Closed):
             address, self._joining = self._joining, None
-            if event.why in CODE_QUESTIONS and address is not None:
+            if self._is_next:
+                self._is_next = False
+                self.submit()
+            elif event.why in CODE_QUESTIONS and address is not None:
                 self._say("")
                 self._ask(address, event)
             else:
@@ -264,6 +278,8 @@ class BrowserScreen(FormScreen):
         self.rows.set_empty(view.note)
         self.rows.set_rows([self._row(row) for row in view.rows])
         self.button.set_enabled(self._joining is None)
+        typed = self._joining is not None and self._joining == self.address.get().strip()
+        self.button.set_text(tr("Joining…") if typed else tr("Connect"))
 
     def _row(self, row: FoundRow) -> Row:
         state = tr("full") if row.full else tr("gone") if row.gone else ""

@@ -11,15 +11,11 @@ from phaselock.ui.backend import ServedPage, SessionView
 from phaselock.ui.screens.base import WindowApi
 from phaselock.ui.screens.home import label
 from phaselock.ui.theme import px
-from phaselock.ui.widgets.base import Drawing, frame
+from phaselock.ui.widgets.base import frame
 from phaselock.ui.widgets.buttons import IconButton, SecondaryButton, TextButton
-from phaselock.ui.widgets.icons import icon
 from phaselock.ui.widgets.line import Line
-from phaselock.ui.widgets.qr import qr_image
-from phaselock.ui.widgets.raster import plate
+from phaselock.ui.widgets.qr import QrPicture
 from phaselock.ui.widgets.switch import Switch
-
-_RADIUS = 12
 
 
 class GuestPagePart:
@@ -28,7 +24,7 @@ class GuestPagePart:
     def __init__(self, left: Any, right: Any, api: WindowApi, *, picture: int, width: int) -> None:
         self._api = api
         self._shown: tuple[ServedPage, str] | None = None
-        self.picture = _Picture(left, picture)
+        self.picture = QrPicture(left, picture, "phone")
         self.picture.pack()
         line = frame(right)
         line.pack(fill="x")
@@ -105,29 +101,3 @@ class GuestPagePart:
             self.address.clipboard_clear()
             self.address.clipboard_append(self._shown[0].address)
             self._api.show_toast(tr("Address copied."))
-
-
-class _Picture(Drawing):
-    """The QR code, or a phone in its place while the page is off."""
-
-    def __init__(self, master: Any, size: int) -> None:
-        super().__init__(master, px(size), px(size))
-        self._link: str | None = None
-        self._image = self.create_image(px(size) / 2, 0, anchor="n")
-        self._sign = self.create_image(px(size) / 2, px(size) / 2, anchor="center")
-        self._side = px(size)
-
-    def show(self, link: str) -> None:
-        if link != self._link:
-            self._link = link
-            self.paint()
-
-    def paint(self) -> None:
-        if self._link is None:
-            return
-        fill = theme.present(theme.ELEVATED)
-        code = qr_image(self._link, self._side) if self._link else None
-        image = code or plate(self._side, self._side, px(_RADIUS), fill, self.ground)
-        self.itemconfigure(self._image, image=self.hold("image", image))
-        sign = icon("phone", self._side // 3, theme.FAINT, fill)
-        self.itemconfigure(self._sign, image=self.hold("sign", sign), state="hidden" if code else "normal")

@@ -10,9 +10,12 @@ from uuid import UUID
 
 from phaselock.language.catalogue import tr, tr_plural
 from phaselock.model.code import normal_code
+from phaselock.model.invitation import InvitationState
+from phaselock.model.notices import Code
 from phaselock.model.role import ROLE_NAMES, ROLES, Role
 from phaselock.model.snapshot import RequestState
 from phaselock.session import commands as c
+from phaselock.session.events import Warned
 from phaselock.ui import theme
 from phaselock.ui.backend import BackendEvent, SessionEvent, SessionView
 from phaselock.ui.direction import isolated
@@ -49,6 +52,7 @@ MIN_QUEUE_WIDTH = QUEUE_COLUMN[1] - 32
 DOTS = {"green": theme.PRIMARY, "yellow": theme.WARNING, "red": theme.ERROR}
 CHIPS = {"good": theme.TEXT, "warning": theme.WARNING, "error": theme.ERROR_TEXT, "neutral": theme.TEXT_SECONDARY}
 SEEK_STEP_S = 5.0
+_ABOUT_INVITATION = (Code.INVITATION_GUESSED, Code.INVITATION_VOID)
 
 
 class HostScreen(SessionScreen):
@@ -100,6 +104,8 @@ class HostScreen(SessionScreen):
         if before is None or view.queue_note != before.queue_note:
             self._queue_panel.set_note(view.queue_note, px(MIN_QUEUE_WIDTH))
             self.add.set_main(not view.queue)
+        invitation = state.snapshot.invitation
+        self.share.set_on(invitation is not None and invitation.state is not InvitationState.WITHDRAWN)
         self.playing.show(state, view.now, view.sync, view.skip)
         if before is None or view.transport != before.transport:
             can = view.transport.can
@@ -114,6 +120,8 @@ class HostScreen(SessionScreen):
         self.conversion.on_event(event)
 
     def banner_action(self, event: SessionEvent) -> tuple[str, Callable[[], object]] | None:
+        if isinstance(event.event, Warned) and event.event.notice.code in _ABOUT_INVITATION:
+            return tr("Show the invitation"), self._show_invitation
         return tr("Change the code"), self.change_code
 
     def change_code(self) -> None:
@@ -121,6 +129,15 @@ class HostScreen(SessionScreen):
         self.close_banner()
         self._command(c.ChangeCode(new_code()))
         self.api.open_share(0)
+
+    def _show_invitation(self) -> None:
+        self.close_banner()
+        self.api.open_share(2)
+
+    def _share_text(self) -> str:
+        if self.share.on:
+            return tr("An invitation for friends elsewhere is open.")
+        return tr("Let others join: with PhaseLock, with a phone, or from elsewhere")
 
     def key(self, name: str) -> bool:
         actions = {
@@ -322,9 +339,7 @@ class HostScreen(SessionScreen):
         self.copy.pack(side="left", padx=(px(4), 0))
         self.code = CodeButton(buttons, "", lambda: self.api.open_share(0))
         attach(self.code, self._whole_code)
-        self.share = IconButton(
-            buttons, "qr", self.api.open_share, tooltip=tr("Let others join, with PhaseLock or with a phone")
-        )
+        self.share = IconButton(buttons, "qr", self.api.open_share, tooltip=self._share_text)
         self.share.pack(side="left", padx=(px(4), 0))
         self.chat = ChatButton(buttons, self.api)
         self.chat.pack(side="left", padx=(px(12), 0))

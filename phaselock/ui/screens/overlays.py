@@ -19,7 +19,7 @@ SHORTCUTS = (
     (N_("Ctrl + Right, Ctrl + Left"), N_("Next, previous (or back to the beginning)")),
     (N_("Right, Left"), N_("5 seconds on, back")),
     (N_("Ctrl + Up, Ctrl + Down, M"), N_("Louder, quieter, mute")),
-    (N_("Ctrl + O"), N_("Add songs (host), request a song (peer)")),
+    (N_("Ctrl + O, Ctrl + V"), N_("Add or request songs, join by the copied invitation")),
     (N_("Ctrl + F, Ctrl + T"), N_("Find a song in the queue, open the chat")),
     (N_("Ctrl + S, Ctrl + R"), N_("Shuffle what is to come, repeat the queue")),
     (N_("Enter, double click"), N_("Play that song")),

@@ -16,6 +16,7 @@ from phaselock.ui.screens.base import WindowApi
 from phaselock.ui.screens.code import copy_invitation, new_code
 from phaselock.ui.screens.guest_page import GuestPagePart
 from phaselock.ui.screens.home import label
+from phaselock.ui.screens.invite import InvitePart
 from phaselock.ui.screens.overlays import Overlay
 from phaselock.ui.theme import px
 from phaselock.ui.widgets.base import frame
@@ -41,7 +42,8 @@ class ShareOverlay(Overlay):
         super().__init__(master, tr("Let others join"), on_close)
         self._api = api
         self._shown: tuple[str, str, str] | None = None
-        self.tabs = Segments(self.panel.header, (tr("With PhaseLock"), tr("With a phone")), self._choose_tab)
+        tabs = tr("With PhaseLock"), tr("With a phone"), tr("With a friend elsewhere")
+        self.tabs = Segments(self.panel.header, tabs, self._choose_tab)
         self.tabs.pack(side="right", padx=px(16))
         self.body.grid_columnconfigure(0, minsize=px(QR_SIZE + GAP))
         self.body.grid_columnconfigure(1, minsize=px(WIDTH))
@@ -70,13 +72,15 @@ class ShareOverlay(Overlay):
         note.configure(height=px(20), text_color=theme.TEXT_SECONDARY)
         note.pack(anchor="w")
         self.page = GuestPagePart(*self._columns[1], api, picture=QR_SIZE, width=WIDTH)
-        self.show_tab(int(api.program.preferences().ui.get("phones") is True) if tab is None else tab)
+        self.invitation = InvitePart(*self._columns[2], api, picture=QR_SIZE, width=WIDTH)
+        last = api.program.preferences().ui.get("share")
+        self.show_tab(tab if tab is not None else last if isinstance(last, int) and 0 <= last < len(tabs) else 0)
         state = api.program.state()
         if state is not None:
             self.on_state(state)
 
     def show_tab(self, number: int) -> None:
-        """Show how to join with PhaseLock (0), or with a phone (1)."""
+        """Show how to join with PhaseLock (0), with a phone (1), or from elsewhere (2)."""
         self.tabs.show(number)
         for tab, (left, right) in enumerate(self._columns):
             if tab == number:
@@ -87,11 +91,12 @@ class ShareOverlay(Overlay):
                 right.grid_forget()
 
     def _choose_tab(self, number: int) -> None:
-        self._api.program.remember(phones=bool(number))
+        self._api.program.remember(share=number)
         self.show_tab(number)
 
     def on_state(self, state: SessionView) -> None:
         self.page.on_state(state)
+        self.invitation.on_state(state)
         shown = address, code, words = state.address, state.snapshot.code, state.host_words
         if shown == self._shown:
             return

@@ -82,7 +82,7 @@ class SyncOverlay(Overlay):
 
     def on_state(self, state: SessionView) -> None:
         sync = sync_view(state)
-        self._sentence.configure(text=sync.sentence)
+        self._sentence.configure(text="\n".join(filter(None, (sync.sentence, sync.far))))
         if self.calibration is not None:
             self.calibration.on_state(state)
         if sync.machines != self._shown:

@@ -27,7 +27,7 @@ from phaselock.ui.backend import SessionView
 from phaselock.ui.viewmodel.guests import guest_rows, guests_here, guests_note, skip_vote
 from phaselock.ui.viewmodel.rows import QueueRows, Rows, item_of, ready_text, song
 from phaselock.ui.viewmodel.rules import rules_text
-from phaselock.ui.viewmodel.sync import chip, machines, own_machine, sounding, sync_view
+from phaselock.ui.viewmodel.sync import chip, far_text, machines, own_machine, sounding, sync_view
 from phaselock.ui.viewmodel.values import (
     HostView,
     NowPlaying,
@@ -199,6 +199,8 @@ def _connection(state: SessionView) -> str:
         return tr("The host listens by this microphone.")
     if not s.connected:
         on = s.plays_on and sounding(s)
+        if s.invitation_wanted:
+            return tr("Host not found — ask it for its newest invitation, and paste it here")
         return tr("Looking for the host — playing on") if on else tr("Looking for the host")
     if own is None or own.clock_uncertainty_ns is None or own.rtt_ns is None:
         return tr("Connected")
@@ -287,7 +289,7 @@ def _peer_rows(state: SessionView) -> tuple[PeerRow, ...]:
                 trouble=_trouble(peer),
                 progress=_part(sending) if sending else None,
                 can_retry=any(file.state is FileState.FAILED for file in peer.files),
-                tooltip=_peer_tooltip(peer),
+                tooltip=_peer_tooltip(peer, far_text(machine)),
                 volume_percent=peer.volume_percent,
                 muted=peer.muted,
                 mute_text=_mute_text(peer),
@@ -352,12 +354,16 @@ def _channels_text(peer: PeerView) -> str:
 def _network_text(peer: PeerView) -> str:
     """The latency, behind the channels of a peer that does not play both."""
     latency = latency_text(peer.latency_ns) if peer.reported else "–"
+    if peer.far:
+        latency = tr("{distance} away").format(distance=latency_text(peer.away_ns))
     if peer.role not in ("stereo", None):
         return f"{tr(ROLE_NAMES[peer.role])} · {latency}"
+    if peer.far:
+        return latency
     return tr("Network: {latency}").format(latency=latency)
 
 
-def _peer_tooltip(peer: PeerView) -> str:
+def _peer_tooltip(peer: PeerView, far: str) -> str:
     if not peer.reported:
         return tr("Nothing is known of it yet.")
     output, clock = tr("Output: none"), tr("Clock: not in time")
@@ -371,6 +377,8 @@ def _peer_tooltip(peer: PeerView) -> str:
     lines = [output, tr("Round trip: {time}").format(time=ms_text(peer.rtt_ns)), clock]
     if peer.underruns:
         lines.append(tr("Interruptions: {number}").format(number=peer.underruns))
+    if far:
+        lines.append(far)
     return "\n".join(lines)
 
 

@@ -7,6 +7,7 @@ import dataclasses
 from phaselock.language.catalogue import current, moment_text, tr, tr_plural
 from phaselock.language.message import N_, joined
 from phaselock.model.calibration import Confirmation
+from phaselock.model.distance import FAR_AWAY, FAR_SENTENCE, is_far
 from phaselock.model.notices import Code
 from phaselock.model.snapshot import PeerView, SessionSnapshot
 from phaselock.model.timing import TIMING_SENTENCES, Timing
@@ -14,7 +15,7 @@ from phaselock.session.hearing_sentences import confirmed_text
 from phaselock.ui.backend import SessionView
 from phaselock.ui.viewmodel.rows import item_of
 from phaselock.ui.viewmodel.values import Chip, Kind, SyncReadout, SyncView
-from phaselock.ui.viewmodel.words import NNBSP, code_text, ms_text, number_text, ppm_text, within_text
+from phaselock.ui.viewmodel.words import NNBSP, code_text, latency_text, ms_text, number_text, ppm_text, within_text
 
 GOOD_NS = 1_000_000
 """The promise of PhaseLock, in ns: no two loudspeakers are further apart."""
@@ -52,6 +53,8 @@ class Machine:
     correction_ppm: float | None = None
     underruns: int = 0
     confirmed: Confirmation | None = None
+    away_ns: int | None = None
+    """One way to the host, if the machine is far; None: it is not."""
 
     @property
     def bound_ns(self) -> int:
@@ -86,7 +89,9 @@ def own_machine(state: SessionView) -> Machine:
         what = _heard(own.timing, own.dac_uncertainty_ns)
     uncertainty_ns = (clock_ns or 0) + (own.dac_uncertainty_ns or 0)
     figures = own.phase_error_ns, uncertainty_ns, own.drift_ppm, own.correction_ppm, own.underruns
-    return Machine(0, name, what, own.playing and sounds, *figures, confirmed)
+    far = not state.hosting and own.least_rtt_ns is not None and is_far(own.least_rtt_ns)
+    away_ns = (own.least_rtt_ns or 0) // 2 if far else None
+    return Machine(0, name, what, own.playing and sounds, *figures, confirmed, away_ns)
 
 
 def peer_machine(snapshot: SessionSnapshot, peer: PeerView) -> Machine:
@@ -107,7 +112,8 @@ def peer_machine(snapshot: SessionSnapshot, peer: PeerView) -> Machine:
     else:
         what = _heard(peer.timing, peer.dac_uncertainty_ns)
     figures = peer.phase_error_ns, uncertainty_ns, peer.drift_ppb / 1e3, None, peer.underruns
-    return Machine(peer.peer_id, peer.name, what, sounds and has_it, *figures, peer.confirmed)
+    away_ns = peer.away_ns if peer.far else None
+    return Machine(peer.peer_id, peer.name, what, sounds and has_it, *figures, peer.confirmed, away_ns)
 
 
 def _heard(timing: Timing, uncertainty_ns: int | None) -> str:
@@ -121,6 +127,8 @@ def chip(machine: Machine) -> Chip:
     """The chip of a machine: the limit of its phase error, or why there is none."""
     match machine.state:
         case "playing":
+            if machine.bound_ns < GOOD_NS and machine.away_ns is not None:
+                return Chip(tr("far away ±{time}").format(time=within_text(machine.bound_ns)), "neutral")
             if machine.bound_ns < GOOD_NS:
                 return Chip(tr("in phase ±{time}").format(time=within_text(machine.bound_ns)), "good")
             return Chip(tr("up to {time} off").format(time=within_text(machine.bound_ns)), "warning")
@@ -139,15 +147,41 @@ def chip(machine: Machine) -> Chip:
 def sync_view(state: SessionView) -> SyncView:
     """The sentence about the session and the numbers of all machines."""
     all_ = machines(state)
-    readouts = tuple(map(_readout, all_))
+    readouts, far = tuple(map(_readout, all_)), _far_text(all_) if state.hosting else ""
     if state.snapshot.timeline is None:
-        return SyncView(code_text(Code.NOTHING_PLAYING), "neutral", readouts, "")
+        return SyncView(code_text(Code.NOTHING_PLAYING), "neutral", readouts, "", far)
     if not sounding(state.snapshot):
         if all_[0].state == "no_output":
-            return SyncView(code_text(Code.NO_OUTPUT), "error", readouts, "")
-        return SyncView(tr("Paused"), "neutral", readouts, "")
-    sentence, kind = _together(all_) if state.hosting else _alone(all_[0])
-    return SyncView(sentence, kind, readouts, _short_together(all_) if state.hosting else _short_alone(all_[0]))
+            return SyncView(code_text(Code.NO_OUTPUT), "error", readouts, "", far)
+        return SyncView(tr("Paused"), "neutral", readouts, "", far)
+    if not state.hosting:
+        return SyncView(*_alone(all_[0]), readouts, _short_alone(all_[0]), far)
+    room = tuple(machine for machine in all_ if machine.away_ns is None)
+    if far and len(room) == 1 and room[0].state in ("playing", "untold"):
+        return SyncView(far, "neutral", readouts, tr("Far away: {number}").format(number=len(all_) - 1))
+    return SyncView(*_together(room), readouts, _short_together(room), far)
+
+
+def far_text(machine: Machine) -> str:
+    """A sentence about a machine that is far; empty: it is not."""
+    if machine.away_ns is None:
+        return ""
+    form = FAR_SENTENCE if machine.state == "playing" else FAR_AWAY
+    distance, time = latency_text(machine.away_ns), within_text(machine.bound_ns)
+    return tr(form).format(name=machine.name, distance=distance, time=time)
+
+
+def _far_text(all_: tuple[Machine, ...]) -> str:
+    """A sentence about all machines that are far."""
+    far = [machine for machine in all_ if machine.away_ns is not None]
+    playing = [machine.bound_ns for machine in far if machine.state == "playing"]
+    if len(far) < 2:
+        return "".join(map(far_text, far))
+    names = joined([f"{one.name} ({latency_text(one.away_ns or 0)})" for one in far], current())
+    if len(playing) < len(far):
+        return tr("Far away: {machines}.").format(machines=names)
+    form = tr("Far away: {machines}, within {time} by the clock; the asymmetry of the paths cannot be known.")
+    return form.format(machines=names, time=within_text(max(playing)))
 
 
 def _together(all_: tuple[Machine, ...]) -> tuple[str, Kind]:
@@ -205,6 +239,8 @@ def _short_alone(machine: Machine) -> str:
         return ""
     if abs(machine.error_ns) >= GOOD_NS:
         return _off_text(abs(machine.error_ns))
+    if machine.away_ns is not None:
+        return tr("Within {time} by the clock").format(time=within_text(machine.bound_ns))
     return tr("Within {time} of the host").format(time=within_text(machine.bound_ns))
 
 
@@ -240,6 +276,8 @@ def _alone(machine: Machine) -> tuple[str, Kind]:
             return tr("This speaker is not playing."), "neutral"
         case "playing" if abs(machine.error_ns) >= GOOD_NS:
             return f"{_late_text(machine)}.", "warning"
+        case "playing" if machine.away_ns is not None:
+            return far_text(dataclasses.replace(machine, name=tr("This speaker"))), "neutral"
         case "playing":
             good = machine.bound_ns < GOOD_NS
             form = tr("This speaker is within {time} of the host.")

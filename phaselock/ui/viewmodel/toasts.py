@@ -48,7 +48,9 @@ _CALM = frozenset(
     }
 )
 """Errors that need no action: what the user wants was done before, or the click came too late."""
-_STAYING = frozenset({Code.CODE_GUESSED, Code.CODE_VOID, Code.HOST_KEY_CHANGED})
+_STAYING = frozenset(
+    {Code.CODE_GUESSED, Code.CODE_VOID, Code.INVITATION_GUESSED, Code.INVITATION_VOID, Code.HOST_KEY_CHANGED}
+)
 """Warnings that the user must not miss, because another machine may be attacking the session."""
 _HOSTS_REQUESTS = frozenset({RequestState.ADDED, RequestState.FAILED})
 """The states of a request that the host sees as toasts. The others are visible in its list of requests."""
@@ -87,6 +89,8 @@ def event_toast(happened: SessionEvent, hosting: bool, snapshot: SessionSnapshot
             return Toast(event_text(event, current()), "info")
         case e.Warned(notice=Notice(code=Code.PEER_BARRED, choices=(removed,))):
             return Toast(window_text(event.notice, current()), "warning", "allow", removed)
+        case e.Warned(notice=Notice(code=Code.INTERNET_EXTRA_MISSING)) if hosting:
+            return None  # the panel with the invitation says so
         case e.Warned() if not event_banner(happened):
             return Toast(window_text(event.notice, current()), "warning")
         case e.Failed():

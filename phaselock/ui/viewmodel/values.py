@@ -182,6 +182,8 @@ class SyncView:
     machines: tuple[SyncReadout, ...]
     short: str
     """The figure of the sentence, for a narrow place; empty: the sentence has none."""
+    far: str = ""
+    """A sentence about the machines that are far, which the others do not tell of."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -62,6 +62,16 @@ def _qr() -> list[Points]:
     return [*finders, *dots]
 
 
+def _globe() -> list[Points]:
+    meridian = [(12 + 4 * math.cos(angle), 12 + 9 * math.sin(angle)) for angle in (i * math.pi / 12 for i in range(24))]
+    return [
+        disc(12, 12, 9.6),
+        hole(disc(12, 12, 8)),
+        *stroke(meridian, 1.6, closed=True),
+        *(rounded(12 - half, y - 0.8, 12 + half, y + 0.8, 0.4) for y, half in ((8.4, 8), (15.6, 8))),
+    ]
+
+
 def _next() -> list[Points]:
     return [polygon((5.5, 5.2), (15.6, 12), (5.5, 18.8)), rounded(16.2, 5.2, 18.6, 18.8, 0.6)]
 
@@ -96,6 +106,7 @@ SHAPES: dict[str, list[Points]] = {
         hole(rounded(8.2, 5.4, 15.8, 17.2, 0.4)),
         hole(disc(12, 19.3, 1)),
     ],
+    "globe": _globe(),
     "add": [rounded(11, 4.5, 13, 19.5, 1), rounded(4.5, 11, 19.5, 13, 1)],
     "close": [*stroke([(7, 7), (17, 17)], _LINE), *stroke([(17, 7), (7, 17)], _LINE)],
     "tick": stroke([(5, 12.6), (10, 17.4), (19.2, 7.2)], 2.4),

@@ -8,7 +8,7 @@ from typing import Any
 
 from phaselock.language.catalogue import tr
 from phaselock.ui import theme
-from phaselock.ui.widgets.buttons import DangerButton, SecondaryButton
+from phaselock.ui.widgets.buttons import DangerButton, MainButton, SecondaryButton
 from phaselock.ui.widgets.panel import Panel
 
 _WIDTH = 320
@@ -60,11 +60,19 @@ class Dialog(Panel):
 
 
 class Question(Dialog):
-    """A text, a red button and one that cancels, which has the keyboard."""
+    """A text, a button that acts and one that cancels, which has the keyboard."""
 
     def __init__(
-        self, root: Any, text: str, word: str, act: Callable[[], object], cancel: Callable[[], object]
+        self,
+        root: Any,
+        text: str,
+        word: str,
+        act: Callable[[], object],
+        cancel: Callable[[], object],
+        *,
+        harmless: bool = False,
     ) -> None:
+        """`harmless`: nothing is lost by `act`, so its button is not red."""
         super().__init__(root)
         self.text = text
         words = tk.Label(
@@ -77,7 +85,7 @@ class Question(Dialog):
             justify="left",
         )
         words.pack(anchor="w", pady=(0, theme.px(16)))
-        self.act = DangerButton(self.body, word, act)
+        self.act = (MainButton if harmless else DangerButton)(self.body, word, act)
         self.act.pack(side="right")
         self.cancel = SecondaryButton(self.body, tr("Cancel"), cancel)
         self.cancel.pack(side="right", padx=(0, theme.px(_GAP)))

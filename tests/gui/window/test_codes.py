@@ -412,7 +412,7 @@ def test_address_code_and_invitation_are_copied(window: Any) -> None:
     for words, text, said in (
         ("Copy the code", "482913", "Code copied."),
         ("Copy address", "192.168.1.42", "Address copied."),
-        ("Copy invitation", INVITATION, "Invitation copied: others paste it into the address field."),
+        ("Copy invitation", INVITATION, "Invitation copied: others on this network paste it into the address field."),
     ):
         window.clipboard_clear()
         click(button(window.overlay, words))

@@ -1,0 +1,158 @@
+"""When the bridge over iroh is opened, and what is said about it. tests/internet/test_iroh.py runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from phaselock.app import bridge
+from phaselock.app.invitation import OutsidePort
+from phaselock.internet.state import RouterState
+from phaselock.model.invitation import Nat, parse_invitation
+from phaselock.model.notices import Code
+from phaselock.model.relay import DEFAULT_RELAY, DIRECT, EXTRA_COMMAND, OFF
+from phaselock.session.commands import Invite
+from phaselock.session.events import Event, Warned
+from phaselock.session.sentences import NoticeError, notice_text
+from tests.support.fake_mapping import FakeMapping
+from tests.support.network_session import NetworkFixture, played
+
+NODE = "1f" * 32
+CODE = "4829134471"
+
+
+class FakeProcess:
+    """Stands for the child process of a bridge, which says the node id at once."""
+
+    started: list[dict[str, Any]]
+
+    def __init__(
+        self, code: str, name: str, on_line: Callable[[dict[str, Any]], None], on_end: Callable[[], None]
+    ) -> None:
+        self._on_line = on_line
+
+    def say(self, line: dict[str, Any]) -> None:
+        FakeProcess.started.append(line)
+        self._on_line({"node": NODE})
+
+    def end(self, timeout_s: float) -> None: ...
+
+
+@pytest.fixture(autouse=True)
+def fake_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    FakeProcess.started = []
+    monkeypatch.setattr(bridge, "LineProcess", FakeProcess)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+
+
+async def opened(network: NetworkFixture, router: FakeMapping, relay: str) -> OutsidePort:
+    runner = network.host.runner
+    port = OutsidePort(runner, 5000, network.host.news, port=0, new_mapping=router.open, relay=relay)
+    runner.command(Invite(CODE))
+    while not router.mapped:
+        await asyncio.sleep(0)
+    return port
+
+
+def sentence(network: NetworkFixture) -> str:
+    """What the host is told about the way to it."""
+    invitation = network.host.runner.snapshot().invitation
+    return invitation.sentence if invitation is not None else ""
+
+
+def invitation_line(network: NetworkFixture) -> str:
+    found = network.host.runner.snapshot().invitation
+    assert found is not None
+    return found.text
+
+
+@played
+async def test_the_bridge_is_opened_if_the_router_lets_no_friend_in(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    router, news = FakeMapping(), network.host.news
+    port = await opened(network, router, "")
+    router.tell(RouterState(nat=Nat.CARRIER))
+    warning = await news.wait_for("warning")
+    assert warning.fields["code"] == Code.RELAYS_USED
+    await news.wait_for("invitation", state="open")
+    while not parse_invitation(invitation_line(network)).node:
+        await asyncio.sleep(0)
+    assert parse_invitation(invitation_line(network)).node == NODE
+    assert "over the relays of n0.computer" in sentence(network)
+    (order,) = FakeProcess.started
+    assert order["serve"]["relay"] == DEFAULT_RELAY and order["serve"]["udp"] == 5000
+    await port.close()
+
+
+@pytest.mark.parametrize(("relay", "nat", "starts"), [("", Nat.OPEN, 0), (OFF, Nat.CARRIER, 0), (DIRECT, Nat.OPEN, 1)])
+def test_when_the_bridge_is_opened(tmp_path: Any, relay: str, nat: Nat, starts: int) -> None:
+    @played
+    async def story(network: NetworkFixture, stack: contextlib.AsyncExitStack) -> None:
+        router = FakeMapping()
+        port = await opened(network, router, relay)
+        reachable = nat is Nat.OPEN
+        router.tell(RouterState(nat=nat, public="45.32.1.1" if reachable else "", tcp=17401, udp=17402))
+        await network.host.news.wait_for("invitation", state="open")
+        while len(FakeProcess.started) < starts:
+            await asyncio.sleep(0)
+        assert len(FakeProcess.started) == starts
+        await port.close()
+
+    story(tmp_path)
+
+
+@played
+async def test_a_host_without_the_extra_is_told_once(network: NetworkFixture, stack: contextlib.AsyncExitStack) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(importlib.util, "find_spec", lambda name: None)
+        router, news = FakeMapping(), network.host.news
+        port = await opened(network, router, "")
+        router.tell(RouterState(nat=Nat.CARRIER))
+        warning = await news.wait_for("warning")
+        assert warning.fields["code"] == Code.INTERNET_EXTRA_MISSING
+        await news.wait_for("invitation", state="open")
+        assert EXTRA_COMMAND in sentence(network)
+        await port.close()
+
+
+def test_a_friend_without_the_extra_is_told_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+
+    async def reach() -> None:
+        await bridge.FriendBridgeProcess(NODE, "", [], lambda event: None, lambda: None).reach()
+
+    with pytest.raises(NoticeError) as caught:
+        asyncio.run(reach())
+    assert notice_text(caught.value.notice).endswith("install them: pip install 'iroh>=1.2,<2'")
+
+
+@pytest.mark.parametrize(
+    ("node", "relay", "said"),
+    [
+        (NODE, "", "the relays of n0.computer"),
+        (f"{NODE}@relay.example.org", "", "the relay https://relay.example.org"),
+        (f"{NODE}@relay.example.org", "https://own.example.org", "the relay https://own.example.org"),
+    ],
+)
+def test_a_friend_is_told_whose_relays_are_used_before_the_bridge_starts(node: str, relay: str, said: str) -> None:
+    told: list[str] = []
+
+    def tell(event: Event) -> None:
+        assert isinstance(event, Warned) and not FakeProcess.started
+        told.append(notice_text(event.notice))
+
+    async def start() -> None:
+        friend = bridge.FriendBridgeProcess(node, relay, [], tell, lambda: None)
+        reaching = asyncio.create_task(friend.reach())
+        while not FakeProcess.started:
+            await asyncio.sleep(0)
+        reaching.cancel()
+
+    asyncio.run(start())
+    assert said in told[0]
