@@ -32,7 +32,7 @@ def main() -> None:
     """Do what the first line says until standard input ends."""
     order = json.loads(sys.stdin.buffer.readline() or b"{}")
     try:
-        import iroh  # noqa: F401 late: the extra may be missing
+        import iroh  # noqa: F401  (late, and only to see whether the extra is there)
     except (ImportError, OSError) as error:
         tell({"problem": "no_iroh", "reason": str(error)})
     else:

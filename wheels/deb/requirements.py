@@ -23,9 +23,7 @@ def requirements(metadata: str, python: str, machine: str) -> list[str]:
         "extra": "",
     }
     found = [Requirement(line) for line in HeaderParser().parsestr(metadata).get_all("Requires-Dist", [])]
-    return [
-        f"{one.name}{one.specifier}" for one in found if one.marker is None or one.marker.evaluate(dict(environment))
-    ]
+    return [f"{one.name}{one.specifier}" for one in found if one.marker is None or one.marker.evaluate(environment)]
 
 
 if __name__ == "__main__":
