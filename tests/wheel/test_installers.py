@@ -34,6 +34,13 @@ def test_macos_knows_the_program_by_its_identifier() -> None:
     assert (start["app"] / "__main__.py").is_file()
 
 
+def test_no_requirement_compares_the_release_of_the_kernel() -> None:
+    """pip 24.1 and 24.2 install nothing then, where the release is no Python version: 6.8.0-45-generic."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    requirements = [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]
+    assert not [one for one in requirements if re.search(r"platform_(release|version) *[<>=~!]", one)]
+
+
 def test_macos_shows_why_the_program_asks() -> None:
     assert MAC_INFO["NSBonjourServices"] == [SERVICE_TYPE.removesuffix(".local.")]
     texts = {
