@@ -75,6 +75,12 @@ class Decks:
         """Follow these plans from the next `pump` on; see AudioOutput.follow. Any thread may call this."""
         self._pending.append((plan, next_plan))
 
+    @property
+    def rest(self) -> bool:
+        """True if no deck is in use and no plan waits: `pump` has nothing to do until a new plan or a new stream."""
+        in_use = self._current is not None or self._next is not None or bool(self._fading)
+        return not in_use and not self._pending and self._wanted == self._applied
+
     def restart(self) -> None:
         """The engine started a new stream, so all its decks are free: the next `pump` arms them again."""
         for deck in (self._current, self._next, *self._fading):
