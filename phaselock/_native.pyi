@@ -42,6 +42,7 @@ class PingerStatus(NamedTuple):
     samples: int
     sent: int
     refused: int
+    asked: int
     steps: int
 
 class EngineStatus(NamedTuple):

@@ -132,7 +132,6 @@ class PeerClock:
             raise
         self._pinger = _native.Pinger(self._socket.fileno(), peer_id, key, self.clock_map, filter_kind)
         self._thread = threading.Thread(target=self._pinger.run, name="clock", daemon=True)
-        self._since_ns = _native.now_ns()
         self._thread.start()
 
     def use_key(self, key: bytes) -> None:
@@ -156,12 +155,11 @@ class PeerClock:
         found = self._pinger.trace()
         return found[found.index(after) + 1 :] if after in found else found
 
-    def loss(self, now_ns: int) -> float:
-        """The fraction of the measurements up to local time `now_ns` that were not answered, to about 0.001. The first
-        ping of each train wakes the path and is no measurement."""
+    def loss(self) -> float:
+        """The fraction of the measurements that were not answered. The first ping of each train wakes the path and is
+        no measurement."""
         samples = self._pinger.status()
-        asked = samples.sent - 1 - (now_ns - self._since_ns) // _native.TRAIN_INTERVAL_NS
-        return min(1.0, max(0.0, 1 - samples.samples / asked)) if asked > 0 else 1.0
+        return min(1.0, max(0.0, 1 - samples.samples / samples.asked)) if samples.asked > 0 else 1.0
 
     def _log_exchanges(self, samples: _native.PingerStatus) -> None:
         """Log the exchanges since the last call."""
