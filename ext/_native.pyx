@@ -30,6 +30,7 @@ DeckStatus = namedtuple("DeckStatus", "armed want_frame written_frame room_frame
 
 NO_END = pl.PL_NO_END
 DECKS = pl.PL_DECKS
+NULL_RATE_HZ, NULL_LATENCY_NS = pl.PL_NULL_RATE_HZ, pl.PL_NULL_BLOCK_NS
 BANDS = pl.PL_BANDS
 MAX_STARTS = pl.PL_MAX_STARTS
 QUIETS, QUIET_FADE_NS = pl.PL_QUIETS, pl.PL_QUIET_FADE_NS
@@ -676,6 +677,32 @@ cdef class Engine:
         if not 0 <= deck < pl.PL_DECKS:
             raise IndexError("no such deck")
         return 0
+
+
+cdef class NullCard:
+    """The card of pl_null.h, at NULL_RATE_HZ, which plays what the engine makes. Its frames leave NULL_LATENCY_NS after
+    their callback. `run` blocks without the interpreter's lock until `stop`."""
+
+    cdef pl.pl_null card
+    cdef Engine engine
+    cdef _Stopping stopping
+
+    def __cinit__(self, Engine engine not None):
+        self.engine = engine
+        self.card.engine = engine.engine
+        self.stopping = _Stopping()
+
+    def run(self):
+        """Play until `stop`. Only while the engine has a stream."""
+        cdef intptr_t stop_fd = self.stopping.heard.fileno()
+        with nogil:
+            pl.pl_null_run(&self.card, stop_fd)
+        self.stopping.heard.close()
+
+    def stop(self):
+        """Make `run` return soon."""
+        pl.pl_store_relaxed(&self.card.stop, 1)
+        self.stopping.rung.close()
 
 
 def resample(

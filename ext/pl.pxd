@@ -200,6 +200,15 @@ cdef extern from "pl_pipewire.h" nogil:
     void pl_pipewire_process_rt(void *account)
 
 
+cdef extern from "pl_null.h" nogil:
+    enum: PL_NULL_RATE_HZ
+    const int64_t PL_NULL_BLOCK_NS
+    ctypedef struct pl_null:
+        pl_engine *engine
+        pl_atomic_u32 stop
+    void pl_null_run(pl_null *card, intptr_t stop_fd)
+
+
 cdef extern from "pl_mp3.h" nogil:
     ctypedef struct pl_mp3_reader:
         int64_t packet_at

@@ -20,7 +20,8 @@
  * packet is checked.
  *
  * The threads are Python threads that called pl_responder_run or pl_pinger_run and released the interpreter's
- * lock. They sleep in poll() until something is due, and are the only writers of what they publish. A packet that fails a check changes nothing but a counter. */
+ * lock. They sleep in poll() until something is due, and are the only writers of what they publish. A packet
+ * that fails a check changes nothing but a counter. */
 #ifndef PL_UDP_H
 #define PL_UDP_H
 
@@ -138,8 +139,8 @@ typedef struct {
 void pl_pinger_init(pl_pinger *pinger, intptr_t fd, uint32_t peer_id, pl_filter_kind kind, pl_clock_map *map);
 /* Network thread: use this key from now on. Earlier measurements stay valid. */
 void pl_pinger_use_key(pl_pinger *pinger, const pl_siphash_key *key);
-/* Clock thread: measure until `stop` is set. `stop_fd`: a socket that becomes readable then. Returns 0, or the
- * negative of a system error. */
+/* Clock thread: measure until `stop` is set. `stop_fd`: a socket that becomes readable then. Returns 0, or
+ * the negative of a system error. */
 int pl_pinger_run(pl_pinger *pinger, intptr_t stop_fd);
 /* Any thread: a coherent status. False when it could not be read; try again. */
 bool pl_pinger_read_status(pl_pinger *pinger, pl_pinger_status *status);
