@@ -25,6 +25,8 @@ enum { MAX_EMPTY_WAKES = 1000, EMPTY_WAKE_MS = 1 };
 static const double MAX_PINGS_PER_S = 400, MAX_PINGS_AT_ONCE = 400;
 /* Answers that took longer are not used. */
 static const int64_t MAX_AGE_NS = 2 * PL_NS_PER_S;
+/* A smaller contradiction between an answer and the clock map is no step of a clock. */
+static const double MIN_STEP_NS = 100e3;
 /* Largest time on the wire, as on the control connection: sums and differences of two times cannot
  * overflow. */
 static const int64_t MAX_TIME_NS = INT64_C(1) << 62;
@@ -281,7 +283,7 @@ static void update(pl_pinger *p) {
     int64_t now_ns = pl_now_ns_rt();
     pl_clock_map_value value;
     if (pl_filter_map(&p->filter, now_ns, &value)) {
-        p->uncertainty_ns = value.uncertainty_ns;
+        p->known = value;
         if (!earlier_stays(p, &value, now_ns)) {
             p->earlier.valid = false;
             pl_clock_map_write(p->map, &value);
@@ -304,8 +306,16 @@ typedef struct {
     int sent, answers; /* measurements so far */
     bool awake;        /* there was an answer: the path is awake */
     bool answered;     /* there was an answer since the last ping */
+    bool shows_step;   /* a measurement contradicts what was known before */
     int empty_wakes;
 } train;
+
+/* Is the offset that is known impossible by this exchange? */
+static bool contradicts(const pl_pinger *p, const pl_exchange *e) {
+    double known_ns = (double)pl_clock_map_offset_at(&p->known, e->peer_recv_ns);
+    double apart_ns = fabs((double)pl_exchange_offset_ns(e) - known_ns);
+    return apart_ns > 0.5 * (double)pl_exchange_rtt_ns(e) + 3 * p->known.uncertainty_ns + MIN_STEP_NS;
+}
 
 /* Read the answers that have arrived. Returns 0 or a system error. */
 static int read_answers(pl_pinger *p, train *t) {
@@ -326,6 +336,7 @@ static int read_answers(pl_pinger *p, train *t) {
         t->answered = t->awake = true;
         if (!is_measurement || !pl_filter_add(&p->filter, &e)) continue;
         t->answers++;
+        t->shows_step |= p->known.valid && contradicts(p, &e);
         record(p, &e);
         if (t->is_burst && t->answers % PL_BURST_UPDATE_ANSWERS == 0) update(p);
     }
@@ -363,18 +374,19 @@ static int run_train(pl_pinger *p, train *t) {
 
 /* Pings of a train while nothing plays. */
 static int calm_pings(const pl_pinger *p) {
-    double pings = ceil(p->uncertainty_ns / PL_CALM_PING_NS);
+    double pings = ceil(p->known.uncertainty_ns / PL_CALM_PING_NS);
     return (int)fmax(PL_MIN_CALM_PINGS, fmin(PL_YOUNG_PINGS, pings));
 }
 
 int pl_pinger_run(pl_pinger *p, intptr_t stop_fd) {
     p->stop_fd = stop_fd;
-    bool joined = false;                 /* the burst has been answered */
-    bool calm = false, is_heard = false; /* of the last train */
+    bool joined = false;                                     /* the burst has been answered */
+    bool calm = false, is_heard = false, shows_step = false; /* of the last train */
     int64_t next_ns = pl_now_ns_rt(), young_until_ns = next_ns + PL_YOUNG_NS;
     while (!pl_load_relaxed(&p->stop)) {
         bool silent = pl_load_relaxed(&p->map->silent);
-        if (calm && !silent) young_until_ns = next_ns + PL_WAKING_NS;
+        if (((calm && !silent) || shows_step) && young_until_ns < next_ns + PL_WAKING_NS)
+            young_until_ns = next_ns + PL_WAKING_NS;
         bool young = next_ns < young_until_ns;
         calm = silent && is_heard && !young;
         int pings = young ? PL_YOUNG_PINGS : calm ? calm_pings(p) : PL_TRAIN_PINGS;
@@ -383,6 +395,7 @@ int pl_pinger_run(pl_pinger *p, intptr_t stop_fd) {
         int error = run_train(p, &t);
         int64_t now_ns = pl_now_ns_rt();
         is_heard = t.answers > 0;
+        shows_step = t.shows_step;
         if (is_heard) {
             joined = true;
             update(p);
@@ -390,7 +403,7 @@ int pl_pinger_run(pl_pinger *p, intptr_t stop_fd) {
             publish(p, now_ns);
         }
         if (error) return -error;
-        next_ns += calm && is_heard ? PL_CALM_INTERVAL_NS : PL_TRAIN_INTERVAL_NS;
+        next_ns += calm && is_heard && !shows_step ? PL_CALM_INTERVAL_NS : PL_TRAIN_INTERVAL_NS;
         /* After a long train or a suspended machine, the next one starts on the same grid. */
         if (next_ns < now_ns)
             next_ns = now_ns + PL_TRAIN_INTERVAL_NS - (now_ns - next_ns) % PL_TRAIN_INTERVAL_NS;

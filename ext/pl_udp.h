@@ -43,10 +43,10 @@ enum {
  * PL_BURST_NS. The trains that start in PL_YOUNG_NS after it have more pings than the later ones.
  *
  * While nothing plays, a train every PL_CALM_INTERVAL_NS is enough to start in phase at any moment. A path
- * with little jitter needs few pings for that, another one more: one for each PL_CALM_PING_NS of uncertainty.
- * A train without an answer is followed by the next one at the usual time. When something plays again, the
- * trains are as large as those of a young measurement for PL_WAKING_NS: after that the clock is as exact as
- * without a pause. */
+ * with little jitter needs few pings for that: a train has one for each PL_CALM_PING_NS of uncertainty. After
+ * a train without an answer the next one comes at the usual time. When something plays again, or an answer
+ * shows that a clock has stepped, the trains are usual, and as large as those of a young measurement for
+ * PL_WAKING_NS. After that the clock is as exact as without a pause. */
 #define PL_TRAIN_INTERVAL_NS (200 * PL_NS_PER_MS)
 #define PL_TRAIN_NS (160 * PL_NS_PER_MS)
 #define PL_PING_NS (10 * PL_NS_PER_MS)
@@ -119,7 +119,7 @@ typedef struct {
     pl_clock_map_value earlier; /* of an earlier measurement, while it stays in use; else not valid */
     int64_t earlier_until_ns;
     pl_filter filter;
-    double uncertainty_ns; /* of the filter, after the last train that was answered */
+    pl_clock_map_value known; /* by the filter, after the last train that was answered */
     intptr_t stop_fd;
     pl_seqlock key; /* a pl_siphash_key */
     struct {
