@@ -27,6 +27,11 @@ _PREPARE_NS = 60_000_000
 """A timeline that runs already is entered this far ahead of the loudspeaker: time to open, seek and decode."""
 _REDECODE_NS = 1_000_000_000
 """The next track is decoded again, for another gain, up to this time before its start."""
+_AGAIN_S = 0.1
+"""Pause before a plan is tried again that could not be applied."""
+_MAX_PAUSE_S = 0.3
+"""Longest pause while a deck is in use, and at most a quarter of what its ring holds: a jump of the timeline is noticed
+only then."""
 _MAX_PENDING = 256
 """Plans waiting for the next `pump`; the oldest are dropped."""
 _MAX_BEHIND_S = 2.0
@@ -75,11 +80,13 @@ class Decks:
         """Follow these plans from the next `pump` on; see AudioOutput.follow. Any thread may call this."""
         self._pending.append((plan, next_plan))
 
-    @property
-    def rest(self) -> bool:
-        """True if no deck is in use and no plan waits: `pump` has nothing to do until a new plan or a new stream."""
-        in_use = self._current is not None or self._next is not None or bool(self._fading)
-        return not in_use and not self._pending and self._wanted == self._applied
+    def pause_s(self) -> float | None:
+        """How long `pump` can wait, unless there is a new plan or a new stream before. None: for ever."""
+        if self._pending or self._wanted != self._applied:
+            return _AGAIN_S
+        decks = [deck for deck in (self._current, self._next, *self._fading) if deck is not None]
+        quarters_s = [deck.capacity / deck.plan.timeline.rate_hz / 4 for deck in decks]
+        return min(_MAX_PAUSE_S, *quarters_s) if decks else None
 
     def restart(self) -> None:
         """The engine started a new stream, so all its decks are free: the next `pump` arms them again."""

@@ -1,8 +1,7 @@
 """The player: the native engine with an output device, a thread that decodes and a thread that watches the device.
 
 Threads, and what only they may do:
-  player   controls the engine and writes its rings (Decks); `follow` wakes it; while a deck is in use it runs every
-           100 ms
+  player   controls the engine and writes its rings (Decks); `follow` wakes it, and a deck in use while it empties
   device   opens, watches and reopens the output and asks for its latency; each of these calls may take seconds
 Both hold the lock while they command the engine, so no stream starts during a command. The network thread only adds
 pending plans and reads the status. The audio callback (C) takes no lock.
@@ -29,8 +28,8 @@ from phaselock.model.timing import Timing
 from phaselock.model.types import AudioStatus
 from phaselock.model.volume import gain_of
 
-_PUMP_EVERY_S = 0.1
-"""Longest wait of the player thread while a deck is in use; the rings hold 0.68 s at the highest rate."""
+_AFTER_FAILURE_S = 0.1
+"""Pause of the player thread after a round has failed."""
 _WATCH_EVERY_S = 0.2
 """How often the device thread looks at the output."""
 _LATENCY_EVERY_LOOKS = 5
@@ -219,10 +218,10 @@ class Player:
     # ---- the player's thread ----
 
     def _play(self) -> None:
-        wait_s: float | None = _PUMP_EVERY_S
+        wait_s: float | None = 0
         while not self._closing:
             self._player_bell.wait(wait_s)
-            wait_s = _PUMP_EVERY_S  # after a failure, too
+            wait_s = _AFTER_FAILURE_S
             with contextlib.suppress(InternalError), bug_net("a round of the player"):
                 with self._lock:
                     now_ns = _native.now_ns()
@@ -231,10 +230,8 @@ class Player:
                     busy, events = self._decks.pump(
                         now_ns, output_latency_ns=self._lead_ns(self.engine.status()), running=self._running
                     )
-                if busy:
-                    wait_s = 0
-                elif self._decks.rest and self._applied_quiet == quiet:
-                    wait_s = None
+                if self._applied_quiet == quiet:
+                    wait_s = 0 if busy else self._decks.pause_s()
                 for event in events:
                     self._on_event(event)
         with self._lock:
