@@ -1,7 +1,7 @@
 """The player: the native engine with an output device, a thread that decodes and a thread that watches the device.
 
 Threads, and what only they may do:
-  player   controls the engine and writes its rings (Decks); `follow` wakes it, else it runs every 50 ms
+  player   controls the engine and writes its rings (Decks); `follow` wakes it, and the time that Decks asks for
   device   opens, watches and reopens the output and asks for its latency; each of these calls may take seconds
 Both hold the lock while they command the engine, so no stream starts during a command. The network thread only adds
 pending plans and reads the status. The audio callback (C) takes no lock.
@@ -29,20 +29,20 @@ from phaselock.model.timing import Timing
 from phaselock.model.types import AudioStatus
 from phaselock.model.volume import gain_of
 
-_PUMP_EVERY_S = 0.05
-"""Longest wait of the player thread; the rings hold 0.68 s at the highest rate."""
-_WATCH_EVERY_S = 0.1
+_PUMP_AGAIN_S = 0.05
+"""Wait of the player thread after a failure, and until the engine takes a command."""
+_WATCH_EVERY_S = 0.25
 """How often the device thread looks at the output."""
-_LATENCY_EVERY_LOOKS = 10
-"""The platform is asked for its latency at every tenth look, and at the first two."""
+_WATCH_SILENCE_EVERY_S = 1.0
+"""The same while nothing plays and nothing is prepared."""
+_LATENCY_EVERY_S = 1.0
+"""How often the platform is asked for its latency; at the first two looks, too."""
 _RETRY_AFTER_S = (0.1, 0.2, 0.3, 0.5, 1.0)
 """Pause before the output is opened again, by the number of failures before."""
 _MIN_LATENCY_CHANGE_NS = 200_000
 """Smaller changes of the platform's latency are noise and are ignored."""
 _SETTLED_S = 4.0
 """From this age on, the latency of a stream is what its account says."""
-_NAP_STEP_S = 0.05
-"""Longest time until a sleeping device thread sees that the player closes."""
 
 
 class OutputInfo(Protocol):
@@ -66,6 +66,31 @@ class Output(Protocol):
     def close(self) -> bool: ...
 
 
+class _Bell:
+    """Wakes the one thread that waits for it. It is no condition: a timed wait on a condition uses a clock that a
+    preloaded library may change."""
+
+    def __init__(self) -> None:
+        self._heard, self._rung = socket.socketpair()
+        self._heard.setblocking(False)
+        self._rung.setblocking(False)
+
+    def ring(self) -> None:
+        """End the present wait, or the next one. For any thread."""
+        with contextlib.suppress(OSError):  # the socket is full, so the wait will end anyway
+            self._rung.send(b"\0")
+
+    def wait(self, seconds: float | None) -> None:
+        """Wait until it rings, for `seconds` at most; None: without a limit."""
+        if select.select([self._heard], [], [], seconds)[0]:
+            with contextlib.suppress(BlockingIOError):
+                self._heard.recv(4096)
+
+    def close(self) -> None:
+        self._heard.close()
+        self._rung.close()
+
+
 class Player:
     """An AudioOutput with a real device. `new_output` creates the output each time it has to be opened."""
 
@@ -79,9 +104,7 @@ class Player:
         self._new_output = new_output
         self._decks = Decks(self.engine, open_source)
         self._lock = threading.Lock()
-        self._wake_recv, self._wake_send = socket.socketpair()
-        self._wake_recv.setblocking(False)
-        self._wake_send.setblocking(False)
+        self._wake_player, self._wake_device = _Bell(), _Bell()
         self._closing = self._reopening = False
         self._volume = 1.0
         self._trim_db = 0.0
@@ -114,7 +137,8 @@ class Player:
 
     def follow(self, plan: Plan | SweepPlan | None, next_plan: Plan | None = None) -> None:
         self._decks.follow(plan, next_plan)
-        self._wake()
+        self._wake_player.ring()
+        self._wake_device.ring()
 
     def set_volume(self, volume: float) -> None:
         self._volume = volume
@@ -130,7 +154,7 @@ class Player:
 
     def set_quiet(self, spans: Sequence[tuple[int, int]]) -> None:
         self._quiet = tuple(spans)
-        self._wake()
+        self._wake_player.ring()
 
     def set_correction_ms(self, correction_ms: float) -> None:
         self._set_latency(correction_ns=round(correction_ms * 1e6))
@@ -148,6 +172,7 @@ class Player:
     def reopen(self) -> None:
         """Close the output and open the one that `new_output` creates now."""
         self._reopening = True
+        self._wake_device.ring()
 
     def status(self) -> AudioStatus:
         status = self.engine.status()
@@ -172,12 +197,13 @@ class Player:
 
     def close(self) -> None:
         self._closing = True
-        self._wake()
+        self._wake_player.ring()
+        self._wake_device.ring()
         for thread in self._threads:
             if thread.ident is not None:  # it was started
                 thread.join()
-        self._wake_recv.close()
-        self._wake_send.close()
+        self._wake_player.close()
+        self._wake_device.close()
 
     def _lead_ns(self, status: _native.EngineStatus) -> int:
         """Time from a callback to the loudspeaker: measured from the account of the stream if there is one, else the
@@ -195,27 +221,25 @@ class Player:
                 self._correction_ns = correction_ns
             self.engine.set_output_latency(self._platform_latency_ns + self._correction_ns)
 
-    def _wake(self) -> None:
-        with contextlib.suppress(OSError):  # the socket is full, so the player thread will wake anyway
-            self._wake_send.send(b"\0")
-
     # ---- the player's thread ----
 
     def _play(self) -> None:
-        busy = False
+        rest_s: float | None = _PUMP_AGAIN_S
         while not self._closing:
-            if not busy and select.select([self._wake_recv], [], [], _PUMP_EVERY_S)[0]:
-                with contextlib.suppress(BlockingIOError):
-                    self._wake_recv.recv(4096)
-            busy = False  # after a failure the next round waits
+            if rest_s != 0:
+                self._wake_player.wait(rest_s)
+            rest_s = _PUMP_AGAIN_S  # after a failure
             with contextlib.suppress(InternalError), bug_net("a round of the player"):
                 with self._lock:
                     now_ns = _native.now_ns()
-                    if (quiet := self._quiet) != self._applied_quiet and self.engine.set_quiet(quiet):
+                    quiet = self._quiet
+                    if quiet != self._applied_quiet and self.engine.set_quiet(quiet):
                         self._applied_quiet = quiet
                     busy, events = self._decks.pump(
                         now_ns, output_latency_ns=self._lead_ns(self.engine.status()), running=self._running
                     )
+                    if quiet == self._applied_quiet:
+                        rest_s = 0 if busy else self._decks.rest_s()
                 for event in events:
                     self._on_event(event)
         with self._lock:
@@ -241,7 +265,8 @@ class Player:
                 self._lost = self._last_name
                 self._tell(DeviceChanged("lost", None, Message("{name} is gone.", name=self._lost)))
                 failures = 1
-            self._nap(_RETRY_AFTER_S[min(failures, len(_RETRY_AFTER_S) - 1)])
+            if not self._closing:
+                self._wake_device.wait(_RETRY_AFTER_S[min(failures, len(_RETRY_AFTER_S) - 1)])
 
     def _tell(self, event: AudioEvent) -> None:
         with contextlib.suppress(InternalError), bug_net("an event of the audio output"):
@@ -279,9 +304,9 @@ class Player:
             self._decks.restart()
         output.start()
         self._device_name, self._device_rate_hz, self._running = output.plays_on(), info.rate_hz, True
-        self._wake()
+        self._wake_player.ring()
         told: tuple[str, Timing] | None = None
-        looks = 0
+        looks, asked_ns = 0, 0
         while not self._closing and not self._reopening and output.is_running():
             looks += 1
             now = self._device_name, self._timing = output.plays_on(), output.timing()
@@ -292,15 +317,11 @@ class Player:
                 instead = bool(lost) and lost != now[0]
                 form = Message("{gone} is gone. Playing on {name}.", gone=lost, name=now[0])
                 self._on_event(DeviceChanged("open", now[0], form if instead else "", now[1]))
-            if looks % _LATENCY_EVERY_LOOKS == 0 or looks < 3:
+            now_ns = time.monotonic_ns()
+            if looks < 3 or now_ns - asked_ns >= _LATENCY_EVERY_S * 1e9:
+                asked_ns = now_ns
                 latency_ns = output.output_latency_ns()
                 if latency_ns is not None and abs(latency_ns - self._platform_latency_ns) > _MIN_LATENCY_CHANGE_NS:
                     self._set_latency(platform_ns=latency_ns)
-            self._nap(_WATCH_EVERY_S)
-
-    def _nap(self, seconds: float) -> None:
-        # Not a timed wait on a condition: it uses a clock that a preloaded library may change.
-        for _ in range(max(1, round(seconds / _NAP_STEP_S))):
-            if self._closing:
-                return
-            time.sleep(_NAP_STEP_S)
+            silent = looks > 2 and self._decks.are_idle()
+            self._wake_device.wait(_WATCH_SILENCE_EVERY_S if silent else _WATCH_EVERY_S)
