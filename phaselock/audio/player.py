@@ -21,7 +21,7 @@ from typing import Protocol
 from phaselock import _native
 from phaselock.audio.decks import Decks
 from phaselock.audio.formats.base import Source
-from phaselock.audio.interface import AudioEvent, DeviceChanged, Plan, SweepPlan
+from phaselock.audio.interface import AudioEvent, DeviceChanged, LevelsChanged, Plan, SweepPlan
 from phaselock.errors import AudioDeviceError, InternalError, PhaseLockError, bug_net
 from phaselock.language.message import Message
 from phaselock.model.role import Role
@@ -143,14 +143,17 @@ class Player:
     def set_volume(self, volume: float) -> None:
         self._volume = volume
         self.engine.set_volume(gain_of(volume, self._trim_db))
+        self._on_event(LevelsChanged())
 
     def set_trim_db(self, trim_db: float) -> None:
         self._trim_db = trim_db
         self.engine.set_volume(gain_of(self._volume, trim_db))
+        self._on_event(LevelsChanged())
 
     def set_role(self, role: Role) -> None:
         self._role = role
         self.engine.set_role(role)
+        self._on_event(LevelsChanged())
 
     def set_quiet(self, spans: Sequence[tuple[int, int]]) -> None:
         self._quiet = tuple(spans)
@@ -158,6 +161,7 @@ class Player:
 
     def set_correction_ms(self, correction_ms: float) -> None:
         self._set_latency(correction_ns=round(correction_ms * 1e6))
+        self._on_event(LevelsChanged())
 
     def platform_latency_ms(self) -> float:
         """The latency of the open output, without the correction."""
