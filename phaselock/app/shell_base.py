@@ -38,7 +38,7 @@ class Terminal(Protocol):
         self, event: e.Event, *, to_people: bool = True, name_of: Callable[[UUID], str | None] | None = None
     ) -> None: ...
 
-    def progress(self, status: e.StatusReported, sync: e.SyncMeasured) -> None: ...
+    def progress(self, status: Callable[[], e.StatusReported], sync: e.SyncMeasured) -> None: ...
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class Shell:
         self._terminal.event(event, to_people=to_people, name_of=self._song)
         if isinstance(event, e.SyncMeasured):
             self._sync = event
-            self._terminal.progress(self._status_told(), event)
+            self._terminal.progress(self._status_told, event)
 
     def completions(self, before: str) -> list[Completed]:
         """How the text before the cursor could go on. Any thread may call this; it may block."""

@@ -129,6 +129,10 @@ class Decks:
         self._remove_ended()
         return busy, events
 
+    def are_idle(self) -> bool:
+        """Nothing plays, and no plan waits. For any thread."""
+        return not self._pending and self._wanted == (None, None) and self._current is None and not self._fading
+
     def _apply(self, wanted: _Plans, dac_ns: int, events: list[AudioEvent]) -> None:
         """Make the decks follow the wanted plans. If the engine cannot take a command now, the next `pump` tries again.
 

@@ -64,7 +64,12 @@ class DeviceChanged:
     """How exactly an open output reports its delay; None in the other states."""
 
 
-AudioEvent = DecodeFailed | DeviceChanged
+@dataclasses.dataclass(frozen=True, slots=True)
+class LevelsChanged:
+    """Volume, trim, channels or correction of the output were set: its status is another one."""
+
+
+AudioEvent = DecodeFailed | DeviceChanged | LevelsChanged
 
 
 class AudioOutput(Protocol):

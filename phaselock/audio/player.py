@@ -1,7 +1,7 @@
 """The player: the native engine with an output device, a thread that decodes and a thread that watches the device.
 
 Threads, and what only they may do:
-  player   controls the engine and writes its rings (Decks); `follow` wakes it, and a deck in use while it empties
+  player   controls the engine and writes its rings (Decks); `follow` wakes it, and the time that Decks asks for
   device   opens, watches and reopens the output and asks for its latency; each of these calls may take seconds
 Both hold the lock while they command the engine, so no stream starts during a command. The network thread only adds
 pending plans and reads the status. The audio callback (C) takes no lock.
@@ -14,13 +14,14 @@ import math
 import select
 import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from phaselock import _native
 from phaselock.audio.decks import Decks
 from phaselock.audio.formats.base import Source
-from phaselock.audio.interface import AudioEvent, DeviceChanged, Plan, SweepPlan
+from phaselock.audio.interface import AudioEvent, DeviceChanged, LevelsChanged, Plan, SweepPlan
 from phaselock.errors import AudioDeviceError, InternalError, PhaseLockError, bug_net
 from phaselock.language.message import Message
 from phaselock.model.role import Role
@@ -28,12 +29,14 @@ from phaselock.model.timing import Timing
 from phaselock.model.types import AudioStatus
 from phaselock.model.volume import gain_of
 
-_AFTER_FAILURE_S = 0.1
-"""Pause of the player thread after a round has failed."""
-_WATCH_EVERY_S = 0.2
+_PUMP_AGAIN_S = 0.05
+"""Wait of the player thread after a failure, and until the engine takes a command."""
+_WATCH_EVERY_S = 0.25
 """How often the device thread looks at the output."""
-_LATENCY_EVERY_LOOKS = 5
-"""The platform is asked for its latency at every fifth look, and at the first two."""
+_WATCH_SILENCE_EVERY_S = 1.0
+"""The same while nothing plays and nothing is prepared."""
+_LATENCY_EVERY_S = 1.0
+"""How often the platform is asked for its latency; at the first two looks, too."""
 _RETRY_AFTER_S = (0.1, 0.2, 0.3, 0.5, 1.0)
 """Pause before the output is opened again, by the number of failures before."""
 _MIN_LATENCY_CHANGE_NS = 200_000
@@ -64,7 +67,8 @@ class Output(Protocol):
 
 
 class _Bell:
-    """Wakes one thread. Not a condition: its timed wait uses a clock that a preloaded library may change."""
+    """Wakes the one thread that waits for it. It is no condition: a timed wait on a condition uses a clock that a
+    preloaded library may change."""
 
     def __init__(self) -> None:
         self._heard, self._rung = socket.socketpair()
@@ -72,11 +76,12 @@ class _Bell:
         self._rung.setblocking(False)
 
     def ring(self) -> None:
-        with contextlib.suppress(OSError):  # the socket is full, so the thread will wake anyway
+        """End the present wait, or the next one. For any thread."""
+        with contextlib.suppress(OSError):  # the socket is full, so the wait will end anyway
             self._rung.send(b"\0")
 
     def wait(self, seconds: float | None) -> None:
-        """Wait until the bell rings, at most for so long (None: for ever)."""
+        """Wait until it rings, for `seconds` at most; None: without a limit."""
         if select.select([self._heard], [], [], seconds)[0]:
             with contextlib.suppress(BlockingIOError):
                 self._heard.recv(4096)
@@ -99,7 +104,7 @@ class Player:
         self._new_output = new_output
         self._decks = Decks(self.engine, open_source)
         self._lock = threading.Lock()
-        self._player_bell, self._device_bell = _Bell(), _Bell()
+        self._wake_player, self._wake_device = _Bell(), _Bell()
         self._closing = self._reopening = False
         self._volume = 1.0
         self._trim_db = 0.0
@@ -132,26 +137,31 @@ class Player:
 
     def follow(self, plan: Plan | SweepPlan | None, next_plan: Plan | None = None) -> None:
         self._decks.follow(plan, next_plan)
-        self._player_bell.ring()
+        self._wake_player.ring()
+        self._wake_device.ring()
 
     def set_volume(self, volume: float) -> None:
         self._volume = volume
         self.engine.set_volume(gain_of(volume, self._trim_db))
+        self._on_event(LevelsChanged())
 
     def set_trim_db(self, trim_db: float) -> None:
         self._trim_db = trim_db
         self.engine.set_volume(gain_of(self._volume, trim_db))
+        self._on_event(LevelsChanged())
 
     def set_role(self, role: Role) -> None:
         self._role = role
         self.engine.set_role(role)
+        self._on_event(LevelsChanged())
 
     def set_quiet(self, spans: Sequence[tuple[int, int]]) -> None:
         self._quiet = tuple(spans)
-        self._player_bell.ring()
+        self._wake_player.ring()
 
     def set_correction_ms(self, correction_ms: float) -> None:
         self._set_latency(correction_ns=round(correction_ms * 1e6))
+        self._on_event(LevelsChanged())
 
     def platform_latency_ms(self) -> float:
         """The latency of the open output, without the correction."""
@@ -166,7 +176,7 @@ class Player:
     def reopen(self) -> None:
         """Close the output and open the one that `new_output` creates now."""
         self._reopening = True
-        self._device_bell.ring()
+        self._wake_device.ring()
 
     def status(self) -> AudioStatus:
         status = self.engine.status()
@@ -191,13 +201,13 @@ class Player:
 
     def close(self) -> None:
         self._closing = True
-        self._player_bell.ring()
-        self._device_bell.ring()
+        self._wake_player.ring()
+        self._wake_device.ring()
         for thread in self._threads:
             if thread.ident is not None:  # it was started
                 thread.join()
-        self._player_bell.close()
-        self._device_bell.close()
+        self._wake_player.close()
+        self._wake_device.close()
 
     def _lead_ns(self, status: _native.EngineStatus) -> int:
         """Time from a callback to the loudspeaker: measured from the account of the stream if there is one, else the
@@ -218,20 +228,22 @@ class Player:
     # ---- the player's thread ----
 
     def _play(self) -> None:
-        wait_s: float | None = 0
+        pause_s: float | None = _PUMP_AGAIN_S
         while not self._closing:
-            self._player_bell.wait(wait_s)
-            wait_s = _AFTER_FAILURE_S
+            if pause_s != 0:
+                self._wake_player.wait(pause_s)
+            pause_s = _PUMP_AGAIN_S  # after a failure
             with contextlib.suppress(InternalError), bug_net("a round of the player"):
                 with self._lock:
                     now_ns = _native.now_ns()
-                    if (quiet := self._quiet) != self._applied_quiet and self.engine.set_quiet(quiet):
+                    quiet = self._quiet
+                    if quiet != self._applied_quiet and self.engine.set_quiet(quiet):
                         self._applied_quiet = quiet
                     busy, events = self._decks.pump(
                         now_ns, output_latency_ns=self._lead_ns(self.engine.status()), running=self._running
                     )
-                if self._applied_quiet == quiet:
-                    wait_s = 0 if busy else self._decks.pause_s()
+                    if quiet == self._applied_quiet:
+                        pause_s = 0 if busy else self._decks.pause_s()
                 for event in events:
                     self._on_event(event)
         with self._lock:
@@ -257,7 +269,8 @@ class Player:
                 self._lost = self._last_name
                 self._tell(DeviceChanged("lost", None, Message("{name} is gone.", name=self._lost)))
                 failures = 1
-            self._device_bell.wait(_RETRY_AFTER_S[min(failures, len(_RETRY_AFTER_S) - 1)])
+            if not self._closing:
+                self._wake_device.wait(_RETRY_AFTER_S[min(failures, len(_RETRY_AFTER_S) - 1)])
 
     def _tell(self, event: AudioEvent) -> None:
         with contextlib.suppress(InternalError), bug_net("an event of the audio output"):
@@ -295,9 +308,9 @@ class Player:
             self._decks.restart()
         output.start()
         self._device_name, self._device_rate_hz, self._running = output.plays_on(), info.rate_hz, True
-        self._player_bell.ring()
+        self._wake_player.ring()
         told: tuple[str, Timing] | None = None
-        looks = 0
+        looks, asked_ns = 0, 0
         while not self._closing and not self._reopening and output.is_running():
             looks += 1
             now = self._device_name, self._timing = output.plays_on(), output.timing()
@@ -308,8 +321,11 @@ class Player:
                 instead = bool(lost) and lost != now[0]
                 form = Message("{gone} is gone. Playing on {name}.", gone=lost, name=now[0])
                 self._on_event(DeviceChanged("open", now[0], form if instead else "", now[1]))
-            if looks % _LATENCY_EVERY_LOOKS == 0 or looks < 3:
+            now_ns = time.monotonic_ns()
+            if looks < 3 or now_ns - asked_ns >= _LATENCY_EVERY_S * 1e9:
+                asked_ns = now_ns
                 latency_ns = output.output_latency_ns()
                 if latency_ns is not None and abs(latency_ns - self._platform_latency_ns) > _MIN_LATENCY_CHANGE_NS:
                     self._set_latency(platform_ns=latency_ns)
-            self._device_bell.wait(_WATCH_EVERY_S)
+            silent = looks > 2 and self._decks.are_idle()
+            self._wake_device.wait(_WATCH_SILENCE_EVERY_S if silent else _WATCH_EVERY_S)

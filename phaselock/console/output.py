@@ -139,10 +139,10 @@ class Terminal:
             for line in translated(text, self.words).splitlines() or [""]:
                 self._put(self._wipe() + "\n".join(wrapped(line, self.columns)) + "\n")
 
-    def progress(self, status: e.StatusReported, sync: e.SyncMeasured) -> None:
-        """Show the status in the progress line."""
+    def progress(self, status: Callable[[], e.StatusReported], sync: e.SyncMeasured) -> None:
+        """Show the status in the progress line. It is asked for only where there is one."""
         if self._in_place:
-            self.show(progress_line(status, sync, self.words, self.columns - 1))
+            self.show(progress_line(status(), sync, self.words, self.columns - 1))
 
     def show(self, text: str) -> None:
         """Show these lines in place of the progress line. The next output replaces them."""

@@ -7,11 +7,14 @@ attacker would have to hash about 2**64 certificates.
 
 from __future__ import annotations
 
+import functools
+
 _CONSONANTS = "bdfghjklmnprstvz"
 _VOWELS = "aiou"
 _WORDS = 4
 
 
+@functools.lru_cache(maxsize=256)
 def key_words(host_key: bytes) -> str:
     """Four words for the first 8 bytes of a key."""
     return " ".join(_word(int.from_bytes(host_key[at : at + 2], "big")) for at in range(0, 2 * _WORDS, 2))

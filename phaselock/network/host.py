@@ -185,7 +185,7 @@ class HostRunner(Runner[HostSession]):
     async def run(self, listeners: Sequence[socket.socket]) -> Ended:
         """Serve until the session ends. The caller closes the listeners."""
         working = [self._spawn(self._accept(listener)) for listener in listeners]
-        working.append(self._spawn(self._report_statuses()))
+        self._report_regularly()
         try:
             return await self._ended
         finally:

@@ -174,11 +174,11 @@ class PeerRunner(Runner[PeerSession]):
         self._places = places
         self._spawn(self._listen(sock))
         self._spawn(self._report_room())
-        working = [self._spawn(self._report_statuses())]
+        self._report_regularly()
         try:
             return await self._ended
         finally:
-            for task in [*working, *self._connecting]:
+            for task in self._connecting:
                 task.cancel()
             if self._connection:
                 self._connection.end("the session is over")
@@ -201,6 +201,7 @@ class PeerRunner(Runner[PeerSession]):
     def path_changed(self) -> None:
         """The packets to the host take another path from now on, so its delays are no measure of the new one."""
         try:
+            self._begin_settling()
             self._clock.start_anew()
         except OSError as error:
             log.warning("the clock does not start anew: %s", error)
@@ -231,9 +232,14 @@ class PeerRunner(Runner[PeerSession]):
         return self._clock.status(now_ns).session_from_local(now_ns)
 
     def _report_clock(self, status: ClockStatus) -> None:
-        self._do(self._session.volume(*self._volume(), now_ns=self._now_ns()))
-        self._do(self._session.role(self._role(), now_ns=self._now_ns()))
-        self._do(self._session.clock(status, now_ns=self._now_ns()))
+        now_ns = self._now_ns()
+        self._do(
+            [
+                *self._session.volume(*self._volume(), now_ns=now_ns),
+                *self._session.role(self._role(), now_ns=now_ns),
+                *self._session.clock(status, now_ns=now_ns),
+            ]
+        )
 
     def _execute(self, effect: Effect) -> None:
         match effect:
@@ -292,6 +298,8 @@ class PeerRunner(Runner[PeerSession]):
     def _start_clock(self, peer_id: int, clock_port: int, key: bytes) -> None:
         """Start the clock, and try again later if that fails: a network that changes, or a firewall."""
         self._stop_waiting_for_clock()
+        self._begin_settling()
+        self._report_soon()
         try:
             told = self._told_clock_ports.get(self._address)
             port = (self._clock_ports.get(self._address) if told is None else told) or clock_port

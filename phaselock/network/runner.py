@@ -15,7 +15,15 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
-from phaselock.audio.interface import AudioEvent, AudioOutput, DecodeFailed, DeviceChanged, Plan, SweepPlan
+from phaselock.audio.interface import (
+    AudioEvent,
+    AudioOutput,
+    DecodeFailed,
+    DeviceChanged,
+    LevelsChanged,
+    Plan,
+    SweepPlan,
+)
 from phaselock.errors import InternalError, PhaseLockError, bug_net, log_bug
 from phaselock.model.microphone import HeardPass, MicrophoneFault
 from phaselock.model.role import Role
@@ -40,10 +48,14 @@ from phaselock.session.effects import (
 from phaselock.session.event_json import event_fields
 from phaselock.session.sentences import notice_text
 
-STATUS_EVERY_S = 0.2
+STATUS_EVERY_S = 1.0
 """Interval of the audio and clock reports to the session, in seconds."""
-STATUSES_PER_SYNC = 5
-"""One `sync` event for users follows this number of reports."""
+EARLY_STATUS_EVERY_S = 0.2
+"""The same while output or clock settle: the host may wait for that."""
+SETTLING_S = 5.0
+"""An output settles for this time, in seconds, after it is opened, and a clock after it is usable."""
+SYNC_EVERY_S = 0.9
+"""Least interval of `sync` events for users, in seconds: one follows each report, while nothing settles."""
 
 log = logging.getLogger("phaselock.session")
 _LEVELS: dict[type[e.Event], int] = {
@@ -117,6 +129,10 @@ class Runner(Generic[M]):
         """Set: the newest recording ends."""
         self._followed = Follow(None)
         self._timer: asyncio.TimerHandle | None = None
+        self._next_report: asyncio.TimerHandle | None = None
+        self._reported_at_s = self._settled_at_s = 0.0
+        """Times of the loop: of the newest report, and from which on output and clock count as settled."""
+        self._sync_due_s = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         self._ended: asyncio.Future[Ended] = self._loop.create_future()
         output.start(self._pass_on)
@@ -256,22 +272,52 @@ class Runner(Generic[M]):
             case DecodeFailed(plan, reason):
                 self._do(self._session.decode_failed(plan.track.file_id, reason, now_ns=self._now_ns()))
             case DeviceChanged(state, name, detail, timing):
+                self._begin_settling()
                 self._do(self._session.device_changed(state, name, detail, timing, now_ns=self._now_ns()))
                 self._report_status()
+                self._report_soon()
+            case LevelsChanged():
+                self._report_soon()
 
-    def _report_status(self) -> None:
-        self._report_clock(self.clock_status())
-        self._do(self._session.audio(self._output.status(), now_ns=self._now_ns()))
+    def _report_status(self) -> tuple[AudioStatus, ClockStatus]:
+        clock = self.clock_status()
+        self._report_clock(clock)
+        audio = self._output.status()
+        self._do(self._session.audio(audio, now_ns=self._now_ns()))
+        if clock.stale or not clock.usable:
+            self._begin_settling()
+        return audio, clock
 
-    async def _report_statuses(self) -> None:
-        """Report the status to the session every STATUS_EVERY_S, and to users after STATUSES_PER_SYNC reports."""
-        while True:
-            for _ in range(STATUSES_PER_SYNC):
-                with contextlib.suppress(InternalError), bug_net("a report of the status"):
-                    self._report_status()
-                await asyncio.sleep(STATUS_EVERY_S)
-            with contextlib.suppress(InternalError), bug_net("a report of the status"):
-                self._publish(sync_event(self.session_ns(), self._output.status(), self.clock_status()))
+    def _report_regularly(self) -> None:
+        """Report the status to the session now and from now on, and to users about each second."""
+        self._begin_settling()
+        self._sync_due_s = self._loop.time() + SYNC_EVERY_S
+        self._report()
+
+    def _begin_settling(self) -> None:
+        """The output or the clock is a new one, or the clock is not measured."""
+        self._settled_at_s = self._loop.time() + SETTLING_S
+
+    def _report(self) -> None:
+        self._reported_at_s = self._loop.time()
+        with contextlib.suppress(InternalError), bug_net("a report of the status"):
+            status = self._report_status()
+            if self._reported_at_s >= self._sync_due_s:
+                self._sync_due_s = self._reported_at_s + SYNC_EVERY_S
+                self._publish(sync_event(self.session_ns(), *status))
+        if not self._ended.done():
+            self._report_in(EARLY_STATUS_EVERY_S if self._reported_at_s < self._settled_at_s else STATUS_EVERY_S)
+
+    def _report_in(self, seconds: float) -> None:
+        """Make the next report after this time."""
+        if self._next_report is not None:
+            self._next_report.cancel()
+        self._next_report = self._loop.call_later(seconds, self._report)
+
+    def _report_soon(self) -> None:
+        """Make the next report as soon as those may follow each other."""
+        if self._next_report is not None:
+            self._report_in(max(0.0, self._reported_at_s + EARLY_STATUS_EVERY_S - self._loop.time()))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Start a task. `_finish` waits for it. An exception in it is a bug, which is logged."""
@@ -282,13 +328,13 @@ class Runner(Generic[M]):
         return task
 
     async def _finish(self) -> None:
-        """Stop the timer and the recording, and wait for the tasks. The caller has cancelled those that do not end by
+        """Stop the timers and the recording, and wait for the tasks. The caller has cancelled those that do not end by
         themselves."""
         self._stop_hearing.set()
         if not self._ended.done():
             self._ended.cancel()
-        if self._timer:
-            self._timer.cancel()
+        for timer in filter(None, (self._timer, self._next_report)):
+            timer.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
 

@@ -1,7 +1,8 @@
-"""The clock of the window: about 30 times a second it delivers events, the newest view and the session time."""
+"""The clock of the window: up to 30 times a second it delivers events, the newest view and the session time."""
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import time
 import tkinter
@@ -10,8 +11,12 @@ from typing import Protocol
 from phaselock.ui.backend import BackendEvent, Program, SessionView
 
 TICK_MS = 33
+CALM_TICK_MS = 100
+"""Between two ticks while nothing moves but the time of a song."""
 IDLE_TICK_MS = 200
-"""Between two ticks while no session is open: nothing moves."""
+"""The same while no session is open."""
+STATE_AGAIN_S = 1.0
+"""A view that says nothing new is delivered again after this time."""
 MAX_EVENTS_S = 0.004
 """Time limit for the events of one tick; the rest waits for the next tick."""
 
@@ -24,6 +29,9 @@ class Listener(Protocol):
     def on_state(self, state: SessionView | None) -> None: ...
 
     def tick(self, session_ns: int | None) -> None: ...
+
+    def moves(self) -> bool:
+        """Whether something on the screen moves with each tick."""
 
 
 class Pump:
@@ -38,19 +46,23 @@ class Pump:
         self._program = program
         self._listener = listener
         self._state: SessionView | None = None
+        self._state_again_s = 0.0
         self._after: str | None = None
+        self._command = ""
+        """The Tcl command of the ticks. tkinter's `after` makes one for each call."""
         self._stopped = False
 
     def start(self) -> None:
         """Make the first tick now."""
         gc.disable()
+        self._command = self._root.register(self._tick)
         self._tick()
 
     def stop(self) -> None:
         """Cancel the next tick."""
         self._stopped = True
         if self._after is not None:
-            self._root.after_cancel(self._after)
+            self._root.tk.call("after", "cancel", self._after)
             self._after = None
 
     def _tick(self) -> None:
@@ -59,8 +71,12 @@ class Pump:
             _collect()
         finally:
             if not self._stopped:
-                busy = self._state is not None
-                self._after = self._root.after(TICK_MS if busy else IDLE_TICK_MS, self._tick)
+                self._after = str(self._root.tk.call("after", self._wait_ms(), self._command))
+
+    def _wait_ms(self) -> int:
+        if self._state is None:
+            return IDLE_TICK_MS
+        return TICK_MS if self._listener.moves() else CALM_TICK_MS
 
     def _deliver(self) -> None:
         until_s = time.perf_counter() + MAX_EVENTS_S
@@ -68,12 +84,19 @@ class Pump:
             self._listener.on_event(*event)
             if self._stopped:
                 return
-        state = self._program.state()
-        if state is not self._state:
+        state, before = self._program.state(), self._state
+        if state is not before:
             self._state = state
-            self._listener.on_state(state)
+            if not _says_the_same(state, before) or time.perf_counter() >= self._state_again_s:
+                self._state_again_s = time.perf_counter() + STATE_AGAIN_S
+                self._listener.on_state(state)
         if state is not None:
             self._listener.tick(self._program.session_ns())
+
+
+def _says_the_same(state: SessionView | None, before: SessionView | None) -> bool:
+    """The views differ in the clock at most, which `tick` takes from the newest one."""
+    return state is not None and before is not None and dataclasses.replace(state, clock=before.clock) == before
 
 
 def _collect() -> None:

@@ -399,8 +399,12 @@ class Window(ctk.CTk):  # type: ignore[misc]  # customtkinter has no types
         """Animate the overlay, or else the screen."""
         if self.overlay is not None:
             self.overlay.tick()
-        if self.screen is not None and not self._is_covered():
+        if self.screen is not None and not self._is_covered() and self.winfo_viewable():
             self.screen.tick(session_ns)
+
+    def moves(self) -> bool:
+        """Whether something moves with each tick: an overlay, or else the spectrum."""
+        return self.overlay is not None or (self._session is not None and self._session.playing.moves())
 
     # -- inside ------------------------------------------------------------------------------------------------------
 

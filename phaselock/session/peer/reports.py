@@ -20,6 +20,8 @@ STATUS_NS = 1_000_000_000
 """Interval between two PeerStatus messages."""
 EARLY_STATUS_NS = 200_000_000
 """The same during EARLY_NS."""
+SLACK_NS = 150_000_000
+"""The next call of `take` is waited for this long before an older state is sent: the runner makes one each second."""
 EARLY_NS = 5_000_000_000
 """For this time after joining, PeerStatus is sent more often: the host may wait for a settled clock."""
 LATENCY_STEP_NS = 1_000_000
@@ -50,6 +52,8 @@ class StatusReports:
         """The last one that the host received; None after joining."""
         self._joined_at_ns = 0
         self._due_at_ns = 0
+        self._is_fresh = False
+        """`take` was called after the last `settle`."""
 
     def joined(self, *, now_ns: int) -> None:
         """The host has accepted this peer: the next report is due at once."""
@@ -60,6 +64,7 @@ class StatusReports:
     def take(self, status: AudioStatus, clock: ClockStatus) -> None:
         """The newest state of the output and of the session clock."""
         self.proof.take(status.device_name, status.correction_ns)
+        self._is_fresh = True
         self._status = _peer_status(
             status,
             clock,
@@ -75,22 +80,27 @@ class StatusReports:
         self.volume_percent = self.volume_percent if volume_percent is None else volume_percent
         self.muted = self.muted if muted is None else muted
 
-    def settle(self, *, now_ns: int) -> None:
-        """Send a report if it is due, or if the host must know a change at once. The peer must be connected."""
+    def settle(self, *, now_ns: int) -> bool:
+        """Send a report if it is due, or if the host must know a change at once. The peer must be connected. True: the
+        report is also its sign of life."""
         status, sent = self._status, self._sent
         if status is None:
-            return
+            return False
         moved = (
             sent is None
             or _at_once(sent) != _at_once(status)
             or abs(sent.output_latency_ns - status.output_latency_ns) > LATENCY_STEP_NS
         )
-        if moved or now_ns >= self._due_at_ns:
+        wait_ns = 0 if self._is_fresh else SLACK_NS
+        self._is_fresh = False
+        is_due = moved or now_ns >= self._due_at_ns + wait_ns
+        if is_due:
             early = now_ns - self._joined_at_ns < EARLY_NS
             self._due_at_ns = now_ns + (EARLY_STATUS_NS if early else STATUS_NS)
             self._sent = status
             self._outbox.do(Send(HOST_CONN, status))
             self._warn_if_slow(status, now_ns)
+        return is_due
 
     def _warn_if_slow(self, status: m.PeerStatus, now_ns: int) -> None:
         """Warn the user once if the host does not wait for what this machine needs."""
@@ -103,7 +113,7 @@ class StatusReports:
     def deadlines_ns(self) -> Iterator[int]:
         """The local time at which `settle` must be called, if there is a report to send."""
         if self._status is not None:
-            yield self._due_at_ns
+            yield self._due_at_ns + SLACK_NS
 
 
 def _peer_status(

@@ -667,8 +667,8 @@ class PeerSession:
     def _settle(self, now_ns: int) -> list[Effect]:
         self._wake(now_ns)
         self._playback.end_tracks(now_ns=now_ns)
-        if self._side is PeerSide.JOINED:
-            self._reports.settle(now_ns=now_ns)
+        if self._side is PeerSide.JOINED and self._reports.settle(now_ns=now_ns):
+            self._heartbeat_at_ns = now_ns + HEARTBEAT_NS
         self._files.settle(self._playback.file_ids())
         effects, self._ended = [*self._outbox.drain(*self._playback.follow()), *self._ended], []
         return effects

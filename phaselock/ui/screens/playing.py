@@ -25,13 +25,13 @@ from phaselock.ui.widgets.spectrum import Spectrum
 from phaselock.ui.widgets.transport import SMALL
 
 PLOT_SPAN_S = 120.0
-PLOT_INTERVAL_TICKS = 15
+PLOT_INTERVAL_S = 0.5
 MAX_CACHED_TRACKS = 8
 """Limit of the tracks whose waveforms are kept."""
 MIN_ARTWORK, MAX_ARTWORK = 72, 800
 MIN_HEIGHT_SPECTRUM, MIN_HEIGHT_PLOT = 424, 352
 """In a lower panel, spectrum or plot are hidden; in pixels of the design."""
-RETRY_TICKS = 60
+RETRY_S = 2.0
 """Between two requests for a waveform: the file may still be in transfer."""
 
 
@@ -44,7 +44,7 @@ class PlayingPanel(Panel):
         self._now: NowPlaying | None = None
         self._state: SessionView | None = None
         self._waveforms: collections.OrderedDict[UUID, WaveformRead] = collections.OrderedDict()
-        self._ticks = 0
+        self._plot_due_s = self._retry_due_s = 0.0
         body = self.body
         body.grid_columnconfigure(0, weight=1)
         body.grid_rowconfigure(0, weight=1)
@@ -109,17 +109,23 @@ class PlayingPanel(Panel):
         state, now = self._state, self._now
         if state is None or now is None:
             return
-        self._ticks += 1
-        if self._spectrum_button is not None and self._ticks % PLOT_INTERVAL_TICKS == 1:
-            self._spectrum_button.refresh()  # the system may have asked for less motion
         at_s = position_s(state, session_ns)
         self.seekbar.set_position(at_s, now.duration_s)
         waveform = self._waveforms.get(now.file_id) if now.file_id else None
         self._show_bands(waveform, at_s, playing=now.state == "playing")
-        if self._ticks % PLOT_INTERVAL_TICKS == 1:
+        now_s = self._api.now_s()
+        if now_s >= self._plot_due_s:
+            self._plot_due_s = now_s + PLOT_INTERVAL_S
             self.draw_plot()
-        if now.file_id and waveform is None and self._ticks % RETRY_TICKS == 0:
+            if self._spectrum_button is not None:
+                self._spectrum_button.refresh()  # the system may have asked for less motion
+        if now.file_id and waveform is None and now_s >= self._retry_due_s:
+            self._retry_due_s = now_s + RETRY_S
             self._api.program.read_waveform(now.file_id)
+
+    def moves(self) -> bool:
+        """Whether the spectrum is on the screen."""
+        return self.spectrum.is_shown and bool(self.spectrum.winfo_viewable())
 
     def draw_plot(self) -> None:
         """Show the phase errors of the last PLOT_SPAN_S seconds."""

@@ -36,6 +36,9 @@ class SeekBar(Drawing):
         self._drag_s: float | None = None
         self._asked_s: float | None = None
         self._hovered = False
+        self._times_of: tuple[int, float] | None = None
+        """The second and the length of the track whose times are shown."""
+        self._knob_place = 0, 0
         font = theme.canvas_font(theme.SECONDARY)
         line = max(theme.px(4), 2)
         self._rest = self.create_line(0, 0, 0, 0, width=line, fill=theme.REST, capstyle="round")
@@ -46,6 +49,8 @@ class SeekBar(Drawing):
         self._played = NumericLabel(self, font, theme.TEXT_SECONDARY, "sw")
         self._left = NumericLabel(self, font, theme.TEXT_SECONDARY, "se")
         self._ring = self.create_rectangle(0, 0, 0, 0, outline=theme.FOCUS, width=theme.px(2), state="hidden")
+        self._extent = self._span()
+        """As of the last change of the size."""
         self.bind("<Configure>", lambda _event: self._arrange())
         if on_seek is not None:
             self.bind("<Enter>", lambda _event: self._hover(True))
@@ -114,7 +119,7 @@ class SeekBar(Drawing):
 
     def _arrange(self) -> None:
         """Draw everything: the size or the track has changed."""
-        left, right, bottom = self._span()
+        left, right, bottom = self._extent = self._span()
         if self.winfo_width() <= 1:
             return
         middle = bottom // 2
@@ -149,12 +154,13 @@ class SeekBar(Drawing):
         self.paint()
 
     def _show(self, seconds: float) -> None:
-        left, right, bottom = self._span()
+        left, right, bottom = self._extent
         share = seconds / self._duration_s if self._duration_s > 0 else 0.0
         x = round(left + (right - left) * min(share, 1.0))
-        known = self._duration_s > 0
-        self._played.set(time_text(seconds) if known else "")
-        self._left.set(f"−{time_text(round(self._duration_s) - int(seconds))}" if known else "")
+        if self._times_of != (times := (int(seconds), self._duration_s)):
+            self._times_of, known = times, self._duration_s > 0
+            self._played.set(time_text(seconds) if known else "")
+            self._left.set(f"−{time_text(round(self._duration_s) - int(seconds))}" if known else "")
         if self._bars:
             upto = round(share * len(self._bars))
             low, high = sorted((self._coloured, upto))
@@ -162,8 +168,9 @@ class SeekBar(Drawing):
                 self.itemconfigure(item, fill=theme.PRIMARY if upto > self._coloured else theme.REST)
             self._coloured = upto
         middle = bottom // 2
-        if self.coords(self._knob) == [float(x), float(middle)]:
+        if self._knob_place == (x, middle):
             return
+        self._knob_place = x, middle
         if not self._bars:
             self.coords(self._full, left, middle, x, middle)
             self.itemconfigure(self._full, state="normal" if x > left else "hidden")

@@ -21,50 +21,63 @@ class Spectrum(Drawing):
     def __init__(self, master: Any, bands: int = 24, height: int = 48) -> None:
         super().__init__(master, theme.px(bands * 8), theme.px(height))
         self._levels = [0] * bands
-        self._visible = False
+        self.is_shown = False
         self._bars: list[tuple[int, int, int]] = []
         """The items from the middle to the edge: left one, right one, distance of their middle from the middle."""
+        self._places: list[tuple[int, float]] = []
+        """Of each bar, the band that it shows, and the share of the next one."""
+        self._halves: list[int] = []
+        """Of each bar, half of the height that is drawn."""
         self.bind("<Configure>", lambda _event: self._arrange())
 
     def show(self, values: bytes | None) -> None:
         """Show the loudness of each band, 0 to 255; None: hide the bars."""
         if values is None:
-            if self._visible:
-                self._visible = False
+            if self.is_shown:
+                self.is_shown = False
                 self._levels = [0] * len(self._levels)
                 self.itemconfigure("all", state="hidden")
             return
-        if not self._visible:
-            self._visible = True
+        if not self.is_shown:
+            self.is_shown = True
             self.itemconfigure("all", state="normal")
         for i, value in enumerate(values[: len(self._levels)]):
             self._levels[i] = max(value, self._levels[i] - _FALL)
         self.paint()
 
     def paint(self) -> None:
-        if not self._bars or not self._visible:
+        """Draw the bars whose height has changed."""
+        if not self._bars or not self.is_shown:
             return
-        middle_x, middle_y = self.winfo_width() // 2, self.winfo_height() / 2
-        bar, least = max(theme.px(_BAR), 1), max(theme.px(_BAR), 1) / 2
-        for i, (left, right, distance) in enumerate(self._bars):
-            half = max(middle_y * self._level(i) / 255, least)
-            for item, x in ((left, middle_x - distance), (right, middle_x + distance)):
-                self.coords(item, x - bar // 2, middle_y - half, x - bar // 2 + bar, middle_y + half)
+        middle_x, middle_y = self.winfo_width() // 2, self.winfo_height() // 2
+        bar = max(theme.px(_BAR), 1)
+        halves = [max(round(middle_y * level / 255), bar // 2, 1) for level in self._bar_levels()]
+        moves = [
+            f"{self} coords {item} {x} {middle_y - half} {x + bar} {middle_y + half}"
+            for (left, right, distance), half, drawn in zip(self._bars, halves, self._halves, strict=True)
+            if half != drawn
+            for item, x in ((left, middle_x - distance - bar // 2), (right, middle_x + distance - bar // 2))
+        ]
+        self._halves = halves
+        self.tk.eval("\n".join(moves))  # one call for all: each call costs more than what it does
 
-    def _level(self, bar: int) -> float:
-        """The level at a bar, interpolated between two bands."""
-        at = bar * (len(self._levels) - 1) / max(len(self._bars) - 1, 1)
-        low = min(int(at), len(self._levels) - 2)
-        return self._levels[low] + (self._levels[low + 1] - self._levels[low]) * (at - low)
+    def _bar_levels(self) -> list[float]:
+        """The level at each bar, interpolated between two bands."""
+        levels = self._levels
+        return [levels[low] + (levels[low + 1] - levels[low]) * share for low, share in self._places]
 
     def _arrange(self) -> None:
         step = max(theme.px(_BAR + _GAP), 2)
         count = max(min(self.winfo_width(), theme.px(_WIDEST)) // (2 * step), 1)
+        self._halves = [-1] * count
         if count == len(self._bars):
             self.paint()
             return
+        ats = [bar * (len(self._levels) - 1) / max(count - 1, 1) for bar in range(count)]
+        lows = [min(int(at), len(self._levels) - 2) for at in ats]
+        self._places = [(low, at - low) for low, at in zip(lows, ats, strict=True)]
         self.delete("all")
-        state: Literal["normal", "hidden"] = "normal" if self._visible else "hidden"
+        state: Literal["normal", "hidden"] = "normal" if self.is_shown else "hidden"
         self._bars = []
         for i in range(count):
             share = 1 - (1 - _FAINTEST) * i / max(count - 1, 1)
