@@ -76,6 +76,7 @@ from uuid import UUID
 
 from phaselock.model.bounds import ChatText, FileName, PersonName, Size, Title, Within
 from phaselock.model.calibration import Place
+from phaselock.model.group import MAX_CALIBRATED, MAX_PEERS
 from phaselock.model.loudness import MAX_GAIN_DB, MIN_GAIN_DB
 from phaselock.model.microphone import MAX_CLOCK_PPM, MicrophoneFault
 from phaselock.model.names import FILE_BYTES, SENTENCE_BYTES
@@ -89,10 +90,9 @@ from phaselock.model.transitions import CrossfadeNs
 from phaselock.model.turns import Span
 from phaselock.model.volume import TrimDb
 
-PROTOCOL_VERSION = 7
+PROTOCOL_VERSION = 8
 CHUNK_BYTES = 64 * 1024
 """Most bytes of a file in one message."""
-MAX_PEERS = 5
 MAX_FILE_BYTES = 2 << 30
 MAX_DURATION_NS = 60_000_000_000
 """Longest round trip or output latency in a message."""
@@ -148,7 +148,8 @@ class SessionState:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SessionInfo:
-    """Host to peer, the first message. Extension: `session_id` shows whether it is still the same session."""
+    """Host to peer, the first message. A name in `peers` is "?" if the host does not tell it: in a session with a code,
+    or with many peers. Extension: `session_id` shows whether it is still the same session."""
 
     protocol_version: U32
     session_id: Token
@@ -505,7 +506,7 @@ class ListenCommand:
 
     number: U32
     target_time_ns: TimeNs
-    machines: Annotated[tuple[Sounds, ...], Size(2, MAX_PEERS + 1)]
+    machines: Annotated[tuple[Sounds, ...], Size(2, MAX_CALIBRATED)]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -515,7 +516,7 @@ class HeardReport:
     than session time (None: unknown)."""
 
     number: U32
-    arrivals: Annotated[tuple[Arrival, ...], Size(0, MAX_PEERS + 1)] = ()
+    arrivals: Annotated[tuple[Arrival, ...], Size(0, MAX_CALIBRATED)] = ()
     fault: MicrophoneFault | None = None
     microphone_ppm: Annotated[float, Within(-MAX_CLOCK_PPM, MAX_CLOCK_PPM)] | None = None
 
@@ -585,7 +586,7 @@ class ListenToSongCommand:
 
     number: U32
     target_time_ns: TimeNs
-    roles: Annotated[tuple[Role, ...], Size(2, MAX_PEERS + 1)]
+    roles: Annotated[tuple[Role, ...], Size(2, MAX_CALIBRATED)]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
