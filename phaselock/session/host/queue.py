@@ -11,7 +11,8 @@ from uuid import UUID
 
 from phaselock.model.names import file_label, title
 from phaselock.model.notices import Code, Notice
-from phaselock.model.queue import MAX_ITEMS, ItemStatus, Queue, QueueEntry, random_place, shuffled
+from phaselock.model.queue import MAX_ITEMS, ItemStatus, Queue, QueueEntry, QueueItem, random_place, shuffled
+from phaselock.model.queue_change import difference
 from phaselock.model.types import Track
 from phaselock.protocol import messages as m
 from phaselock.session import events as e
@@ -46,7 +47,8 @@ class HostQueue:
         """The number of changes of the rows and their order so far."""
         self._last_number = 0
         self._stale = False
-        self._sent_revision = 0
+        self.told: tuple[tuple[QueueItem, ...], int] = (), 0
+        """The rows and their revision, as all members know them."""
         self._send_at_ns = 0
         self._removed: collections.deque[tuple[QueueEntry, int]] = collections.deque(maxlen=MAX_UNDONE)
         """Removed entries and their places among the rows, the newest last."""
@@ -164,12 +166,12 @@ class HostQueue:
         if self._stale:
             self._stale = False
             self._refresh(now_ns)
-        if self.rows.revision != self._sent_revision and now_ns >= self._send_at_ns:
+        if self.rows.revision != self.told[1] and now_ns >= self._send_at_ns:
             self._send(now_ns)
 
     def due_ns(self) -> int | None:
         """Time at which `settle` may send the changed queue; None if it has not changed. See QUEUE_GAP_NS."""
-        return self._send_at_ns if self.rows.revision != self._sent_revision else None
+        return self._send_at_ns if self.rows.revision != self.told[1] else None
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
@@ -208,8 +210,12 @@ class HostQueue:
         self.rows = before.with_statuses(statuses)
 
     def _send(self, now_ns: int) -> None:
-        items = self.rows.items()
-        self._sent_revision = self.rows.revision
+        (before, base), items, revision = self.told, self.rows.items(), self.rows.revision
+        self.told = items, revision
         self._send_at_ns = now_ns + max(0, len(items) - SHORT_QUEUE) * QUEUE_GAP_NS
-        self._outbox.do(*self._members.broadcast(m.QueueUpdate(items, self.rows.revision)))
-        self._outbox.note_queue(items, self.rows.revision, now_ns)
+        if self._members:
+            change = difference(before, items)
+            most_stay = 2 * len(change.rows) < len(items)
+            message = m.QueueChange(base, revision, change) if most_stay else m.QueueUpdate(items, revision)
+            self._outbox.do(*self._members.broadcast(message))
+        self._outbox.note_queue(items, revision, now_ns)

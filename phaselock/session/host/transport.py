@@ -82,9 +82,7 @@ class TransportControl:
     def state(self) -> m.SessionState:
         """The state that a new peer receives."""
         timeline, armed = self.playback.current, self.playback.armed
-        return m.SessionState(
-            self._queue.rows.items(), self._queue.rows.revision, _line_state(timeline), _line_state(armed)
-        )
+        return m.SessionState(*self._queue.told, _line_state(timeline), _line_state(armed))
 
     def now(self) -> QueueItem | None:
         """The row of the current track, even if it was removed from the queue; None if nothing is playing."""
