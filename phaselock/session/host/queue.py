@@ -26,6 +26,11 @@ MAX_UNDONE = 50
 """Largest number of removed rows that can be restored; the oldest are forgotten."""
 SHORT_QUEUE = 100
 """Number of rows up to which every change of the queue is sent at once."""
+FEW_FILES = 1000
+"""Number of files of all members up to which the statuses are always up to date."""
+REFRESH_GAP_NS = 10_000
+"""Each file above FEW_FILES adds this time to the smallest interval between two updates of the statuses, which is 20
+times as long as to look at the file."""
 QUEUE_GAP_NS = 500_000
 """Each row above SHORT_QUEUE adds this time to the smallest interval between two updates of the queue."""
 
@@ -47,6 +52,7 @@ class HostQueue:
         """The number of changes of the rows and their order so far."""
         self._last_number = 0
         self._stale = False
+        self._refresh_at_ns = 0
         self.told: tuple[tuple[QueueItem, ...], int] = (), 0
         """The rows and their revision, as all members know them."""
         self._send_at_ns = 0
@@ -163,15 +169,18 @@ class HostQueue:
     def settle(self, *, now_ns: int) -> None:
         """Update the statuses, and send the queue if it has changed."""
         self.rows = self.rows.purge(self._playback.file_ids())
-        if self._stale:
+        if self._stale and now_ns >= self._refresh_at_ns:
             self._stale = False
             self._refresh(now_ns)
         if self.rows.revision != self.told[1] and now_ns >= self._send_at_ns:
             self._send(now_ns)
 
     def due_ns(self) -> int | None:
-        """Time at which `settle` may send the changed queue; None if it has not changed. See QUEUE_GAP_NS."""
-        return self._send_at_ns if self.rows.revision != self.told[1] else None
+        """Time at which `settle` may update the statuses, or send the changed queue; None: it need not. See
+        REFRESH_GAP_NS and QUEUE_GAP_NS."""
+        due_ns = [self._refresh_at_ns] if self._stale else []
+        due_ns += [self._send_at_ns] if self.rows.revision != self.told[1] else []
+        return min(due_ns, default=None)
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
@@ -195,6 +204,8 @@ class HostQueue:
 
     def _refresh(self, now_ns: int) -> None:
         before, timeline = self.rows, self._playback.current
+        files = len(before.entries) * len(self._members)
+        self._refresh_at_ns = now_ns + max(0, files - FEW_FILES) * REFRESH_GAP_NS
         statuses: dict[UUID, ItemStatus] = {}
         for entry in before.entries:
             file_id = entry.track.file_id
