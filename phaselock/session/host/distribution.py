@@ -80,7 +80,7 @@ class Distribution:
                 about = file_id, track.file_name, member.name
                 self._outbox.error(Notice(Code.TRANSFER_GIVEN_UP, "", *about, number=MAX_TRIES), now_ns)
         member.offers_complete = False
-        self._queue.mark_stale()
+        self._queue.mark_stale(file_id)
         return True
 
     def unplayable(self, member: Member, file_id: UUID, reason: str, *, now_ns: int) -> None:
@@ -167,7 +167,6 @@ class Distribution:
 
     def _offer(self, member: Member, track: Track, now_ns: int) -> None:
         """Tell a member to fetch a file."""
-        self._queue.mark_stale()
         member.send_rate.restart()
         start = m.FileTransferStart(
             track.file_id,

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from uuid import UUID
 
 from phaselock.model.distance import is_far
@@ -559,6 +559,16 @@ class Members:
         """At least one member that playback waits for can still receive this file. Transfers given up do not count.
         `near`: far members do not count."""
         return any(peer.waited_for and peer.lacks(file_id) and not (near and peer.far) for peer in self)
+
+    def missing(self, file_ids: Sequence[UUID]) -> set[UUID]:
+        """Those of these files that `is_missing` holds for."""
+        missing: set[UUID] = set()
+        rest = list(file_ids)
+        for peer in self:
+            if peer.waited_for:
+                missing.update(file_id for file_id in rest if peer.lacks(file_id))
+                rest = [file_id for file_id in rest if file_id not in missing] if missing else rest
+        return missing
 
     def can_play(self, file_id: UUID) -> bool:
         """No member that playback waits for has reported that it cannot decode this file."""
