@@ -91,6 +91,7 @@ from phaselock.model.snapshot import MAX_CHAT_LINES, ChatLine
 from phaselock.model.sweeps import MAX_CORRECTION_NS, Arrival, Sounds
 from phaselock.model.timing import Timing
 from phaselock.model.transitions import CrossfadeNs
+from phaselock.model.turns import MAX_MACHINES as MAX_CHECKED
 from phaselock.model.turns import Span
 from phaselock.model.volume import TrimDb
 
@@ -590,7 +591,7 @@ class ListenToSongCommand:
 
     number: U32
     target_time_ns: TimeNs
-    roles: Annotated[tuple[Role, ...], Size(2, MAX_CALIBRATED)]
+    roles: Annotated[tuple[Role, ...], Size(2, MAX_CHECKED)]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -177,6 +177,8 @@ class HostSession:
         if member is not None:
             if not member.hear(now_ns):
                 self._breach(member, "it talks without end", now_ns)
+            elif isinstance(message, m.Heartbeat):
+                return []
             elif type(message) in HOST_ACCEPTS:
                 self._from_member(member, message, now_ns)
             else:
@@ -659,8 +661,6 @@ class HostSession:
                 self._chat.member_says(member, text, now_ns=now_ns)
             case m.CallBackAt(port=port):
                 member.call_back_port = port
-            case m.Heartbeat():
-                pass
             case _:
                 self._breach(member, f"{type(message).__name__} makes no sense", now_ns)
 
