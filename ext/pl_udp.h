@@ -32,7 +32,7 @@
 
 enum {
     PL_CLOCK_PACKET_BYTES = 37,
-    PL_MAX_PEERS = 16,   /* more than a session has (MAX_PEERS of protocol/messages.py) */
+    PL_MAX_PEERS = 80,   /* more than a session has (MAX_PEERS of model/group.py) */
     PL_OUTSTANDING = 64, /* pings that may still be answered; older ones are forgotten */
     PL_TRACE = 4096,     /* exchanges kept in the trace: 25 s at first, 100 s later */
 };

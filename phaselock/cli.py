@@ -39,6 +39,7 @@ from phaselock.model.address import DEFAULT_CLOCK_PORT, DEFAULT_GUEST_PORT, DEFA
 from phaselock.model.choices import BACKENDS, FILTERS
 from phaselock.model.code import CODE_RULE, code_from_number, normal_code
 from phaselock.model.file_kinds import SONG_ENDINGS
+from phaselock.model.group import DEFAULT_PEERS, MAX_PEERS
 from phaselock.model.invitation import is_invitation
 from phaselock.model.party import PRESETS
 from phaselock.model.relay import RELAY_VARIABLE
@@ -253,7 +254,15 @@ def command_line() -> Parser:
     )
     host.add_argument("--unlisted", action="store_true", help=tr("do not announce the jam on the network"))
     host.add_argument(
-        "--wait-peers", type=number(0, 5), metavar=tr("N"), help=tr("with --play: wait for so many peers")
+        "--max-peers",
+        type=number(1, MAX_PEERS),
+        metavar=tr("N"),
+        help=tr("let so many peers join, 1 to {most} (default: as last time, at first {number})").format(
+            most=MAX_PEERS, number=DEFAULT_PEERS
+        ),
+    )
+    host.add_argument(
+        "--wait-peers", type=number(0, MAX_PEERS), metavar=tr("N"), help=tr("with --play: wait for so many peers")
     )
     host.add_argument(
         "--loudness",
@@ -400,7 +409,11 @@ def command_line() -> Parser:
         description=tr("Play a short tune with a host and peers on this machine, and show how well they keep time."),
     )
     demo.add_argument(
-        "--peers", type=number(1, 5), default=2, metavar=tr("N"), help=tr("how many peers (default %(default)s)")
+        "--peers",
+        type=number(1, DEFAULT_PEERS),
+        default=2,
+        metavar=tr("N"),
+        help=tr("how many peers (default %(default)s)"),
     )
     demo.add_argument(
         "--seconds",
@@ -425,7 +438,7 @@ def command_line() -> Parser:
         description=tr(
             "Check this machine: window, sound output, ports, network, discovery, disk, and whether the router lets "
             "friends in from the internet; and with ADDRESS also the way to the jam there: name, firewall, both "
-            "directions of the clock, how well it is heard. For that it takes one of the jam's five places for some "
+            "directions of the clock, how well it is heard. For that it takes one of the jam's places for some "
             "seconds, plays and fetches nothing, and nobody waits for it. Exit status 0: no problem, 1: see what to do."
         ),
     )
@@ -444,7 +457,7 @@ def command_line() -> Parser:
         parents=[coded, lines],
         help=tr("record how well a jam's clock is heard here"),
         description=tr(
-            "Take part in a jam as a silent visitor, which takes one of its five places, and write every exchange "
+            "Take part in a jam as a silent visitor, which takes one of its places, and write every exchange "
             "with the host's clock to a file, for phaselock bench clock --trace FILE. Nobody waits for it; only host "
             "--wait-peers counts it. Ctrl-C ends it; what came before is kept."
         ),
@@ -485,6 +498,7 @@ def _host(options: argparse.Namespace, terminal: Terminal) -> int:
         bind=options.bind,
         port=options.port,
         clock_port=options.clock_port,
+        max_peers=options.max_peers,
         unlisted=options.unlisted,
         backend=options.backend,
         device=options.device,

@@ -215,6 +215,14 @@ async def _host(options: HeadlessHostOptions, terminal: Terminal) -> Ended:
         controls.tell(event)
 
     with _settings(terminal) as store, _naming_the_option(options.wish):
+        places = options.wish.max_peers or store.settings.max_peers
+        if options.autoplay is not None and options.autoplay > places:
+            raise PhaseLockError(
+                "The jam has {places} places, so it cannot wait for {number} peers. More places: {option} {number}",
+                places=places,
+                number=options.autoplay,
+                option="--max-peers",
+            )
         async with open_host_session(options.wish, store, tell) as stage:
             desk = HostShell(
                 stage.runner,

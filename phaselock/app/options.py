@@ -21,6 +21,8 @@ class HostOptions:
     bind: str = ""
     port: int | None = None
     clock_port: int | None = None
+    max_peers: int | None = None
+    """How many peers may join, 1 to MAX_PEERS."""
     unlisted: bool = False
     backend: str = "auto"
     device: str | None = None

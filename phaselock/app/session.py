@@ -207,6 +207,9 @@ async def open_host_session(
             store.update(skip_silence=wish.skip_silence)
         if wish.rules is not None:
             store.update(rules=wish.rules)
+        if wish.max_peers is not None:
+            store.update(max_peers=wish.max_peers)
+        max_peers = store.settings.max_peers
         cache = FileCache(cache_dir())
         converter = Converter(cache)
         describe = functools.partial(import_file, inspect=inspect, convert=converter)
@@ -214,6 +217,7 @@ async def open_host_session(
             HostSession(
                 session_name=session_name,
                 host_name=name,
+                max_peers=max_peers,
                 clock_port=clock_port,
                 loudness_lufs=store.settings.target_lufs,
                 transitions=store.settings.transitions,
@@ -266,6 +270,7 @@ async def open_host_session(
             runner.session_id,
             port,
             () if wish.unlisted else addresses,
+            max_peers=max_peers,
             needs_code=bool(wish.code),
             host_key=identity.host_key[:KEY_BYTES].hex(),
             refresh=None if wish.unlisted else functools.partial(usable_addresses, wish.bind),

@@ -117,6 +117,7 @@ class WindowProgram:
             s.session_name,
             s.port,
             s.clock_port,
+            s.max_peers,
             s.with_code,
             s.own_code,
             s.volume,
@@ -165,8 +166,16 @@ class WindowProgram:
 
     # -- to the network thread ---------------------------------------------------------------------------------------
 
-    def host(self, session_name: str, display_name: str, port: int, clock_port: int, code: str = "") -> None:
-        self._post(self._network.host, session_name, display_name, port, clock_port, self.bind, code)
+    def host(
+        self,
+        session_name: str,
+        display_name: str,
+        port: int,
+        clock_port: int,
+        code: str = "",
+        max_peers: int | None = None,
+    ) -> None:
+        self._post(self._network.host, session_name, display_name, port, clock_port, max_peers, self.bind, code)
 
     def join(self, address: str, display_name: str, code: str | None = None) -> None:
         self._post(self._network.join, address, display_name, code)

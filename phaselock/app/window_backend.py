@@ -155,13 +155,23 @@ class WindowBackend:
 
     # -- requests of the window: see `ui.backend.Program` ------------------------------------------------------------
 
-    def host(self, session_name: str, display_name: str, port: int, clock_port: int, bind: str, code: str) -> None:
+    def host(
+        self,
+        session_name: str,
+        display_name: str,
+        port: int,
+        clock_port: int,
+        max_peers: int | None,
+        bind: str,
+        code: str,
+    ) -> None:
         options = HostOptions(
             session_name,
             display_name,
             bind,
             port,
             clock_port,
+            max_peers,
             backend=self._backend,
             device=self._device_name,
             code=code,

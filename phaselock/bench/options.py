@@ -14,6 +14,7 @@ from phaselock.console.arguments import crossfade, number
 from phaselock.console.output import Terminal
 from phaselock.errors import PhaseLockError
 from phaselock.model.choices import FILTERS
+from phaselock.model.group import MAX_PEERS
 
 NEEDS = ("numpy", "scipy", "matplotlib", "lameenc")
 BENCHMARKS = ("engine", "library", "decode", "clock", "calibrate", "call", "sync", "transfer", "resources")
@@ -293,7 +294,8 @@ def _add_sync_options(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="play two songs, and let the first fade into the second for so long (default: one song)",
     )
-    parser.add_argument("--peers", type=number(1, 5), default=2, metavar="N", help="how many (default %(default)s)")
+    peers = number(1, MAX_PEERS)
+    parser.add_argument("--peers", type=peers, default=2, metavar="N", help="how many (default %(default)s)")
     takes = "how long a session plays; an hour takes 5 GB of the folder for temporary files and 4 GB of memory"
     _add_seconds(parser, "play_s", number(10, 3600), PLAY_S, takes)
     parser.add_argument(

@@ -259,6 +259,8 @@ class Code(enum.StrEnum):
     """`calibrate` while a calibration runs."""
     CALIBRATION_ALONE = "calibration_alone"
     """`calibrate` although no peer has an audio output."""
+    TOO_MANY_TO_HEAR = "too_many_to_hear"
+    """`calibrate` or `check`, and more machines play than one microphone can tell apart in a reasonable time."""
     CALIBRATION_STOPPED = "calibration_stopped"
     """The user has stopped the calibration, or has begun to play."""
     NO_LEVELS = "no_levels"

@@ -67,6 +67,8 @@ class Queue:
 
     entries: tuple[QueueEntry, ...] = ()
     revision: int = 0
+    _by_id: dict[UUID, QueueEntry] = dataclasses.field(default_factory=dict, init=False, repr=False, compare=False)
+    """The entries, once one was searched."""
 
     def __len__(self) -> int:
         return sum(not entry.removed for entry in self.entries)
@@ -78,6 +80,10 @@ class Queue:
     def ids(self) -> list[UUID]:
         """The ids of all rows."""
         return [entry.track.file_id for entry in self.entries if not entry.removed]
+
+    def known_ids(self) -> frozenset[UUID]:
+        """The ids of all entries, also of removed ones."""
+        return frozenset(entry.track.file_id for entry in self.entries)
 
     def append(self, track: Track, added_by: str, asker: str = "", number: int = 0) -> Queue:
         """Add a track at the end. ValueError if its `file_id` is in the queue, or if the queue is full."""
@@ -142,7 +148,9 @@ class Queue:
 
     def entry(self, file_id: UUID | None) -> QueueEntry | None:
         """The entry with this id, also a removed one; None if there is none."""
-        return next((entry for entry in self.entries if entry.track.file_id == file_id), None)
+        if not self._by_id:
+            self._by_id.update((entry.track.file_id, entry) for entry in self.entries)
+        return self._by_id.get(file_id) if file_id is not None else None
 
     def track(self, file_id: UUID | None) -> Track | None:
         """The track with this id, also a removed one; None if there is none."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from phaselock.errors import InternalError, bug_net, message_of
 from phaselock.language.message import Message
@@ -39,6 +39,8 @@ class Connection:
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.framer = framer
+        self.speaks_tls = False
+        """The other side has begun the handshake of TLS."""
         self._sock = sock
         self._channel: Channel = PlainChannel()
         self._loop = asyncio.get_running_loop()
@@ -53,9 +55,10 @@ class Connection:
         """The time limit of `close`, while it runs."""
         self._sent_bytes = self._received_bytes = 0
 
-    async def secure(self, channel: SecureChannel) -> bool:
-        """Make the handshake of TLS; from then on everything is encrypted. False: the other side does not encrypt, and
-        `receive` returns what it says. ConnectionLost if the connection ends before."""
+    async def secure(self, channel: SecureChannel, begun: Callable[[], None] = lambda: None) -> bool:
+        """Make the handshake of TLS; from then on everything is encrypted. `begun` is called when the other side has
+        begun it. False: the other side does not encrypt, and `receive` returns what it says. ConnectionLost if the
+        connection ends before."""
         try:
             self._send_bytes(channel.handshake(b""))
             received = b""
@@ -64,6 +67,8 @@ class Connection:
             if not is_tls(received):
                 self._channel.feed(received)
                 return False
+            self.speaks_tls = True
+            begun()
             self._send_bytes(channel.handshake(received))
             while not channel.established:
                 self._send_bytes(channel.handshake(await self._more()))

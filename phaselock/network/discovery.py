@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from phaselock.errors import InternalError, PhaseLockError, bug_net
+from phaselock.model.group import DEFAULT_PEERS
 from phaselock.network.greeting import answers_as
 from phaselock.network.interfaces import (
     Address,
@@ -31,7 +32,7 @@ from phaselock.network.service_record import (
     txt_record,
 )
 from phaselock.network.service_table import PTR, ServiceTable
-from phaselock.protocol.messages import MAX_PEERS, PROTOCOL_VERSION
+from phaselock.protocol.messages import PROTOCOL_VERSION
 
 if TYPE_CHECKING:
     from zeroconf import ServiceInfo
@@ -74,7 +75,7 @@ class Announcer:
         session_id: bytes,
         port: int,
         addresses: Sequence[str],
-        max_peers: int = MAX_PEERS,
+        max_peers: int = DEFAULT_PEERS,
         *,
         version: int = PROTOCOL_VERSION,
         needs_code: bool = False,

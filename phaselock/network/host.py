@@ -82,9 +82,12 @@ UNREADABLE = N_("The host cannot read this song.")
 HELLO_S = 5.0
 """How long a new connection may take, in seconds, to send its first message."""
 UNENCRYPTED_S = 2.5
-"""How long a new connection may take, in seconds, for the handshake of TLS."""
-WORKERS = 12
-"""Worker threads for transfers: one file to each peer (MAX_PEERS), one song from each, and two that are ending."""
+"""How long a new connection may take, in seconds, to begin the handshake of TLS."""
+HANDSHAKE_S = 10.0
+"""How long it may then take for the rest. Where many machines join at once, each one waits for the others."""
+SPARE_WORKERS = 2
+"""Worker threads for transfers that are ending. There is one more for a file to each peer, and one for a song from
+each."""
 REQUEST_WORKERS = 2
 """Worker threads that describe and convert the songs of guests and of the library."""
 OUTSIDE_PAUSE_S = 0.02
@@ -161,9 +164,9 @@ class HostRunner(Runner[HostSession]):
         self._member_ips: dict[int, str] = {}
         """IP addresses of the members, by peer id."""
         self._arrivals = Arrivals(self._member_ips.values())
-        self._unauthenticated = UnauthenticatedConnections(self._member_ips.values())
+        self._unauthenticated = UnauthenticatedConnections(self._member_ips.values(), session.max_peers)
         self._refusals = RefusalLog()
-        self._pool = concurrent.futures.ThreadPoolExecutor(WORKERS, "bulk")
+        self._pool = concurrent.futures.ThreadPoolExecutor(2 * session.max_peers + SPARE_WORKERS, "bulk")
         self._request_pool = concurrent.futures.ThreadPoolExecutor(REQUEST_WORKERS, "requests")
         self._pairing_pool = concurrent.futures.ThreadPoolExecutor(1, "pairing")
         self.guest_server: GuestServer | None = None
@@ -477,12 +480,18 @@ class HostRunner(Runner[HostSession]):
     async def _secure(self, connection: Connection, outside: bool) -> bool:
         """Make the handshake of TLS. A peer of a version without encryption gets a greeting, from which it learns that
         the versions differ: return False. At the outside port it gets none."""
+
+        def begun() -> None:
+            limit.reschedule(self._loop.time() + HANDSHAKE_S)
+
         try:
-            async with asyncio.timeout(UNENCRYPTED_S):
-                if await connection.secure(SecureChannel(self._identity)):
+            async with asyncio.timeout(UNENCRYPTED_S) as limit:
+                if await connection.secure(SecureChannel(self._identity), begun):
                     return True
-        except TimeoutError:  # such a peer waits for the greeting
-            pass
+        except TimeoutError:
+            if connection.speaks_tls:
+                raise
+            # else it waits for the greeting
         if outside:
             return False
         info, reason = self._session.refusal_of_unencrypted()

@@ -11,8 +11,8 @@ from typing import Any
 from phaselock.errors import PhaseLockError, message_of
 from phaselock.network.reach import use_small_segments
 
-BACKLOG = 16
-"""Connections that may wait to be accepted."""
+BACKLOG = 128
+"""Connections that may wait to be accepted: two of each machine of a large session."""
 
 
 class PortTaken(PhaseLockError):

@@ -155,7 +155,7 @@ class PeerRunner(Runner[PeerSession]):
         leave no work behind."""
         self._fetching = False
         self._uploads: dict[UUID, bulk.Upload] = {}
-        self._updates = QueueUpdates(self._received)
+        self._updates = QueueUpdates(self._received, lambda: session.told_queue)
         self._pool = concurrent.futures.ThreadPoolExecutor(1, "bulk")
         self._upload_pool = concurrent.futures.ThreadPoolExecutor(1, "upload")
 
@@ -392,7 +392,7 @@ class PeerRunner(Runner[PeerSession]):
                     message = message or await connection.receive()
                     if self._connection is not connection:
                         break
-                    if isinstance(message, m.QueueUpdate):
+                    if isinstance(message, m.QueueUpdate | m.QueueChange):
                         self._updates.add(message)
                     elif isinstance(message, m.PairingReply | m.PairingProof):
                         if self._pairing_inbox.full():

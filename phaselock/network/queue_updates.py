@@ -1,6 +1,6 @@
 """Takes the newest of several queue updates.
 
-Each contains the whole queue, and a long one costs a good part of a second. A host that sends many of them, because of
+Showing a long queue costs a good part of a second. A host that sends many of them, because of
 many changes or on purpose, would leave no time for the user's commands.
 """
 
@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from phaselock.protocol.messages import QueueUpdate
+from phaselock.protocol.codec import ProtocolError
+from phaselock.protocol.messages import QueueChange, QueueUpdate
+from phaselock.session.queue_updates import updated
 
 REST = 4.0
 """After an update the next one waits for this multiple of the time that it took."""
@@ -19,15 +21,25 @@ MAX_REST_S = 1.0
 class QueueUpdates:
     """Passes updates to `take`, which must not raise. For the network thread."""
 
-    def __init__(self, take: Callable[[QueueUpdate], None]) -> None:
+    def __init__(self, take: Callable[[QueueUpdate | QueueChange], None], told: Callable[[], QueueUpdate]) -> None:
+        """`told` returns the queue as it was taken last."""
         self._take = take
+        self._told = told
         self._loop = asyncio.get_running_loop()
-        self._newest: QueueUpdate | None = None
+        self._newest: QueueUpdate | QueueChange | None = None
         self._due: asyncio.TimerHandle | None = None
         self._next_at_s = 0.0
 
-    def add(self, update: QueueUpdate) -> None:
-        """Take the update now, or later if the last one took long. It replaces one that waits."""
+    def add(self, update: QueueUpdate | QueueChange) -> None:
+        """Take the update now, or later if the last one took long. It replaces one that waits, or is joined with it.
+        ProtocolError for a change that does not fit to what waits."""
+        waiting = self._newest
+        if isinstance(update, QueueChange) and waiting is not None:
+            try:
+                whole = updated(self._told(), waiting) if isinstance(waiting, QueueChange) else waiting
+                update = updated(whole, update)
+            except ValueError as error:
+                raise ProtocolError(str(error)) from None
         self._newest = update
         if self._loop.time() >= self._next_at_s:
             self.flush()

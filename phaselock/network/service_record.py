@@ -6,10 +6,10 @@ import dataclasses
 import string
 from collections.abc import Iterable, Sequence
 
+from phaselock.model.group import DEFAULT_PEERS
 from phaselock.model.names import person_name
 from phaselock.network.interfaces import Address, Network, reachable_first
 from phaselock.network.reach import Place
-from phaselock.protocol.messages import MAX_PEERS
 
 SERVICE_TYPE = "_phaselock._tcp.local."
 MAX_LABEL_BYTES = 63
@@ -116,7 +116,7 @@ def found_session(
         session_name,
         person_name(fields.get(b"host", b"").decode("utf-8", "replace")),
         _number(fields.get(b"peers", b""), 0, MAX_SHOWN_PEERS),
-        _number(fields.get(b"max_peers", b""), MAX_PEERS, MAX_SHOWN_PEERS),
+        _number(fields.get(b"max_peers", b""), DEFAULT_PEERS, MAX_SHOWN_PEERS),
         reachable,
         port,
         session_id,

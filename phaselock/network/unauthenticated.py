@@ -19,9 +19,11 @@ import logging
 from collections.abc import Callable, Iterable
 
 from phaselock.model.address import address_group
+from phaselock.model.group import DEFAULT_PEERS
 
 MAX_UNAUTHENTICATED = 16
-"""Most connections from all groups without a member."""
+"""Most connections from all groups without a member. In a session of many places more are allowed, and more from one
+group: when a host begins, all machines of a room may join at once, also from one IPv6 network."""
 MAX_OUTSIDE = 64
 """The same at the outside port. If a crowd connects there as fast as it is let, each connection still stays for more
 than a second: a friend far away has sent its first message by then."""
@@ -57,9 +59,12 @@ class _Connection:
 class UnauthenticatedConnections:
     """By number. For the network thread."""
 
-    def __init__(self, member_ips: Iterable[str]) -> None:
-        """`member_ips` are the addresses of the members at any time."""
+    def __init__(self, member_ips: Iterable[str], places: int = DEFAULT_PEERS) -> None:
+        """`member_ips` are the addresses of the members at any time; `places`: the most members."""
         self._member_ips = member_ips
+        self._most_of_group = max(MAX_OF_GROUP, 2 * (places - 1))
+        self._most = {False: max(MAX_UNAUTHENTICATED, 3 * places), True: max(MAX_OUTSIDE, 3 * places)}
+        """By whether it is at the outside port."""
         self._connections: dict[int, _Connection] = {}
         """The oldest first."""
 
@@ -72,12 +77,12 @@ class UnauthenticatedConnections:
         group = outside, address_group(ip)
         members = {address_group(one) for one in self._member_ips}
         crowd = collections.Counter(one.group for one in self._connections.values())
-        if crowd[group] >= MAX_OF_GROUP:
+        if crowd[group] >= self._most_of_group:
             return self._evict(group)
         others = collections.Counter(
             {one: count for one, count in crowd.items() if one[0] is outside and one[1] not in members}
         )
-        if group[1] in members or others.total() < (MAX_OUTSIDE if outside else MAX_UNAUTHENTICATED):
+        if group[1] in members or others.total() < self._most[outside]:
             return True
         return any(self._evict(one) for one, _ in others.most_common())
 

@@ -38,9 +38,12 @@ progress of a conversion with SongRequestConverting.
 A peer writes to all with ChatSay. The host sends a ChatSaid to all peers, also to the one that wrote, or a ChatRefused
 to that one. After JoinAccepted the host sends the newest messages as a ChatHistory, if there are any.
 
+The host sends QueueUpdate or QueueChange when the queue changes.
+
 The host sends RulesUpdate when the rules change, and VotesUpdate when the votes do; each of them also after
 JoinAccepted, unless it would say what a new peer supposes: rules without limits, and no votes. A peer votes with
-SongVote and SkipVote. The next VotesUpdate counts its vote. A vote that comes too late has no answer.
+SongVote and SkipVote. The next VotesUpdate counts its vote, and YourVotes confirms it. A vote that comes too late has
+no answer.
 
 Every connection is encrypted by TLS 1.3 (network/secure.py). The peer is the client. A host sends SessionInfo without
 encryption to a connection that does not begin with TLS, so that an older version can say that it is too old.
@@ -76,23 +79,25 @@ from uuid import UUID
 
 from phaselock.model.bounds import ChatText, FileName, PersonName, Size, Title, Within
 from phaselock.model.calibration import Place
+from phaselock.model.group import MAX_CALIBRATED, MAX_PEERS
 from phaselock.model.loudness import MAX_GAIN_DB, MIN_GAIN_DB
 from phaselock.model.microphone import MAX_CLOCK_PPM, MicrophoneFault
 from phaselock.model.names import FILE_BYTES, SENTENCE_BYTES
 from phaselock.model.party import PartyRules
 from phaselock.model.queue import MAX_ITEMS, QueueItem
+from phaselock.model.queue_change import QueueDifference
 from phaselock.model.role import Role
 from phaselock.model.snapshot import MAX_CHAT_LINES, ChatLine
 from phaselock.model.sweeps import MAX_CORRECTION_NS, Arrival, Sounds
 from phaselock.model.timing import Timing
 from phaselock.model.transitions import CrossfadeNs
+from phaselock.model.turns import MAX_MACHINES as MAX_CHECKED
 from phaselock.model.turns import Span
 from phaselock.model.volume import TrimDb
 
-PROTOCOL_VERSION = 7
+PROTOCOL_VERSION = 8
 CHUNK_BYTES = 64 * 1024
 """Most bytes of a file in one message."""
-MAX_PEERS = 5
 MAX_FILE_BYTES = 2 << 30
 MAX_DURATION_NS = 60_000_000_000
 """Longest round trip or output latency in a message."""
@@ -148,7 +153,8 @@ class SessionState:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SessionInfo:
-    """Host to peer, the first message. Extension: `session_id` shows whether it is still the same session."""
+    """Host to peer, the first message. A name in `peers` is "?" if the host does not tell it: in a session with a code,
+    or with many peers. Extension: `session_id` shows whether it is still the same session."""
 
     protocol_version: U32
     session_id: Token
@@ -505,7 +511,7 @@ class ListenCommand:
 
     number: U32
     target_time_ns: TimeNs
-    machines: Annotated[tuple[Sounds, ...], Size(2, MAX_PEERS + 1)]
+    machines: Annotated[tuple[Sounds, ...], Size(2, MAX_CALIBRATED)]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -515,7 +521,7 @@ class HeardReport:
     than session time (None: unknown)."""
 
     number: U32
-    arrivals: Annotated[tuple[Arrival, ...], Size(0, MAX_PEERS + 1)] = ()
+    arrivals: Annotated[tuple[Arrival, ...], Size(0, MAX_CALIBRATED)] = ()
     fault: MicrophoneFault | None = None
     microphone_ppm: Annotated[float, Within(-MAX_CLOCK_PPM, MAX_CLOCK_PPM)] | None = None
 
@@ -585,7 +591,7 @@ class ListenToSongCommand:
 
     number: U32
     target_time_ns: TimeNs
-    roles: Annotated[tuple[Role, ...], Size(2, MAX_PEERS + 1)]
+    roles: Annotated[tuple[Role, ...], Size(2, MAX_CHECKED)]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -651,29 +657,37 @@ class RulesUpdate:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class VotesForSong:
-    """Extension: the votes for a song that waits. `yours`: the peer's user has voted for it."""
+    """Extension: the votes for a song that waits. 0: it does not wait any more, or all votes were taken back."""
 
     file_id: UUID
     votes: U32
-    yours: bool
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SkipState:
-    """Extension: the votes for leaving the song that plays, which is left at `needed` votes. `yours`: the peer's user
-    wants that."""
+    """Extension: the votes for leaving the song that plays, which is left at `needed` votes."""
 
     votes: U32
     needed: U32
-    yours: bool
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class VotesUpdate:
-    """Extension, host to peer: all votes. `skip` is None if nothing plays, or if the rules know no such vote."""
+    """Extension, host to all peers: the songs whose votes have changed since the last VotesUpdate. A peer that joins
+    supposes no votes; the first one tells it all of them. `skip` is None if nothing plays, or if the rules know no such
+    vote."""
 
-    songs: Annotated[tuple[VotesForSong, ...], Size(0, MAX_ITEMS)]
+    songs: Annotated[tuple[VotesForSong, ...], Size(0, 2 * MAX_ITEMS)]
     skip: SkipState | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class YourVotes:
+    """Extension, host to peer, when it changes: the songs for which the peer's user has voted, and whether it wants to
+    leave the song that plays. A peer that joins supposes neither."""
+
+    songs: Annotated[tuple[UUID, ...], Size(0, MAX_ITEMS)]
+    skip: bool
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -695,10 +709,20 @@ class SkipVote:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class QueueUpdate:
-    """Host to all peers: the whole queue, after each change."""
+    """Host to all peers: the whole queue, after a change."""
 
     queue: Annotated[tuple[QueueItem, ...], Size(0, MAX_ITEMS)]
     revision: U32
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class QueueChange:
+    """Extension, host to all peers, instead of QueueUpdate where most rows stay: what has changed since the revision
+    `base`, which is the one that the peer has."""
+
+    base: U32
+    revision: U32
+    change: QueueDifference
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -794,9 +818,11 @@ Message: TypeAlias = (
     | ChatRefused
     | RulesUpdate
     | VotesUpdate
+    | YourVotes
     | SongVote
     | SkipVote
     | QueueUpdate
+    | QueueChange
     | PeerStatus
 )
 
@@ -860,5 +886,7 @@ TYPE_OF: dict[type[Message], int] = {
     SkipVote: 113,
     HostPlaces: 120,
     CallBackAt: 121,
+    QueueChange: 150,
+    YourVotes: 151,
 }
 """The type byte of each message. A number is never reused for another message."""

@@ -183,6 +183,7 @@ NOTICES: dict[Code, str] = {
     Code.CHECK_DISTURBED: N_("The music changed during the check."),
     Code.CALIBRATION_RUNS: N_("A calibration runs already."),
     Code.CALIBRATION_ALONE: N_("No other machine plays here, so there is nothing to compare."),
+    Code.TOO_MANY_TO_HEAR: N_("More than {number} machines play here: too many for one microphone."),
     Code.CALIBRATION_STOPPED: N_("The calibration was stopped. It has changed nothing."),
     Code.NO_LEVELS: N_("No microphone has heard how loud the machines are. First: calibrate"),
     Code.LEVELS_EVEN: N_("The machines are as equally loud as trims can make them."),

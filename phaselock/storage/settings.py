@@ -16,6 +16,7 @@ from phaselock.language.message import Message
 from phaselock.model.address import DEFAULT_CLOCK_PORT, DEFAULT_PORT
 from phaselock.model.calibration import NOT_CALIBRATED, PLACES, Calibration, Place
 from phaselock.model.code import normal_code
+from phaselock.model.group import DEFAULT_PEERS, MAX_PEERS
 from phaselock.model.loudness import DEFAULT_LUFS, MAX_LUFS, MIN_LUFS, LoudnessChoice
 from phaselock.model.names import person_name
 from phaselock.model.party import I_CHOOSE, PartyRules, rules_of
@@ -73,6 +74,8 @@ class Settings:
     """By which a host takes and orders the songs that people ask for."""
     port: int = DEFAULT_PORT
     clock_port: int = DEFAULT_CLOCK_PORT
+    max_peers: int = DEFAULT_PEERS
+    """How many peers a host lets in."""
     music_folder: str = ""
     """A host's folder whose songs can be searched; empty: none."""
     fallback: str = ""
@@ -378,7 +381,11 @@ def _rules(value: object) -> PartyRules:
 
 
 def _port(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 65535:
+    return _whole(value, 1, 65535)
+
+
+def _whole(value: object, low: int, high: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise ValueError(value)
     return value
 
@@ -411,6 +418,7 @@ _CHECKS: dict[str, Callable[[object], Any]] = {
     "rules": _rules,
     "port": _port,
     "clock_port": _port,
+    "max_peers": lambda value: _whole(value, 1, MAX_PEERS),
     "music_folder": _folder,
     "fallback": _folder,
     "with_code": _flag,

@@ -30,6 +30,8 @@ class Preferences:
     """Empty: never set."""
     port: int
     clock_port: int
+    max_peers: int
+    """How many peers a jam of this user lets in."""
     with_code: bool
     """The last jam had a code."""
     own_code: str
@@ -335,8 +337,17 @@ class Program(Protocol):
     def remember_code(self, with_code: bool, own_code: str) -> None:
         """Store whether a jam has a code, and the one of the user, as it was typed; empty: the program makes them."""
 
-    def host(self, session_name: str, display_name: str, port: int, clock_port: int, code: str = "") -> None:
-        """Open a session; Opened or Closed follows. `code` is in its normal form; empty: everybody may join."""
+    def host(
+        self,
+        session_name: str,
+        display_name: str,
+        port: int,
+        clock_port: int,
+        code: str = "",
+        max_peers: int | None = None,
+    ) -> None:
+        """Open a session; Opened or Closed follows. `code` is in its normal form; empty: everybody may join.
+        `max_peers` may join; None: as many as the settings say."""
 
     def join(self, address: str, display_name: str, code: str | None = None) -> None:
         """Join the session at `host`, `host:port`, `[v6]:port` or an invitation; Opened or Closed follows. `code` is in

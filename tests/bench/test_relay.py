@@ -468,8 +468,8 @@ def test_a_wrong_configuration_is_refused(line: bytes, sentence: str) -> None:
         ("127.0.0.2", 9, 1, "not on 127.0.0.2."),
         ("localhost", 9, 1, "not on localhost."),
         ("127.0.0.1", 0, 1, "0 is not a port."),
-        ("127.0.0.1", 9, 0, "1 to 5 peers, not 0."),
-        ("127.0.0.1", 9, 6, "1 to 5 peers, not 6."),
+        ("127.0.0.1", 9, 0, "1 to 63 peers, not 0."),
+        ("127.0.0.1", 9, 64, "1 to 63 peers, not 64."),
     ],
 )
 def test_wrong_arguments_are_refused(host_ip: str, port: int, peers: int, sentence: str) -> None:

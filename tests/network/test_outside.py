@@ -8,6 +8,7 @@ import socket
 
 import pytest
 
+from phaselock.model.group import DEFAULT_PEERS
 from phaselock.model.invitation import Candidate
 from phaselock.network import arrivals
 from phaselock.network.reach import connect
@@ -56,7 +57,7 @@ async def test_the_outside_port_names_nothing_before_the_code_is_proved(
     await (await network.join(stack, "Ben")).news.wait_for("joined")
     client = await RawClient.secured(stack.enter_context(await connect(*place)))
     assert await client.read() == m.SessionInfo(
-        m.PROTOCOL_VERSION, network.host.runner.session_id, "", "", (), m.MAX_PEERS
+        m.PROTOCOL_VERSION, network.host.runner.session_id, "", "", (), DEFAULT_PEERS
     )
     await client.send(m.JoinRequest("Eve", m.PROTOCOL_VERSION))
     assert await client.read() == m.CodeNeeded()

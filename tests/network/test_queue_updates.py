@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from uuid import UUID
 
 import pytest
 
+from phaselock.model.queue import ItemStatus, QueueItem
+from phaselock.model.queue_change import QueueDifference
 from phaselock.network import queue_updates
 from phaselock.network.queue_updates import QueueUpdates
 from phaselock.protocol import messages as m
+from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import frame
+from phaselock.session.queue_updates import updated
 from tests.support.network_session import NetworkFixture, played
 
 
 def update(revision: int) -> m.QueueUpdate:
     return m.QueueUpdate((), revision)
+
+
+def row(number: int) -> QueueItem:
+    return QueueItem(UUID(int=number), f"{number}.mp3", 60.0, "Hana", ItemStatus.READY)
 
 
 class Busy:
@@ -25,10 +34,12 @@ class Busy:
         self.taken: list[int] = []
         self.now_s = 0.0
         self._takes_s = takes_s
-        self.updates = QueueUpdates(self._take)
+        self.updates = QueueUpdates(self._take, lambda: self.told)
+        self.told = m.QueueUpdate((), 0)
         monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: self.now_s)
 
-    def _take(self, taken: m.QueueUpdate) -> None:
+    def _take(self, taken: m.QueueUpdate | m.QueueChange) -> None:
+        self.told = taken if isinstance(taken, m.QueueUpdate) else updated(self.told, taken)
         self.taken.append(taken.revision)
         self.now_s += self._takes_s
 
@@ -47,6 +58,23 @@ def test_the_newest_update_is_taken_after_a_rest(monkeypatch: pytest.MonkeyPatch
         busy.updates.add(update(6))
         assert busy.taken == [1, 5, 6]
         busy.updates.drop()
+
+    asyncio.run(story())
+
+
+def test_changes_that_wait_are_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story() -> None:
+        busy, rows = Busy(0.1, monkeypatch), tuple(map(row, range(5)))
+        busy.updates.add(m.QueueUpdate(rows[:1], 1))
+        for number in range(1, 4):
+            busy.updates.add(m.QueueChange(number, number + 1, QueueDifference(number, 0, (rows[number],), ())))
+        with pytest.raises(ProtocolError):
+            busy.updates.add(m.QueueChange(9, 10, QueueDifference(0, 0, (), ())))
+        busy.updates.add(m.QueueChange(4, 5, QueueDifference(0, 1, (), ())))
+        busy.updates.flush()
+        busy.now_s += 100.0
+        busy.updates.add(m.QueueChange(5, 6, QueueDifference(3, 0, (rows[4],), ())))
+        assert busy.taken == [1, 5, 6] and busy.told == m.QueueUpdate(rows[1:], 6)
 
     asyncio.run(story())
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phaselock.language.message import Message
+from phaselock.model.group import DEFAULT_PEERS, MAX_PEERS
 from phaselock.model.names import FILE_BYTES, PERSON_BYTES, TITLE_BYTES
 from phaselock.model.queue import MAX_ITEMS, ItemStatus, QueueItem
 from phaselock.protocol import messages as m
@@ -222,8 +223,8 @@ def test_the_longest_queue_fits_into_a_frame_and_the_longest_greeting_into_its_o
     assert len(frame(m.JoinAccepted(2**32 - 1, state, bytes(16), 65535, name, bytes(16)))) <= HOST_CAP
     assert len(frame(m.QueueUpdate((row,) * MAX_ITEMS, 2**32 - 1))) <= HOST_CAP
     assert len(frame(m.FileChunk(FILE_ID, m.MAX_FILE_BYTES, bytes(m.CHUNK_BYTES)))) <= SESSION_CAP
-    greeting = m.SessionInfo(2**32 - 1, bytes(16), name, name, (name,) * m.MAX_PEERS, m.MAX_PEERS)
-    assert len(frame(greeting)) <= GREETING_CAP
+    for names in ((name,) * DEFAULT_PEERS, ("?",) * MAX_PEERS):
+        assert len(frame(m.SessionInfo(2**32 - 1, bytes(16), name, name, names, MAX_PEERS))) <= GREETING_CAP
     assert len(frame(m.JoinRequest(name, 2**32 - 1, 2**32 - 1, bytes(32)))) <= GREETING_CAP
 
 

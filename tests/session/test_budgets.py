@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from phaselock.model.group import DEFAULT_PEERS
 from phaselock.protocol import messages as m
 from phaselock.session.commands import Add, Pause, Play
 from phaselock.session.effects import Notify
@@ -50,8 +51,8 @@ def test_leaving_does_not_renew_the_budget_of_messages() -> None:
             evil.say(m.Heartbeat())
             said += 1
         evil.leave()
-    most = budgets.MAX_MESSAGES * m.MAX_PEERS + budgets.MAX_JOINS * (budgets.QUIET_MESSAGES + 1)
-    assert budgets.MAX_MESSAGES * m.MAX_PEERS < said <= most
+    most = budgets.MAX_MESSAGES * DEFAULT_PEERS + budgets.MAX_JOINS * (budgets.QUIET_MESSAGES + 1)
+    assert budgets.MAX_MESSAGES * DEFAULT_PEERS < said <= most
     assert [peer.name for peer in harness.host.snapshot().peers] == ["Ana", "Ben"]
 
 

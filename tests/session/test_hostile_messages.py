@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from phaselock.model.group import DEFAULT_PEERS
 from phaselock.protocol import messages as m
 from phaselock.protocol.messages import Message
 from phaselock.session import effects as e
@@ -144,7 +145,7 @@ class HostileMembers(RuleBasedStateMachine):
     def the_host_is_not_stuck(self) -> None:
         deadline_ns = self.host.core.next_deadline_ns()
         assert deadline_ns is None or deadline_ns >= self.harness.now_ns - SECOND
-        assert len(self.host.snapshot().peers) <= m.MAX_PEERS
+        assert len(self.host.snapshot().peers) <= DEFAULT_PEERS
 
 
 class HostileHost(RuleBasedStateMachine):

@@ -75,7 +75,7 @@ class Host:
         effects = self.outbox.drain()
         refusals = [f.event.notice.code for f in effects if isinstance(f, e.Notify) and isinstance(f.event, Failed)]
         messages = [type(effect.message) for effect in effects if isinstance(effect, e.Broadcast)]
-        said = [kind for kind in messages if kind is not m.QueueUpdate]
+        said = [kind for kind in messages if kind not in (m.QueueUpdate, m.QueueChange)]
         return self.transport.play_state, next(iter(refusals), None), said
 
 

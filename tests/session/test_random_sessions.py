@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from phaselock.model.group import DEFAULT_PEERS
 from phaselock.model.queue import ItemStatus
 from phaselock.model.timeline import Timeline
 from phaselock.protocol import messages as m
@@ -345,7 +346,7 @@ class SessionStateMachine(RuleBasedStateMachine):
 
     @invariant()
     def at_most_five(self) -> None:
-        assert len(self.host.snapshot().peers) <= m.MAX_PEERS
+        assert len(self.host.snapshot().peers) <= DEFAULT_PEERS
 
     @invariant()
     def the_queue_is_what_people_made_of_it(self) -> None:

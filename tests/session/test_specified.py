@@ -184,7 +184,7 @@ def test_queue_operations() -> None:
     harness.run(1)
     for peer in peers:
         assert [row.id.int for row in peer.snapshot().queue] == [3, 2, 4]
-        assert peer.told(m.QueueUpdate)[-1].queue == harness.host.snapshot().queue
+        assert peer.core.told_queue.queue == harness.host.snapshot().queue
 
 
 def test_peer_disconnect_and_reconnect() -> None:

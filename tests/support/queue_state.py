@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from phaselock.protocol import messages as m
 from phaselock.session.commands import Play
 from tests.support.session_harness import HarnessPeer, SessionHarness, all_follow_the_same, line, ready
 from tests.support.simulation import SECOND, SimulatedNode, a_track
@@ -18,6 +19,11 @@ def song(number: int) -> UUID:
 
 def rows(node: SimulatedNode) -> list[int]:
     return [row.id.int for row in node.snapshot().queue]
+
+
+def queue_updates(peer: HarnessPeer) -> list[m.QueueUpdate | m.QueueChange]:
+    """All that the host has told of the queue so far, after JoinAccepted."""
+    return [message for message in peer.received if isinstance(message, m.QueueUpdate | m.QueueChange)]
 
 
 def plays(node: SimulatedNode) -> int | None:

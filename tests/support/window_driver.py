@@ -38,6 +38,7 @@ class FakeProgram:
             "clock_port": 17402,
             "with_code": False,
             "own_code": "",
+            "max_peers": 5,
             "volume": 0.5,
             "muted": False,
             "role": "stereo",

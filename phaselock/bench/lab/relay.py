@@ -1,4 +1,4 @@
-"""An impaired network in user space: a relay between a host and up to five peers that delays, jitters, limits and
+"""An impaired network in user space: a relay between a host and its peers that delays, jitters, limits and
 loses.
 
 It needs no root. The host listens on 127.0.0.1. Peer k joins at 127.0.0.(2+k) and the same ports, where the relay
@@ -17,8 +17,7 @@ from typing import Any, Self
 from phaselock.bench.lab.json_process import JsonProcess
 from phaselock.bench.lab.links import Link
 from phaselock.errors import PhaseLockError
-
-MAX_PEERS = 5
+from phaselock.model.group import MAX_PEERS
 
 
 def peer_ip(k: int) -> str:

@@ -32,7 +32,7 @@ MAX_LINE_BYTES = 64 * 1024
 MAX_DATAGRAM_BYTES = 64 * 1024
 MAX_SENDERS = 64
 """UDP ports of one peer; for a new one, the oldest is closed."""
-MAX_CONNECTIONS = 128
+MAX_CONNECTIONS = 256
 
 SPIN_NS = 50_000
 """The loop busy-waits for this long before a datagram is due, because a sleep ends late."""

@@ -14,6 +14,7 @@ from phaselock.audio.virtual_device import VirtualCard
 from phaselock.bench.lab.links import Link
 from phaselock.bench.lab.relay import Relay
 from phaselock.errors import PhaseLockError
+from phaselock.model.group import DEFAULT_PEERS
 from phaselock.tools.processes import ProcessGroup, Program, open_process_group
 
 ProgramEvent = tuple[Program, dict[str, Any]]
@@ -108,7 +109,8 @@ def open_session(
     """Start the host and the peers, each behind its own link of one relay. With `play`, the host plays when all peers
     are ready. `folder` receives their files and standard errors. The relay has more links, `later`, for peers that the
     caller starts. Raise PhaseLockError if a program does not start."""
-    local = ["--session", "bench", "--bind", "127.0.0.1", "--port", "0", "--clock-port", "0", "--unlisted"]
+    places = ["--max-peers", str(max(len(machines) - 1 + len(later), DEFAULT_PEERS))]
+    local = ["--session", "bench", "--bind", "127.0.0.1", "--port", "0", "--clock-port", "0", "--unlisted", *places]
     autoplay = ["--wait-peers", str(len(machines) - 1), "--play"] if play else []
     with open_process_group(str(folder)) as programs:
         first, *others = machines

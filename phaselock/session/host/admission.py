@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Callable, Collection
 
 from phaselock.language.message import N_
+from phaselock.model.group import MAX_PEERS
 from phaselock.model.names import distinct, person_name, skeleton
 from phaselock.model.notices import Code, Notice
 from phaselock.protocol import messages as m
@@ -23,7 +24,7 @@ from phaselock.session.outbox import Outbox
 from phaselock.session.sentences import notice_text
 from phaselock.session.states import other_version
 
-MAX_DEPARTED = 32
+MAX_DEPARTED = 2 * MAX_PEERS
 """Largest number of lost members that are remembered; the oldest ones are forgotten."""
 REMOVED = N_("The host has removed this machine from the jam.")
 TOO_MANY_JOINS = N_("This machine has joined too often. Please try again in a minute.")
@@ -73,7 +74,7 @@ class Admission:
         self._host_name = host_name
         self._max_peers = max_peers
         self._token_factory = token_factory
-        self._budgets = Budgets()
+        self._budgets = Budgets(max_peers)
         self._bars = Bars()
         self._departed: collections.OrderedDict[int, Member] = collections.OrderedDict()
         """Members that were lost without LeaveSession, by number, oldest first. They may reconnect."""

@@ -2,29 +2,31 @@
 
 A budget belongs to a group of addresses and not to a membership: a machine that leaves and joins again keeps it. One
 IPv6 machine has all addresses of a /64. Several machines may share a group: behind a NAT, on one computer, or in one
-IPv6 network. So the limits suffice for a whole session, and a member that is quiet itself is not removed because of the
-others of its group; see `Member.hear`.
+IPv6 network. So the limits suffice for a whole session, and grow with the number of its places. A member that is quiet
+itself is not removed because of the others of its group; see `Member.hear`.
 """
 
 from __future__ import annotations
 
 from phaselock.model.address import address_group
-from phaselock.protocol import messages as m
+from phaselock.model.group import DEFAULT_PEERS
 
 SECOND = 1_000_000_000
 
 MAX_MESSAGES = 2000
 """Largest number of messages that one machine may send at once: about one answer for each file of a full queue."""
 MESSAGE_EVERY_NS = 20_000_000
-"""Smallest mean interval between two messages of one group."""
+"""Smallest mean interval between two messages of one machine, or of one group in a session of DEFAULT_PEERS places. The
+same intervals below are shorter in a session of more places."""
 QUIET_MESSAGES = 100
 """A member that has sent less than this at once is not removed because its group has sent too much."""
 MAX_JOINS = 30
-"""Largest number of joins of one group at once. A lost member that returns counts, too."""
+"""Largest number of joins of one group at once, for DEFAULT_PEERS places. A lost member that returns counts, too."""
 JOIN_EVERY_NS = 2 * SECOND
 """Smallest mean interval between two joins of one group."""
 MAX_REPORTS = 30
-"""Largest number of events that one group may cause at once with outputs, clocks and files that fail."""
+"""Largest number of events that one group may cause at once with outputs, clocks and files that fail, for DEFAULT_PEERS
+places."""
 REPORT_EVERY_NS = SECOND
 """Smallest mean interval between two such events."""
 MAX_SILENCE_NS = 120 * SECOND
@@ -41,6 +43,8 @@ class Bucket:
     """A leaky bucket: each unit fills it by `every_ns`, and time empties it. `size` units fit into it."""
 
     def __init__(self, size: int, every_ns: int) -> None:
+        self.size = size
+        """In units."""
         self._size_ns = size * every_ns
         self._every_ns = every_ns
         self._empty_at_ns = 0
@@ -67,12 +71,17 @@ class Bucket:
 
 
 class Budget:
-    """The budget of one group of addresses."""
+    """The budget of one group of addresses, in a session of this number of places."""
 
-    def __init__(self) -> None:
-        self.messages = Bucket(MAX_MESSAGES * m.MAX_PEERS, MESSAGE_EVERY_NS)
-        self.joins = Bucket(MAX_JOINS, JOIN_EVERY_NS)
-        self.reports = Bucket(MAX_REPORTS, REPORT_EVERY_NS)
+    def __init__(self, places: int = DEFAULT_PEERS) -> None:
+        places = max(places, DEFAULT_PEERS)
+
+        def bucket(size: int, every_ns: int) -> Bucket:
+            return Bucket(size * places // DEFAULT_PEERS, every_ns * DEFAULT_PEERS // places)
+
+        self.messages = bucket(MAX_MESSAGES * DEFAULT_PEERS, MESSAGE_EVERY_NS)
+        self.joins = bucket(MAX_JOINS, JOIN_EVERY_NS)
+        self.reports = bucket(MAX_REPORTS, REPORT_EVERY_NS)
         self._owes: tuple[int, int] | None = None
         """Since when a member that has left had received no file, and when it has left."""
         self._silent_ns = 0
@@ -105,9 +114,10 @@ class Budget:
 
 
 class Budgets:
-    """The budgets of all groups of a session."""
+    """The budgets of all groups of a session of this number of places."""
 
-    def __init__(self) -> None:
+    def __init__(self, places: int = DEFAULT_PEERS) -> None:
+        self._places = places
         self._budgets: dict[str, Budget] = {}
 
     def of(self, ip: str, *, now_ns: int) -> Budget:
@@ -116,5 +126,5 @@ class Budgets:
         if group not in self._budgets:
             if len(self._budgets) >= MAX_BUDGETS:
                 del self._budgets[min(self._budgets, key=lambda one: self._budgets[one].used_until_ns(now_ns))]
-            self._budgets[group] = Budget()
+            self._budgets[group] = Budget(self._places)
         return self._budgets[group]

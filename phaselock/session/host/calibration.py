@@ -30,6 +30,7 @@ import enum
 from collections.abc import Iterator, Sequence
 
 from phaselock.model.calibration import Confirmation, Place, travel_ns
+from phaselock.model.group import MAX_CALIBRATED
 from phaselock.model.microphone import HeardPass, MicrophoneFault
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import CalibrationView, CalibrationWait
@@ -198,6 +199,9 @@ class HostCalibration:
         machines += phones[:taken]
         if len(machines) < 2:
             self._outbox.error(Notice(Code.CALIBRATION_ALONE), now_ns)
+            return
+        if len(machines) > MAX_CALIBRATED:
+            self._outbox.error(Notice(Code.TOO_MANY_TO_HEAR, number=MAX_CALIBRATED), now_ns)
             return
         if command.distances_m is not None and not self._set_distances(machines, command.distances_m, now_ns):
             return

@@ -18,7 +18,7 @@ from phaselock.model.notices import Code, Notice
 from phaselock.model.role import Role
 from phaselock.model.snapshot import CheckView
 from phaselock.model.timeline import Timeline
-from phaselock.model.turns import in_session, length_ns, quiet, turns
+from phaselock.model.turns import MAX_MACHINES, in_session, length_ns, quiet, turns
 from phaselock.protocol import messages as m
 from phaselock.session import events as e
 from phaselock.session.effects import ListenToSong, Send, SetQuiet, StopListening
@@ -90,7 +90,7 @@ class HostCheck:
         if self.active:
             return self._outbox.error(Notice(Code.CHECK_RUNS), now_ns)
         if (obstacle := self._obstacle(now_ns)) is not None:
-            return self._outbox.error(Notice(obstacle), now_ns)
+            return self._outbox.error(_about(obstacle), now_ns)
         self._listener = listener.peer_id if listener else None
         self._listener_name = listener.name if listener else self._host_name
         self._number -= 1
@@ -111,6 +111,8 @@ class HostCheck:
         playing, begin_ns = self._playing(), self._begin_from(now_ns)
         if not playing:
             return Code.CALIBRATION_ALONE
+        if len(playing) + 1 > MAX_MACHINES:
+            return Code.TOO_MANY_TO_HEAR
         if timeline is None or end_ns is None or timeline.start_session_ns > begin_ns:
             return Code.CHECK_NEEDS_MUSIC
         return Code.CHECK_SONG_ENDS if begin_ns + length_ns(len(playing) + 1) + TAIL_NS > end_ns else None
@@ -119,7 +121,7 @@ class HostCheck:
         """The microphone may listen: begin, if that is still possible."""
         obstacle, timeline = self._obstacle(now_ns), self._transport.playback.current
         if obstacle is not None or timeline is None:
-            return self._fail(Notice(obstacle or Code.CHECK_NEEDS_MUSIC), now_ns)
+            return self._fail(_about(obstacle or Code.CHECK_NEEDS_MUSIC), now_ns)
         playing, begin_ns = self._playing(), self._begin_from(now_ns)
         machines = len(playing) + 1
         self._timeline, self._begin_ns = timeline, begin_ns
@@ -220,6 +222,10 @@ class HostCheck:
         self._timeline = self._asked_until_ns = None
         self._outbox.do(SetQuiet(()), StopListening())
         self._outbox.do(*self._members.broadcast(m.QuietCommand(self._begin_ns, ())))
+
+
+def _about(obstacle: Code) -> Notice:
+    return Notice(obstacle, number=MAX_MACHINES if obstacle is Code.TOO_MANY_TO_HEAR else None)
 
 
 def _role(reports: Reports | None) -> Role:

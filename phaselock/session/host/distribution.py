@@ -44,9 +44,11 @@ class Distribution:
 
     def settle(self, *, now_ns: int) -> None:
         """Offer files to all peers that may receive more offers."""
-        for member in self._members:
-            if not member.offers_complete:
-                self._offer_files(member, now_ns)
+        incomplete = [member for member in self._members if not member.offers_complete]
+        if incomplete:
+            known, needed = self._queue.rows.known_ids(), self._transport.in_order_of_need()
+            for member in incomplete:
+                self._offer_files(member, known, needed, now_ns)
 
     def may_fetch(self, member: Member, file_id: UUID) -> Track | None:
         """The track, if it was offered to this member and not given up; otherwise None.
@@ -69,6 +71,7 @@ class Distribution:
             self._outbox.note_transfer(TransferState.DONE, track, now_ns, peer=member.name, done_bytes=track.size)
         elif transfer.tries < MAX_TRIES:
             transfer.pause(now_ns + RETRY_AFTER_NS * transfer.tries)
+            member.pausing.add(file_id)
             self._outbox.note_transfer(TransferState.RETRY, track, now_ns, peer=member.name, done_bytes=0)
         else:
             transfer.give_up()
@@ -77,7 +80,7 @@ class Distribution:
                 about = file_id, track.file_name, member.name
                 self._outbox.error(Notice(Code.TRANSFER_GIVEN_UP, "", *about, number=MAX_TRIES), now_ns)
         member.offers_complete = False
-        self._queue.mark_stale()
+        self._queue.mark_stale(file_id)
         return True
 
     def unplayable(self, member: Member, file_id: UUID, reason: str, *, now_ns: int) -> None:
@@ -120,27 +123,32 @@ class Distribution:
     def timer(self, *, now_ns: int) -> None:
         """Start the attempts whose pause is over."""
         for member in self._members:
-            for file_id, transfer in member.transfers.items():
+            for file_id, transfer in self._pausing(member):
                 track = self._queue.rows.track(file_id)
-                is_due = transfer.state is Delivery.PAUSING and now_ns >= transfer.retry_at_ns
-                if track is not None and is_due:
+                if track is not None and now_ns >= transfer.retry_at_ns:
                     transfer.try_again()
                     self._offer(member, track, now_ns)
 
     def deadlines_ns(self) -> Iterator[int]:
         """The times at which `timer` must be called."""
         for member in self._members:
-            for transfer in member.transfers.values():
-                if transfer.state is Delivery.PAUSING:
-                    yield transfer.retry_at_ns
+            if member.pausing:
+                yield from (transfer.retry_at_ns for _, transfer in self._pausing(member))
 
-    def _offer_files(self, member: Member, now_ns: int) -> None:
+    def _pausing(self, member: Member) -> list[tuple[UUID, Transfer]]:
+        """The transfers to a member that pause."""
+        found = [(file_id, member.transfers[file_id]) for file_id in member.pausing & member.transfers.keys()]
+        found = [(file_id, transfer) for file_id, transfer in found if transfer.state is Delivery.PAUSING]
+        member.pausing = {file_id for file_id, _ in found}
+        return found
+
+    def _offer_files(self, member: Member, known: frozenset[UUID], needed: list[Track], now_ns: int) -> None:
         member.offers_complete = True
-        for file_id in member.transfers.keys() - {entry.track.file_id for entry in self._queue.rows.entries}:
+        for file_id in member.transfers.keys() - known:
             del member.transfers[file_id]
         open_offers = sum(transfer.is_open for transfer in member.transfers.values())
         current = self._transport.playback.current
-        for track in self._wanted(member):
+        for track in self._wanted(member, needed):
             if open_offers >= MAX_OPEN_OFFERS and (current is None or track.file_id != current.file_id):
                 return
             if track.file_id not in member.transfers:
@@ -148,10 +156,10 @@ class Distribution:
                 member.transfers[track.file_id] = Transfer(track.size, offered_at_ns=now_ns)
                 self._offer(member, track, now_ns)
 
-    def _wanted(self, member: Member) -> Iterator[Track]:
+    def _wanted(self, member: Member, needed: list[Track]) -> Iterator[Track]:
         """The tracks in the order of need, as far as the member has free space."""
         room_bytes = member.reports.latest.room_bytes if member.reports.latest else 0
-        for place, track in enumerate(self._transport.in_order_of_need()):
+        for place, track in enumerate(needed):
             room_bytes -= track.size
             if room_bytes < 0 and place >= ALWAYS_OFFERED:
                 return
@@ -159,7 +167,6 @@ class Distribution:
 
     def _offer(self, member: Member, track: Track, now_ns: int) -> None:
         """Tell a member to fetch a file."""
-        self._queue.mark_stale()
         member.send_rate.restart()
         start = m.FileTransferStart(
             track.file_id,

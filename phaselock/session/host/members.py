@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from uuid import UUID
 
 from phaselock.model.distance import is_far
@@ -99,6 +99,9 @@ class Reports:
         self._outside = outside
         self._elsewhere = elsewhere
         self.latest: m.PeerStatus | None = None
+        self.lead_ns = UNKNOWN_ALLOWANCE_NS
+        """Time between sending a command and its target time that this peer needs, at most MAX_LEAD_NS. 0: it needs
+        more than that anyway."""
         self.heard_at_ns = since_ns
         """Time of the latest report, or of the start."""
         self.proof = Proof()
@@ -111,6 +114,7 @@ class Reports:
     def take(self, status: m.PeerStatus, *, now_ns: int) -> None:
         """Store a new report."""
         self.latest, self.heard_at_ns = status, now_ns
+        self.lead_ns = self._needed_lead_ns()
         if status.least_rtt_ns and not self._elsewhere:
             self.far = is_far(status.least_rtt_ns, outside=self._outside, was_far=self.far)
         self.proof.take(status.device_name, status.correction_ns)
@@ -135,16 +139,6 @@ class Reports:
         return self.latest is not None and needs_too_long(
             self.latest.output_latency_ns, self.latest.rtt_ns if self.clock_good else 0
         )
-
-    @property
-    def lead_ns(self) -> int:
-        """Time between sending a command and its target time that this peer needs, at most MAX_LEAD_NS. 0: it needs
-        more than that anyway."""
-        if self.too_slow:
-            return 0
-        rtt_known = self.clock_good and self.latest is not None
-        allowance_ns = network_allowance_ns(self.latest.rtt_ns) if rtt_known and self.latest else UNKNOWN_ALLOWANCE_NS
-        return min(self.latency_ns + allowance_ns, MAX_LEAD_NS)
 
     @property
     def shortest_lead_ns(self) -> int:
@@ -173,6 +167,13 @@ class Reports:
     def clock_good(self) -> bool:
         """The machine's clock is usable and not stale."""
         return self.latest is not None and self.latest.clock_usable and not self.latest.clock_stale
+
+    def _needed_lead_ns(self) -> int:
+        if self.too_slow:
+            return 0
+        rtt_known = self.clock_good and self.latest is not None
+        allowance_ns = network_allowance_ns(self.latest.rtt_ns) if rtt_known and self.latest else UNKNOWN_ALLOWANCE_NS
+        return min(self.latency_ns + allowance_ns, MAX_LEAD_NS)
 
     def clock_silent_ns(self, *, now_ns: int) -> int | None:
         """For which time the machine has not heard the host's clock; None if it hears it."""
@@ -313,6 +314,8 @@ class Member:
     send_rate: SendRate = dataclasses.field(default_factory=SendRate)
     transfers: dict[UUID, Transfer] = dataclasses.field(default_factory=dict)
     """The transfers of all files that were offered to it."""
+    pausing: set[UUID] = dataclasses.field(default_factory=set)
+    """The files whose next attempt was put off; some may have been removed since."""
     offers_complete: bool = False
     """All files that it should receive now have been offered. Reset when the queue or its free space changes."""
     reported_device: tuple[str | None, Timing | None] | None = None
@@ -556,6 +559,16 @@ class Members:
         """At least one member that playback waits for can still receive this file. Transfers given up do not count.
         `near`: far members do not count."""
         return any(peer.waited_for and peer.lacks(file_id) and not (near and peer.far) for peer in self)
+
+    def missing(self, file_ids: Sequence[UUID]) -> set[UUID]:
+        """Those of these files that `is_missing` holds for."""
+        missing: set[UUID] = set()
+        rest = list(file_ids)
+        for peer in self:
+            if peer.waited_for:
+                missing.update(file_id for file_id in rest if peer.lacks(file_id))
+                rest = [file_id for file_id in rest if file_id not in missing] if missing else rest
+        return missing
 
     def can_play(self, file_id: UUID) -> bool:
         """No member that playback waits for has reported that it cannot decode this file."""

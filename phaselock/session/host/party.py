@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import TypeAlias
 from uuid import UUID
 
@@ -20,7 +20,7 @@ from phaselock.protocol import messages as m
 from phaselock.session import commands as c
 from phaselock.session import events as e
 from phaselock.session import guest_actions as g
-from phaselock.session.effects import GuestRemoved, Send, TellGuest, WantFallback
+from phaselock.session.effects import Broadcast, GuestRemoved, Send, TellGuest, WantFallback
 from phaselock.session.host.caps import Caps
 from phaselock.session.host.fair_order import Rounds, in_order
 from phaselock.session.host.guests import Guest, Guests
@@ -84,8 +84,10 @@ class Party:
         self._skip: _Skip | None = None
         self._left: UUID | None = None
         """The song that was left by votes."""
-        self._told: dict[int, m.VotesUpdate] = {}
-        """What each member knows of the votes, by its connection."""
+        self._told_tally: dict[UUID, int] = {}
+        self._told_skip: m.SkipState | None = None
+        self._told: dict[int, m.YourVotes] = {}
+        """What each member knows of its own votes, by its connection. It knows the two above, too."""
         self._rounds = Rounds()
         self._current: UUID | None = None
         self._begun: set[UUID] = set()
@@ -336,18 +338,25 @@ class Party:
         return people
 
     def _tell_members(self) -> None:
-        present = {member.conn for member in self._members}
-        self._told = {conn: told for conn, told in self._told.items() if conn in present}
-        for member in self._members:
-            own, skip = self._votes.of(member.key), None
-            if self._skip is not None:
-                wants = self._skip_votes.wants(member.key, self._skip.file_id)
-                skip = m.SkipState(len(self._skip.voters), self._skip.needed, wants)
-            songs = tuple(m.VotesForSong(one, votes, one in own) for one, votes in self._tally.items())
-            update = m.VotesUpdate(songs, skip)
-            if update != self._told.get(member.conn, m.VotesUpdate(())):
-                self._told[member.conn] = update
-                self._outbox.do(Send(member.conn, update))
+        skip = None if self._skip is None else m.SkipState(len(self._skip.voters), self._skip.needed)
+        changed = {file_id: 0 for file_id in self._told_tally if file_id not in self._tally}
+        changed |= {one: votes for one, votes in self._tally.items() if votes != self._told_tally.get(one)}
+        has_changed = bool(changed) or skip != self._told_skip
+        self._told_tally, self._told_skip = self._tally, skip
+        members = self._members.members
+        told, self._told = self._told, {}
+        if has_changed and (known := tuple(conn for conn in told if conn in members)):
+            self._outbox.do(Broadcast(known, _votes_update(changed, skip)))
+        if self._tally or skip is not None:
+            for conn in members.keys() - told.keys():
+                self._outbox.do(Send(conn, _votes_update(self._tally, skip)))
+        for conn, member in members.items():
+            wants = self._skip is not None and self._skip_votes.wants(member.key, self._skip.file_id)
+            yours = m.YourVotes(tuple(self._votes.of(member.key)), wants)
+            before = told.get(conn, m.YourVotes((), False))
+            if wants != before.skip or set(yours.songs) != set(before.songs):
+                self._outbox.do(Send(conn, yours))
+            self._told[conn] = yours
 
     def _sort(self) -> None:
         """Bring the songs that wait into the order of the rules."""
@@ -375,6 +384,10 @@ class Party:
         )
         self._queue.arrange(tuple(ids))
         self._sorted_for = (self._queue.changes, *state[1:])
+
+
+def _votes_update(votes: Mapping[UUID, int], skip: m.SkipState | None) -> m.VotesUpdate:
+    return m.VotesUpdate(tuple(m.VotesForSong(*one) for one in votes.items()), skip)
 
 
 def _names(keys: Collection[str], people: _Called) -> tuple[str, ...]:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+from collections.abc import Sequence
 from uuid import UUID
 
 from phaselock.model.names import file_label, title
 from phaselock.model.notices import Code, Notice
-from phaselock.model.queue import MAX_ITEMS, ItemStatus, Queue, QueueEntry, random_place, shuffled
+from phaselock.model.queue import MAX_ITEMS, ItemStatus, Queue, QueueEntry, QueueItem, random_place, shuffled
+from phaselock.model.queue_change import difference
 from phaselock.model.types import Track
 from phaselock.protocol import messages as m
 from phaselock.session import events as e
@@ -25,6 +27,11 @@ MAX_UNDONE = 50
 """Largest number of removed rows that can be restored; the oldest are forgotten."""
 SHORT_QUEUE = 100
 """Number of rows up to which every change of the queue is sent at once."""
+FEW_FILES = 1000
+"""Number of files of all members up to which all statuses are always up to date."""
+REFRESH_GAP_NS = 10_000
+"""Each file above FEW_FILES adds this time to the smallest interval between two updates of all statuses, about 20 times
+as long as it takes to look at the file."""
 QUEUE_GAP_NS = 500_000
 """Each row above SHORT_QUEUE adds this time to the smallest interval between two updates of the queue."""
 
@@ -46,7 +53,11 @@ class HostQueue:
         """The number of changes of the rows and their order so far."""
         self._last_number = 0
         self._stale = False
-        self._sent_revision = 0
+        """All statuses may be out of date."""
+        self._stale_rows: set[UUID] = set()
+        self._refresh_at_ns = 0
+        self.told: tuple[tuple[QueueItem, ...], int] = (), 0
+        """The rows and their revision, as all members know them."""
         self._send_at_ns = 0
         self._removed: collections.deque[tuple[QueueEntry, int]] = collections.deque(maxlen=MAX_UNDONE)
         """Removed entries and their places among the rows, the newest last."""
@@ -87,6 +98,7 @@ class HostQueue:
         else:
             self._last_number += 1
             self._change(self.rows.append(track, added_by, asker, self._last_number))
+            self.mark_stale(track.file_id)
             if self._seed is not None:
                 self._shuffle_in(track.file_id, self._seed)
 
@@ -120,6 +132,7 @@ class HostQueue:
         else:
             self._removed.remove(found)
             self._change(self.rows.restore(*found))
+            self.mark_stale(file_id)
 
     def arrange(self, file_ids: tuple[UUID, ...]) -> None:
         """Sort the queue into this order. Tracks that it does not contain follow at the end."""
@@ -154,22 +167,36 @@ class HostQueue:
         assert track is not None, "every timeline has an entry in the queue"
         return track
 
-    def mark_stale(self) -> None:
-        """Update the statuses at the end of this call: what plays, a member or one of its transfers has changed."""
-        self._stale = True
+    def mark_stale(self, file_id: UUID | None = None) -> None:
+        """Update the status of this row at the end of this call, because it is new or one of its transfers has changed;
+        or of all rows, because a member or what plays has changed."""
+        if file_id is None:
+            self._stale = True
+        else:
+            self._stale_rows.add(file_id)
 
     def settle(self, *, now_ns: int) -> None:
         """Update the statuses, and send the queue if it has changed."""
         self.rows = self.rows.purge(self._playback.file_ids())
-        if self._stale:
+        if self._stale and now_ns >= self._refresh_at_ns:
             self._stale = False
-            self._refresh(now_ns)
-        if self.rows.revision != self._sent_revision and now_ns >= self._send_at_ns:
+            self._stale_rows.clear()
+            files = len(self.rows.entries) * len(self._members)
+            self._refresh_at_ns = now_ns + max(0, files - FEW_FILES) * REFRESH_GAP_NS
+            self._refresh(self.rows.entries, now_ns)
+        elif self._stale_rows:
+            found = map(self.rows.entry, self._stale_rows)
+            self._stale_rows = set()
+            self._refresh([entry for entry in found if entry is not None], now_ns)
+        if self.rows.revision != self.told[1] and now_ns >= self._send_at_ns:
             self._send(now_ns)
 
     def due_ns(self) -> int | None:
-        """Time at which `settle` may send the changed queue; None if it has not changed. See QUEUE_GAP_NS."""
-        return self._send_at_ns if self.rows.revision != self._sent_revision else None
+        """Time at which `settle` may update the statuses, or send the changed queue; None: it need not. See
+        REFRESH_GAP_NS and QUEUE_GAP_NS."""
+        due_ns = [self._refresh_at_ns] if self._stale else []
+        due_ns += [self._send_at_ns] if self.rows.revision != self.told[1] else []
+        return min(due_ns, default=None)
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
@@ -180,7 +207,6 @@ class HostQueue:
     def _change(self, rows: Queue) -> None:
         self.changes += rows is not self.rows
         self.rows = rows
-        self._stale = True
         self._members.request_offers()
 
     def _shuffle_in(self, file_id: UUID, seed: int) -> None:
@@ -191,25 +217,30 @@ class HostQueue:
         if coming > 0:
             self._change(self.rows.move(file_id, first + random_place(file_id, seed, coming)))
 
-    def _refresh(self, now_ns: int) -> None:
-        before, timeline = self.rows, self._playback.current
+    def _refresh(self, entries: Sequence[QueueEntry], now_ns: int) -> None:
+        timeline = self._playback.current
+        missing = self._members.missing([entry.track.file_id for entry in entries])
         statuses: dict[UUID, ItemStatus] = {}
-        for entry in before.entries:
+        for entry in entries:
             file_id = entry.track.file_id
             if timeline is not None and timeline.file_id == file_id:
                 statuses[file_id] = ItemStatus.PLAYING
             elif file_id in self.played:
                 statuses[file_id] = ItemStatus.PLAYED
             else:
-                statuses[file_id] = ItemStatus.TRANSFERRING if self._members.is_missing(file_id) else ItemStatus.READY
+                statuses[file_id] = ItemStatus.TRANSFERRING if file_id in missing else ItemStatus.READY
             has_arrived = entry.status is ItemStatus.TRANSFERRING and statuses[file_id] is not ItemStatus.TRANSFERRING
             if has_arrived and self._members.can_play(file_id):
                 self._outbox.note(e.FileReady(now_ns, file_id, entry.track.file_name))
-        self.rows = before.with_statuses(statuses)
+        self.rows = self.rows.with_statuses(statuses)
 
     def _send(self, now_ns: int) -> None:
-        items = self.rows.items()
-        self._sent_revision = self.rows.revision
+        (before, base), items, revision = self.told, self.rows.items(), self.rows.revision
+        self.told = items, revision
         self._send_at_ns = now_ns + max(0, len(items) - SHORT_QUEUE) * QUEUE_GAP_NS
-        self._outbox.do(*self._members.broadcast(m.QueueUpdate(items, self.rows.revision)))
-        self._outbox.note_queue(items, self.rows.revision, now_ns)
+        if self._members:
+            change = difference(before, items)
+            most_stay = 2 * len(change.rows) < len(items)
+            message = m.QueueChange(base, revision, change) if most_stay else m.QueueUpdate(items, revision)
+            self._outbox.do(*self._members.broadcast(message))
+        self._outbox.note_queue(items, revision, now_ns)

@@ -10,7 +10,6 @@ from phaselock.model.notices import Code, Notice
 from phaselock.model.timing import DeviceState
 from phaselock.protocol import messages as m
 from phaselock.session import events as e
-from phaselock.session.host.budgets import MAX_REPORTS
 from phaselock.session.host.members import ABSENT_AFTER_NS, SEAT_NS, Member, Members
 from phaselock.session.outbox import Outbox
 from phaselock.session.states import CLOCK_SILENT_NS
@@ -60,7 +59,7 @@ class ReportWatch:
 
     def tell_left_out(self, member: Member, *, leaves: bool = False, now_ns: int) -> None:
         """Tell how many events about this member were left out, as soon as fewer of them come, or if it `leaves`."""
-        if member.left_out and (leaves or member.budget.reports.units(now_ns) <= MAX_REPORTS // 2):
+        if member.left_out and (leaves or member.budget.reports.units(now_ns) <= member.budget.reports.size // 2):
             self._outbox.warn(Notice(Code.EVENTS_LEFT_OUT, peer=member.name, number=member.left_out), now_ns)
             member.left_out = 0
 

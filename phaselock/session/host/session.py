@@ -14,6 +14,7 @@ from uuid import UUID
 
 from phaselock.language.message import N_
 from phaselock.model.code import normal_code
+from phaselock.model.group import DEFAULT_PEERS
 from phaselock.model.key_words import key_words
 from phaselock.model.loudness import Tagged
 from phaselock.model.measurement import Measurement
@@ -79,7 +80,7 @@ class HostSession:
         *,
         session_name: str,
         host_name: str,
-        max_peers: int = m.MAX_PEERS,
+        max_peers: int = DEFAULT_PEERS,
         clock_port: int = 17402,
         loudness_lufs: float | None = None,
         transitions: Transitions = PLAIN,
@@ -95,7 +96,8 @@ class HostSession:
         self._host_key = host_key
         self._session_name = person_name(session_name)
         self._host_name = person_name(host_name)
-        self._max_peers = max_peers
+        self.max_peers = max_peers
+        """How many peers may join."""
         self._clock_port = clock_port
         self._token_factory = token_factory
         self._session_id = token_factory()
@@ -156,13 +158,14 @@ class HostSession:
         return self._settle(now_ns)
 
     def _info(self) -> m.SessionInfo:
-        hidden = self._door.code  # the number is announced, the names are not
+        # With a code the number is announced, and the names are not. Many names are longer than GREETING_CAP.
+        hidden = self._door.code or len(self._members) > DEFAULT_PEERS
         names = tuple("?" if hidden else member.name for member in self._members)
-        about = self._session_name, self._host_name, names, self._max_peers
+        about = self._session_name, self._host_name, names, self.max_peers
         return m.SessionInfo(m.PROTOCOL_VERSION, self._session_id, *about)
 
     def _nameless_info(self) -> m.SessionInfo:
-        return m.SessionInfo(m.PROTOCOL_VERSION, self._session_id, "", "", (), self._max_peers)
+        return m.SessionInfo(m.PROTOCOL_VERSION, self._session_id, "", "", (), self.max_peers)
 
     def refusal_of_unencrypted(self) -> tuple[m.SessionInfo, m.JoinRejected]:
         """What a peer of a version without encryption is told. Everybody can read it: it names nothing."""
@@ -174,6 +177,8 @@ class HostSession:
         if member is not None:
             if not member.hear(now_ns):
                 self._breach(member, "it talks without end", now_ns)
+            elif isinstance(message, m.Heartbeat):
+                return []
             elif type(message) in HOST_ACCEPTS:
                 self._from_member(member, message, now_ns)
             else:
@@ -656,8 +661,6 @@ class HostSession:
                 self._chat.member_says(member, text, now_ns=now_ns)
             case m.CallBackAt(port=port):
                 member.call_back_port = port
-            case m.Heartbeat():
-                pass
             case _:
                 self._breach(member, f"{type(message).__name__} makes no sense", now_ns)
 

@@ -82,9 +82,7 @@ class TransportControl:
     def state(self) -> m.SessionState:
         """The state that a new peer receives."""
         timeline, armed = self.playback.current, self.playback.armed
-        return m.SessionState(
-            self._queue.rows.items(), self._queue.rows.revision, _line_state(timeline), _line_state(armed)
-        )
+        return m.SessionState(*self._queue.told, _line_state(timeline), _line_state(armed))
 
     def now(self) -> QueueItem | None:
         """The row of the current track, even if it was removed from the queue; None if nothing is playing."""
@@ -446,8 +444,10 @@ class TransportControl:
     def _arm(self, now_ns: int) -> None:
         """Arm the next track, or disarm a wrong one, if all peers can still receive the command in time."""
         timeline, armed, end_ns = self.playback.current, self.playback.armed, self.end_ns()
+        if timeline is None or end_ns is None:
+            return
         soonest_ns = now_ns + self._members.lead_ns()
-        if timeline is None or end_ns is None or end_ns < soonest_ns:
+        if end_ns < soonest_ns:
             return
         track = self._following(timeline)
         if track is not None and track.file_id == timeline.file_id:

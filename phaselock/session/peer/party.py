@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from uuid import UUID
 
 from phaselock.model.notices import Code, Notice
 from phaselock.model.party import PartyRules
-from phaselock.model.queue import ItemStatus, QueueItem
+from phaselock.model.queue import MAX_ITEMS, ItemStatus, QueueItem
 from phaselock.model.snapshot import SkipView, VotesView
 from phaselock.protocol import messages as m
 from phaselock.session import commands as c
@@ -22,12 +23,25 @@ class PeerParty:
         self._outbox = outbox
         self._session_ns = session_ns
         self.rules = PartyRules()
-        self.votes: tuple[VotesView, ...] = ()
-        self.skip: SkipView | None = None
+        self.joined()
 
     def joined(self) -> None:
         """The host has let this machine in, and tells the rest."""
-        self.rules, self.votes, self.skip = PartyRules(), (), None
+        self.rules = PartyRules()
+        self._votes: dict[UUID, int] = {}
+        self._skip: m.SkipState | None = None
+        self._own = m.YourVotes((), False)
+
+    @property
+    def votes(self) -> tuple[VotesView, ...]:
+        """The votes for songs that wait."""
+        own = set(self._own.songs)
+        return tuple(VotesView(file_id, votes, file_id in own) for file_id, votes in self._votes.items())
+
+    @property
+    def skip(self) -> SkipView | None:
+        """The votes for leaving the song that plays; None: there is no such vote."""
+        return SkipView(self._skip.votes, self._skip.needed, self._own.skip) if self._skip is not None else None
 
     def command(
         self, command: c.VoteFor | c.WantSkip, queue: Sequence[QueueItem], *, connected: bool, now_ns: int
@@ -52,21 +66,27 @@ class PeerParty:
         self.rules = rules
         self._outbox.note(e.RulesChanged(self._session_ns(now_ns), rules))
 
-    def take_votes(self, update: m.VotesUpdate, playing: QueueItem | None, *, now_ns: int) -> None:
-        """The host tells the votes. `playing`: the row of the song that plays."""
-        votes = tuple(VotesView(one.file_id, one.votes, one.yours) for one in update.songs)
-        if [(one.file_id, one.votes) for one in votes] != [(one.file_id, one.votes) for one in self.votes]:
-            rows = tuple(e.VotesRow(one.file_id, one.votes) for one in votes)
+    def take_own_votes(self, votes: m.YourVotes) -> None:
+        """The host tells which votes of this machine's user count."""
+        self._own = votes
+
+    def take_votes(self, update: m.VotesUpdate, playing: QueueItem | None, *, now_ns: int) -> bool:
+        """The host tells votes. `playing`: the row of the song that plays. False: there are more than songs."""
+        if update.songs:
+            counted = self._votes | {one.file_id: one.votes for one in update.songs}
+            self._votes = {file_id: votes for file_id, votes in counted.items() if votes}
+            if len(self._votes) > MAX_ITEMS:
+                return False
+            rows = tuple(e.VotesRow(*one) for one in self._votes.items())
             self._outbox.note(e.VotesChanged(self._session_ns(now_ns), rows))
-        before, told = self.skip, update.skip
-        self.votes = votes
-        self.skip = None if told is None else SkipView(told.votes, told.needed, told.yours)
-        counted = None if before is None else (before.votes, before.needed)
-        if told is not None and playing is not None and counted != (told.votes, told.needed):
+        before, told = self._skip, update.skip
+        self._skip = told
+        if told is not None and playing is not None and told != before:
             if told.votes or (before is not None and before.votes):
                 self._outbox.note(
                     e.SkipVoted(self._session_ns(now_ns), playing.id, playing.file_name, told.votes, told.needed)
                 )
+        return True
 
 
 def waits(item: QueueItem) -> bool:

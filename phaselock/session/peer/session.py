@@ -53,6 +53,7 @@ from phaselock.session.peer.party import PeerParty
 from phaselock.session.peer.playback import PeerPlayback
 from phaselock.session.peer.reports import StatusReports
 from phaselock.session.peer.requests import OutgoingRequests
+from phaselock.session.queue_updates import updated
 from phaselock.session.states import (
     ASLEEP_NS,
     DEAD_NS,
@@ -109,7 +110,7 @@ class PeerSession:
         self._called_at_ns = 0
         self._heartbeat_at_ns = 0
         self._clock = UNKNOWN_CLOCK
-        self._queue: tuple[QueueItem, ...] = ()
+        self._told = m.QueueUpdate((), 0)
         self._safe: dict[tuple[str, ...], QueueItem] = {}
         """Rows of the last queue with texts that are safe to show, by the texts that the host sent. Reducing texts is
         slow."""
@@ -134,6 +135,11 @@ class PeerSession:
     def session_id(self) -> bytes:
         """The id of the host's session; empty before it is known."""
         return self._session_id
+
+    @property
+    def told_queue(self) -> m.QueueUpdate:
+        """The queue as the host has told it last, with texts that are safe to show."""
+        return self._told
 
     @property
     def host_key(self) -> bytes:
@@ -222,7 +228,7 @@ class PeerSession:
                     else:
                         self._requests.ask(command, connected=joined, now_ns=now_ns)
                 case c.VoteFor() | c.WantSkip():
-                    self._party.command(command, self._queue, connected=joined, now_ns=now_ns)
+                    self._party.command(command, self._told.queue, connected=joined, now_ns=now_ns)
                 case c.PermitMicrophone(permitted=permitted):
                     self._microphone.permit(permitted, now_ns=now_ns)
                     self._reports.microphone = permitted
@@ -378,7 +384,7 @@ class PeerSession:
             session_id=self._session_id,
             host_name=self._host_name,
             display_name=self._display_name,
-            queue=self._queue,
+            queue=self._told.queue,
             now=self._now(),
             timeline=self._playback.timeline,
             then=self._playback.armed,
@@ -428,10 +434,15 @@ class PeerSession:
                 self._offered(message, now_ns)
             case m.QueueUpdate(queue=queue, revision=revision):
                 self._take_queue(queue, revision, now_ns)
+            case m.QueueChange():
+                self._change_queue(message, now_ns)
             case m.RulesUpdate(rules=rules):
                 self._party.take_rules(rules, now_ns=now_ns)
             case m.VotesUpdate():
-                self._party.take_votes(message, self._now(), now_ns=now_ns)
+                if not self._party.take_votes(message, self._now(), now_ns=now_ns):
+                    raise Breach("too many votes")
+            case m.YourVotes():
+                self._party.take_own_votes(message)
             case m.SongRequestAccepted(request_id=request_id):
                 self._asked(self._requests.accepted(request_id, self._peer_id, self._token, now_ns=now_ns))
             case m.SongRequestRejected(request_id=request_id, reason=reason):
@@ -560,6 +571,7 @@ class PeerSession:
         self._party.joined()
 
     def _take_queue(self, queue: tuple[QueueItem, ...], revision: int, now_ns: int) -> None:
+        """`queue` may be the rows that are known, changed."""
         known, self._safe = self._safe, {}  # most rows were in the last queue, too
         rows = []
         for item in queue:
@@ -567,10 +579,17 @@ class PeerSession:
             safe = known.get(texts) or self._safe.get(texts) or _safe(item)
             self._safe[texts] = safe
             rows.append(dataclasses.replace(safe, id=item.id, duration_secs=item.duration_secs, status=item.status))
-        self._queue = tuple(rows)
-        self._files.take_queue(self._queue)
-        self._gains.take_queue({item.id for item in self._queue} | self._playback.file_ids())
-        self._outbox.note_queue(self._queue, revision, self._session_ns(now_ns))
+        self._told = m.QueueUpdate(tuple(rows), revision)
+        self._files.take_queue(self._told.queue)
+        self._gains.take_queue({item.id for item in self._told.queue} | self._playback.file_ids())
+        self._outbox.note_queue(self._told.queue, revision, self._session_ns(now_ns))
+
+    def _change_queue(self, message: m.QueueChange, now_ns: int) -> None:
+        try:
+            update = updated(self._told, message)
+        except ValueError as error:
+            raise Breach(str(error)) from None
+        self._take_queue(update.queue, update.revision, now_ns)
 
     def _offered(self, start: m.FileTransferStart, now_ns: int) -> None:
         self._playback.check_rate(start.file_id, start.rate_hz)
@@ -638,7 +657,7 @@ class PeerSession:
         timeline = self._playback.timeline
         if timeline is None:
             return None
-        row = next((item for item in self._queue if item.id == timeline.file_id), None)
+        row = next((item for item in self._told.queue if item.id == timeline.file_id), None)
         t = self._files.track(timeline.file_id)
         if row is not None or t is None:
             return row
@@ -646,7 +665,7 @@ class PeerSession:
 
     def _queued(self, sha256: bytes) -> QueueItem | None:
         """The row of this song that has not been played yet."""
-        for item in self._queue:
+        for item in self._told.queue:
             track = self._files.track(item.id)
             if track is not None and track.sha256 == sha256 and item.status is not ItemStatus.PLAYED:
                 return item

@@ -8,6 +8,7 @@ from typing import Any, cast
 from phaselock.language.catalogue import current, tr
 from phaselock.language.message import translated
 from phaselock.model.code import CODE_RULE, normal_code, shown_code
+from phaselock.model.group import MAX_PEERS
 from phaselock.model.invitation import parse_invitation
 from phaselock.ui import theme
 from phaselock.ui.backend import BackendEvent, Closed, FoundSessions
@@ -60,7 +61,8 @@ class FormScreen(Screen):
 
 
 class CreateScreen(FormScreen):
-    """Names of the session and of the host, and the ports. All fields are filled in, so that one click is enough."""
+    """Names of the session and of the host, the places, and the ports. All fields are filled in, so that one click is
+    enough."""
 
     def __init__(self, master: Any, api: WindowApi) -> None:
         super().__init__(master, api, tr("Create a jam"))
@@ -85,12 +87,17 @@ class CreateScreen(FormScreen):
         _side_by_side(names, self.session_name, self.display_name)
         self._made_code = shown_code(new_code())
         self._build_code(preferences.with_code, preferences.own_code or self._made_code)
-        self.fold = FoldButton(form, tr("Network ports"), self._fold)
+        self.fold = FoldButton(form, tr("Places and network ports"), self._fold)
         self.fold.pack(anchor="w")
-        self._ports = ctk.CTkFrame(form, fg_color="transparent")
-        self.port = self._port_field(tr("TCP port (control and files)"), preferences.port)
-        self.clock_port = self._port_field(tr("UDP port (clock)"), preferences.clock_port)
-        _side_by_side(self._ports, self.port, self.clock_port)
+        self._folded = ctk.CTkFrame(form, fg_color="transparent")
+        places = tr("How many others may join (1 to {most})").format(most=MAX_PEERS)
+        self.places = self._number_field(self._folded, places, preferences.max_peers)
+        self.places.pack(anchor="w", pady=(0, px(4)))
+        ports = ctk.CTkFrame(self._folded, fg_color="transparent")
+        ports.pack(fill="x")
+        self.port = self._number_field(ports, tr("TCP port (control and files)"), preferences.port)
+        self.clock_port = self._number_field(ports, tr("UDP port (clock)"), preferences.clock_port)
+        _side_by_side(ports, self.port, self.clock_port)
         self.button = MainButton(form, tr("Create jam"), self.submit)
         self.button.pack(fill="x", pady=(px(16), 0))
         self._problem = problem(form)
@@ -132,22 +139,24 @@ class CreateScreen(FormScreen):
         self._made_code = shown_code(new_code())
         self.code.set(self._made_code)
 
-    def _port_field(self, text: str, port: int) -> Field:
-        return Field(self._ports, text, str(port), on_submit=self.submit, numeric=True, roomy=True, width=HALF_WIDTH)
+    def _number_field(self, place: Any, text: str, number: int) -> Field:
+        return Field(place, text, str(number), on_submit=self.submit, numeric=True, roomy=True, width=HALF_WIDTH)
 
     def submit(self) -> None:
         """Open the session if all fields are valid; else the first invalid one gets the keyboard."""
         names = self.session_name.get().strip(), self.display_name.get().strip()
-        ports = [_port(field.get()) for field in (self.port, self.clock_port)]
+        places = _whole(self.places.get(), MAX_PEERS)
+        ports = [_whole(field.get(), 65535) for field in (self.port, self.clock_port)]
         self._problem.configure(text="")
         wrong = []
         self.display_name.set_error("")
         if not names[1]:
             self.display_name.set_error(tr("Please choose a name, so that the others know who hosts."))
             wrong.append(self.display_name)
-        for field, port in zip((self.port, self.clock_port), ports, strict=True):
-            field.set_error("" if port else tr("A number from 1 to 65535, please."))
-            if not port:
+        numbers = (self.places, places, MAX_PEERS), (self.port, ports[0], 65535), (self.clock_port, ports[1], 65535)
+        for field, number, most in numbers:
+            field.set_error("" if number else tr("A number from 1 to {most}, please.").format(most=most))
+            if not number:
                 self.fold.open()
                 wrong.append(field)
         typed = self.code.get().strip()
@@ -162,8 +171,8 @@ class CreateScreen(FormScreen):
             asked = names[0] or _jam_of(names[1])
             own = typed if normal_code(typed) and typed != self._made_code else ""
             self.api.program.remember_code(bool(code), own)
-            # A name that follows the person's is not stored.
-            self.api.program.host("" if asked == self._suggested else asked, names[1], ports[0], ports[1], code)
+            asked = "" if asked == self._suggested else asked  # a name that follows the person's is not stored
+            self.api.program.host(asked, names[1], ports[0], ports[1], code, places)
 
     def on_event(self, event: BackendEvent) -> None:
         if not isinstance(event, Closed):
@@ -186,9 +195,9 @@ class CreateScreen(FormScreen):
     def _fold(self, opened: bool) -> None:
         self.button.pack_configure(pady=(px(4 if opened else 16), 0))  # the fields of the ports have room below them
         if opened:
-            self._ports.pack(fill="x", pady=(px(4), 0), before=self.button)
+            self._folded.pack(fill="x", pady=(px(4), 0), before=self.button)
         else:
-            self._ports.pack_forget()
+            self._folded.pack_forget()
 
 
 class BrowserScreen(FormScreen):
@@ -354,5 +363,6 @@ def _jam_of(name: str) -> str:
     return tr("{name}'s jam").format(name=name)
 
 
-def _port(text: str) -> int | None:
-    return int(text) if text.isdecimal() and 1 <= int(text[:6]) <= 65535 else None
+def _whole(text: str, most: int) -> int | None:
+    """The number in this text, if it is one from 1 to `most`."""
+    return int(text) if text.isdecimal() and len(text) < 9 and 1 <= int(text) <= most else None
