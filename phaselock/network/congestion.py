@@ -76,12 +76,12 @@ PAUSE_EVERY_NS = 500_000_000
 """Shortest time between two pauses. Longer ones are this times a power of two, so that all pauses of the flow that
 pauses less often coincide with pauses of the other one."""
 MAX_PAUSE_EVERY_NS = 16_000_000_000
-MIN_PAUSE_NS, PAUSE_NS = 4_000_000, 20_000_000
+MIN_PAUSE_NS, MAX_PAUSE_NS = 4_000_000, 20_000_000
 """A pause lasts two round trips, within these bounds, and until all is acknowledged."""
 MAX_CLIMB_PARTS = 32
 """Pauses are so far apart that filling the path again takes at most 1/32 of the time."""
 MIN_JITTER_NS = 1_000_000
-JITTER_PAUSE_EVERY_NS = 1_000_000_000
+JITTER_PAUSE_EVERY_NS = 2_000_000_000
 """With so much jitter they are at most this far apart: the clock needs them more."""
 MAX_SPARE_ACKNOWLEDGEMENTS = 8
 """Acknowledgements allowed beyond one for each piece. A receiver that acknowledges byte by byte would overload the
@@ -165,7 +165,7 @@ class CongestionWindow:
             self._pauses += 1
             self._jitter.paused(self._received_bytes, self._pause_at_ns)
             self._old_delay_ns = max(self._mean_delay_ns, 1)
-            pause_ns = min(max(2 * self._old_delay_ns, MIN_PAUSE_NS), PAUSE_NS)
+            pause_ns = min(max(2 * self._old_delay_ns, MIN_PAUSE_NS), MAX_PAUSE_NS)
             self._pause_until_ns = self._pause_at_ns + pause_ns
         if self._phase is _Phase.PAUSE:
             if now_ns < self._pause_until_ns or self.unacknowledged_bytes:

@@ -14,6 +14,8 @@ a path looks like a queue. Two measurements tell them apart:
 from __future__ import annotations
 
 MAX_JITTER_NS = 20_000_000
+NOISE_NS = 300_000
+"""Less does not count: probes of flows that pause together wait for each other, and the machines are late."""
 PROBES = 32
 """The jitter is a mean over about this number of probes."""
 FIRST_PARTS, MIN_PARTS, MAX_PARTS = 5.0, 4.0, 8.0
@@ -23,7 +25,7 @@ TRIAL = 1.2
 """It tries this times the wait, and the wait divided by it."""
 GAIN = 1.12
 """A longer wait pays if this times the bytes arrive."""
-TRIAL_NS = 1_000_000_000
+TRIAL_NS = 2_000_000_000
 """All flows of a machine try the longer wait at the same times: none finds that it pays to take the air of another."""
 LONGER, SHORTER = 1.4, 0.87
 """What the wait is multiplied by if it pays, and if not."""
@@ -47,7 +49,7 @@ class Jitter:
     @property
     def wait_ns(self) -> int:
         """How long a piece may wait for the radio, in the mean."""
-        return round(self.jitter_ns * self._parts * self._trial)
+        return round(max(self.jitter_ns - NOISE_NS, 0) * self._parts * self._trial)
 
     def probed(self, delay_ns: int) -> None:
         """A probe took this time."""
