@@ -24,6 +24,7 @@ import collections
 import enum
 import math
 
+from phaselock.network.jitter import Jitter
 from phaselock.protocol.codec import ProtocolError
 
 MIN_PIECE_BYTES = 1120
@@ -34,7 +35,7 @@ LONG_PIECE_BYTES = 8 * 1024
 MAX_PIECE_BYTES = 64 * 1024
 """Longest piece, in large windows: a window has at least 32 pieces longer than LONG_PIECE_BYTES."""
 PROBE_BYTES = MIN_PIECE_BYTES
-"""Window after a pause: one small piece, which measures the delay of the empty path."""
+"""Size of a probe: one small piece, which measures the delay of the empty path."""
 MIN_WINDOW_BYTES = 2 * MIN_PIECE_BYTES
 """3.5 ms at 5 Mbit/s. Five flows at this minimum add at most 18 ms of queue."""
 MIN_FAST_WINDOW_BYTES = 16 * 1024
@@ -59,12 +60,15 @@ SHARE_BYTES = 16 * 1024
 SHARE_NS = 1_300_000
 """Their time at 100 Mbit/s. On slow links, a longer time counts as this one times the cube root of their ratio: 4 ms at
 4 Mbit/s, and still more at lower rates."""
-MAX_SPREAD_NS = 4_000_000
-"""The third part, the spread, is at most this on slow links. On fast ones, a quarter of the spread counts."""
 MAX_TARGET_NS = 25_000_000
+MAX_SPREAD_NS = 4_000_000
+"""On slow links the third part is twice the spread of the delays of a round trip, this at most on top of the spread."""
+FIRST_PROBES, FIRST_PROBE_NS = 8, 100_000_000
+"""A flow begins with this number of probes, or as many as this time allows."""
+NEXT_PROBES, NEXT_PROBE_NS = 4, 30_000_000
+"""The same after a pause. Meanwhile the path is quiet, for the clock, too."""
 MIN_DELAYS = 4
-"""The delay used is the minimum of the last round trip, and of at least this many acknowledgements (CURRENT_FILTER of
-RFC 6817). Radios and schedulers only add delay, so the minimum is closest to the queue."""
+"""The delay used is the mean of the last round trip, and of at least this many acknowledgements."""
 MINUTE_NS = 60_000_000_000
 BASE_MINUTES = 4
 """The delay of the empty path is the minimum over this time (BASE_HISTORY of RFC 6817)."""
@@ -72,9 +76,13 @@ PAUSE_EVERY_NS = 500_000_000
 """Shortest time between two pauses. Longer ones are this times a power of two, so that all pauses of the flow that
 pauses less often coincide with pauses of the other one."""
 MAX_PAUSE_EVERY_NS = 16_000_000_000
-PAUSE_NS = 20_000_000
+MIN_PAUSE_NS, MAX_PAUSE_NS = 4_000_000, 20_000_000
+"""A pause lasts two round trips, within these bounds, and until all is acknowledged."""
 MAX_CLIMB_PARTS = 32
-"""Pauses are so far apart that emptying the path and filling it again takes at most 1/32 of the time."""
+"""Pauses are so far apart that filling the path again takes at most 1/32 of the time."""
+MIN_JITTER_NS = 1_000_000
+JITTER_PAUSE_EVERY_NS = 2_000_000_000
+"""With so much jitter they are at most this far apart: the clock needs them more."""
 MAX_SPARE_ACKNOWLEDGEMENTS = 8
 """Acknowledgements allowed beyond one for each piece. A receiver that acknowledges byte by byte would overload the
 sender."""
@@ -85,7 +93,7 @@ class _Phase(enum.Enum):
     PAUSE = enum.auto()
     """Send nothing until the queue is empty."""
     PROBE = enum.auto()
-    """One small piece measures the delay of the empty path."""
+    """Small pieces, one after the other, measure the delay of the empty path, and its jitter."""
     CLIMB = enum.auto()
     """The window doubles each round trip, or on slow links grows by half, until the delay shows a queue. At the
     start, and when the queue stays empty although the window has grown by a quarter."""
@@ -116,12 +124,17 @@ class CongestionWindow:
         """Bytes per ns of the last pairs."""
         self._delays = collections.deque[tuple[int, int]]()
         """(time, delay) of the acknowledgements of the last round trip."""
+        self._delays_sum_ns = 0
+        self._jitter = Jitter()
+        self._probes_left = FIRST_PROBES
+        self._probe_until_ns = NEVER_NS
         self._minima = collections.deque[tuple[int, int]](maxlen=BASE_MINUTES)
         """(minute, minimum delay in it)"""
         self._phase = _Phase.PROBE
-        self._since_ns: int | None = None
-        """When the first piece was sent, or the last pause should have ended."""
+        self._since_ns = 0
+        """When the window began to grow."""
         self._pause_at_ns = self._pause_until_ns = NEVER_NS
+        self._pauses = 0
         self._old_bytes, self._old_delay_ns = MAX_WINDOW_BYTES, 1
         """Window and delay before the pause."""
         self._resumed_at_ns = 0
@@ -149,13 +162,17 @@ class CongestionWindow:
         """Size of the next piece in bytes; 0 if nothing may be sent now. The header of a frame is not counted."""
         if self._phase is _Phase.CRUISE and now_ns >= self._pause_at_ns:
             self._phase, self._old_bytes = _Phase.PAUSE, self.window_bytes
-            self._old_delay_ns = self._delays[-1][1] or 1
-            self._since_ns = self._pause_until_ns = self._pause_at_ns + PAUSE_NS
+            self._pauses += 1
+            self._jitter.paused(self._received_bytes, self._pause_at_ns)
+            self._old_delay_ns = max(self._mean_delay_ns, 1)
+            pause_ns = min(max(2 * self._old_delay_ns, MIN_PAUSE_NS), MAX_PAUSE_NS)
+            self._pause_until_ns = self._pause_at_ns + pause_ns
         if self._phase is _Phase.PAUSE:
             if now_ns < self._pause_until_ns or self.unacknowledged_bytes:
                 return 0
-            self._phase, self._resumed_at_ns = _Phase.RESUME, now_ns
-            self._delays.clear()
+            self._forget_delays()
+            self._phase, self.window_bytes = _Phase.PROBE, PROBE_BYTES
+            self._probes_left, self._probe_until_ns = NEXT_PROBES, now_ns + NEXT_PROBE_NS
         if self._phase is _Phase.RESUME:
             passed_ns = now_ns - self._resumed_at_ns
             window_bytes = self._old_bytes * passed_ns // self._old_delay_ns
@@ -172,8 +189,8 @@ class CongestionWindow:
 
     def sent(self, size_bytes: int, now_ns: int) -> None:
         """Call this when a piece of `size_bytes`, frame header included, is about to be written."""
-        if self._since_ns is None:
-            self._since_ns = now_ns
+        if not self._sent_bytes:
+            self._probe_until_ns = now_ns + FIRST_PROBE_NS
         self._sent_bytes += size_bytes
         self._spare += 1
         self._pieces.append((self._sent_bytes, now_ns, self.unacknowledged_bytes))
@@ -197,50 +214,74 @@ class CongestionWindow:
                 self._pair_rates.append(acked_bytes / max(now_ns - self._acknowledged_at_ns, MIN_GAP_NS))
             self._sent_at_ns, self._acknowledged_at_ns = sent_at_ns, now_ns
             self._learn(now_ns - sent_at_ns, now_ns)
+            if self._phase is _Phase.PROBE:
+                self._probed(now_ns - sent_at_ns, now_ns)
         if self._delays and self._phase in (_Phase.CLIMB, _Phase.CRUISE):
             self._adjust(acked_bytes, in_flight_bytes, now_ns)
 
     def _learn(self, delay_ns: int, now_ns: int) -> None:
         self._delays.append((now_ns, delay_ns))
+        self._delays_sum_ns += delay_ns
         while len(self._delays) > MIN_DELAYS and self._delays[0][0] < now_ns - delay_ns:
-            self._delays.popleft()
+            self._delays_sum_ns -= self._delays.popleft()[1]
         minute = now_ns // MINUTE_NS
         if not self._minima or self._minima[-1][0] != minute:
             self._minima.append((minute, delay_ns))
         else:
             self._minima[-1] = minute, min(self._minima[-1][1], delay_ns)
-        if self._phase is _Phase.PROBE:
+
+    def _probed(self, delay_ns: int, now_ns: int) -> None:
+        """A probe was acknowledged."""
+        self._jitter.probed(delay_ns)
+        self._probes_left -= 1
+        if self._probes_left > 0 and now_ns < self._probe_until_ns:
+            return
+        self._jitter.end_probes(doubt=self._pauses == 1)
+        self._forget_delays()
+        self._since_ns = now_ns
+        if self._pauses:
+            self._phase, self._resumed_at_ns = _Phase.RESUME, now_ns
+        else:
             self._phase, self.window_bytes = _Phase.CLIMB, MIN_WINDOW_BYTES
-            self._delays.clear()
+
+    def _forget_delays(self) -> None:
+        self._delays.clear()
+        self._delays_sum_ns = 0
+
+    @property
+    def _mean_delay_ns(self) -> int:
+        """The mean delay of the last round trip; 0 before its first acknowledgement."""
+        return self._delays_sum_ns // len(self._delays) if self._delays else 0
 
     def _piece_bytes(self) -> int:
         if self._phase is _Phase.RESUME:
             window_bytes, delay_ns = self._old_bytes, self._old_delay_ns
-        elif self._delays:
-            window_bytes, delay_ns = self.window_bytes, self._delays[-1][1]
         else:
-            window_bytes, delay_ns = self.window_bytes, 0
+            window_bytes, delay_ns = self.window_bytes, self._mean_delay_ns
         at_rate = window_bytes * PIECE_NS // delay_ns if delay_ns else 0
         packets = min(at_rate, LONG_PIECE_BYTES, window_bytes // 2) // MIN_PIECE_BYTES
         short = max(packets, 1) * MIN_PIECE_BYTES
         return min(max(window_bytes // 32, short), MAX_PIECE_BYTES)
 
     @property
+    def _pair_rate(self) -> float:
+        """Bytes per ns of the link, by pairs of pieces; infinite if nothing is known of it."""
+        return sorted(self._pair_rates)[len(self._pair_rates) // 2] if self._pair_rates else math.inf
+
+    @property
     def _is_slow(self) -> bool:
         """The link is slow, or nothing is known of it."""
-        rates = sorted(self._pair_rates)
-        return not rates or rates[len(rates) // 2] * 1e9 < SLOW_BYTES_PER_S
+        return not self._pair_rates or self._pair_rate * 1e9 < SLOW_BYTES_PER_S
 
     def _adjust(self, acked_bytes: int, in_flight_bytes: int, now_ns: int) -> None:
         slow = self._is_slow
         base_ns = min(least for _, least in self._minima)
-        delay_ns = max(min(delay for _, delay in self._delays), 1)
-        target_ns = self._target_ns(delay_ns, slow)
+        delay_ns = max(self._mean_delay_ns, 1)
+        target_ns = min(self._target_ns(delay_ns, slow), MAX_TARGET_NS) + self._wait_ns(slow)
         if self._phase is _Phase.CLIMB:
             window_bytes = self._climb(acked_bytes, delay_ns, base_ns, target_ns, now_ns, slow)
         else:
-            target_ns += self._spread_ns(delay_ns, slow)
-            below_ns = base_ns + min(target_ns, MAX_TARGET_NS) - delay_ns
+            below_ns = base_ns + target_ns - delay_ns
             part_ns = max(-delay_ns, min(delay_ns, below_ns))
             if 2 * below_ns <= target_ns:
                 self._empty_since_bytes = 0
@@ -264,22 +305,24 @@ class CongestionWindow:
             share_ns = round(SHARE_NS * math.pow(share_ns / SHARE_NS, 1 / 3))
         return SLOW_TARGET_NS + share_ns
 
-    def _spread_ns(self, delay_ns: int, slow: bool) -> int:
+    def _wait_ns(self, slow: bool) -> int:
         """What jitter adds to the target."""
-        spread_ns = sum(delay for _, delay in self._delays) // len(self._delays) - delay_ns
-        return min(spread_ns, MAX_SPREAD_NS) if slow else spread_ns // 4
+        if not slow:
+            return self._jitter.wait_ns
+        spread_ns = self._mean_delay_ns - min(delay for _, delay in self._delays)
+        return spread_ns + min(spread_ns, MAX_SPREAD_NS)
 
     def _climb(self, acked_bytes: int, delay_ns: int, base_ns: int, target_ns: int, now_ns: int, slow: bool) -> int:
         """The larger window, or a smaller one if the delay shows a queue."""
         carefully = slow and self.window_bytes > MAX_BLIND_BYTES
         window_bytes = self.window_bytes + (acked_bytes // 2 if carefully else acked_bytes)
-        recent_ns = min(delay for _, delay in list(self._delays)[-MIN_DELAYS:])
-        most_ns = base_ns + min(target_ns + (self._spread_ns(delay_ns, slow) if slow else 0), MAX_TARGET_NS)
-        burst_ns = base_ns + (4 * target_ns if slow else MAX_TARGET_NS)
+        recent_ns = max(min(delay for _, delay in list(self._delays)[-MIN_DELAYS:]), 1)
+        most_ns = base_ns + target_ns
+        burst_ns = base_ns + (4 * target_ns if slow else max(target_ns, MAX_TARGET_NS))
         queue = len(self._delays) >= MIN_DELAYS and (delay_ns > most_ns or recent_ns > burst_ns)
         if queue:
             # The bytes that were under way when a piece left made its delay: fewer bytes make less.
-            wanted_bytes = self._flight_bytes * most_ns // recent_ns
+            wanted_bytes = self._flight_bytes * most_ns // max(recent_ns, delay_ns)
             window_bytes = min(window_bytes, max(wanted_bytes, window_bytes // 2))
         if queue or window_bytes >= MAX_WINDOW_BYTES:
             self._cruise(now_ns)
@@ -287,7 +330,8 @@ class CongestionWindow:
 
     def _cruise(self, now_ns: int) -> None:
         self._phase = _Phase.CRUISE
-        every_ns, climb_ns = PAUSE_EVERY_NS, now_ns - (self._since_ns or now_ns)
-        while every_ns < min(MAX_CLIMB_PARTS * climb_ns, MAX_PAUSE_EVERY_NS):
+        every_ns, climb_ns = PAUSE_EVERY_NS, now_ns - self._since_ns
+        most_ns = MAX_PAUSE_EVERY_NS if self._jitter.jitter_ns < MIN_JITTER_NS else JITTER_PAUSE_EVERY_NS
+        while self._pauses and every_ns < min(MAX_CLIMB_PARTS * climb_ns, most_ns):
             every_ns *= 2
         self._pause_at_ns = (now_ns // every_ns + 1) * every_ns
