@@ -182,8 +182,8 @@ NEVER_IN: dict[str, tuple[str, ...]] = {
 # Pure packages use no clock, no random numbers, no threads and no files: all modules that they may import are listed.
 PURE = ("phaselock.model", "phaselock.protocol", "phaselock.session")
 PURE_MAY_IMPORT = frozenset(
-    "__future__ abc bisect collections dataclasses enum functools hmac ipaddress itertools math operator re "
-    "struct types typing unicodedata uuid".split()
+    "__future__ abc bisect collections dataclasses enum functools hashlib hmac ipaddress itertools math operator "
+    "re struct types typing unicodedata uuid".split()
 )
 IMPURE_NAMES = frozenset({"uuid.uuid1", "uuid.uuid4", "uuid.getnode"})
 

@@ -30,13 +30,15 @@ HOST, PEER, NETWORK = ([*(PACKAGE / one).glob("*.py")] for one in ("session/host
 README = (ROOT / "README.md").read_text("utf-8")
 GUIDE = (ROOT / ".github" / "CONTRIBUTING.md").read_text("utf-8")
 
-PARTS = {m.TrackGain, m.HostPlace, m.LineState, m.SessionState, m.VotesForSong, m.SkipState}
+PARTS = {m.TrackGain, m.HostPlace, m.LineState, m.SessionState, m.VotesForSong, m.SkipState, m.PieceTask, m.PieceEnd}
 """Classes that are part of messages."""
 READ_BY_NETWORK = {
     m.FileRequest,
     m.FileRefused,
     m.FileChunk,
     m.BulkProgress,
+    m.PieceRequest,
+    m.PieceStart,
     m.SongUploadStart,
     m.SongUploadFrom,
     m.SongUploadChunk,

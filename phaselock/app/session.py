@@ -407,6 +407,7 @@ async def open_peer_session(
             role=lambda: store.settings.role,
             clock_ports=wish.clock_ports,
             bridge=bridge,
+            identity=functools.partial(host_identity, host_key_path()),
             now_ns=_native.now_ns,
             on_event=tell,
             find=find_again,

@@ -58,6 +58,8 @@ class Code(enum.StrEnum):
     """`peer` could not receive `file_name` in `number` tries."""
     CANNOT_SEND = "cannot_send"
     """The host cannot send `file_name`; `detail` says why."""
+    RELAY_LEFT_OUT = "relay_left_out"
+    """What the machine of `peer` passed on to others was wrong. It passes nothing on any more."""
     UNPLAYABLE_HERE = "unplayable_here"
     """This machine cannot decode `file_name`; `detail` says why."""
     UNPLAYABLE_AT_PEER = "unplayable_at_peer"

@@ -26,6 +26,7 @@ from phaselock.network.call_back import Calls
 from phaselock.network.connection import MESSAGES_AT_ONCE, Connection, ConnectionLost
 from phaselock.network.file_connection import FileConnection
 from phaselock.network.pairing import Pairing
+from phaselock.network.piece_service import Pieces, WholeFile, send_pieces
 from phaselock.network.runner import Hear, HearSong, Runner, log
 from phaselock.network.secure import HostIdentity, SecureChannel
 from phaselock.network.unauthenticated import RefusalLog, UnauthenticatedConnections
@@ -41,6 +42,7 @@ from phaselock.protocol.messages import (
     PairingReply,
     PairingStart,
     PauseCommand,
+    PieceRequest,
     PlayCommand,
     ResumeCommand,
     SeekCommand,
@@ -64,6 +66,7 @@ from phaselock.session.effects import (
     GuestRemoved,
     GuestSweep,
     GuestSweepEnd,
+    HashPieces,
     OpenOutside,
     ReachedAt,
     Send,
@@ -88,6 +91,8 @@ HANDSHAKE_S = 10.0
 SPARE_WORKERS = 2
 """Worker threads for transfers that are ending. There is one more for a file to each peer, and one for a song from
 each."""
+SPARE_PIECE_WORKERS = 2
+"""Worker threads that send pieces and are ending, or make a hash tree. There is one more for each peer."""
 REQUEST_WORKERS = 2
 """Worker threads that describe and convert the songs of guests and of the library."""
 OUTSIDE_PAUSE_S = 0.02
@@ -156,6 +161,10 @@ class HostRunner(Runner[HostSession]):
         self._numbers = itertools.count(1)
         self._connections: dict[int, tuple[Connection, str]] = {}
         self._bulk: dict[int, FileConnection] = {}
+        self._piece_links: dict[int, FileConnection] = {}
+        """Connections for pieces, by peer id."""
+        self._pieces: dict[UUID, WholeFile] = {}
+        """The files that are sent in pieces."""
         self._uploads: dict[int, tuple[UUID, FileConnection]] = {}
         self._own: frozenset[bytes] = frozenset()
         """Hashes of the songs that exist in the cache only: the cache must not remove them."""
@@ -167,6 +176,7 @@ class HostRunner(Runner[HostSession]):
         self._unauthenticated = UnauthenticatedConnections(self._member_ips.values(), session.max_peers)
         self._refusals = RefusalLog()
         self._pool = concurrent.futures.ThreadPoolExecutor(2 * session.max_peers + SPARE_WORKERS, "bulk")
+        self._piece_pool = concurrent.futures.ThreadPoolExecutor(session.max_peers + SPARE_PIECE_WORKERS, "pieces")
         self._request_pool = concurrent.futures.ThreadPoolExecutor(REQUEST_WORKERS, "requests")
         self._pairing_pool = concurrent.futures.ThreadPoolExecutor(1, "pairing")
         self.guest_server: GuestServer | None = None
@@ -197,10 +207,12 @@ class HostRunner(Runner[HostSession]):
                 task.cancel()
             for connection, _ in self._connections.values():
                 connection.end("the session is over")
-            for file_connection in [*self._bulk.values(), *(one for _, one in self._uploads.values())]:
+            uploads = (one for _, one in self._uploads.values())
+            for file_connection in [*self._bulk.values(), *self._piece_links.values(), *uploads]:
                 file_connection.end()
             await self._finish()
             self._pool.shutdown()
+            self._piece_pool.shutdown()
             self._request_pool.shutdown()
             self._pairing_pool.shutdown()
 
@@ -326,8 +338,9 @@ class HostRunner(Runner[HostSession]):
             case ForbidClock(peer_id):
                 self._member_ips.pop(peer_id, None)
                 self._clock.forbid(peer_id)
-                if file_connection := self._bulk.get(peer_id):
-                    file_connection.end()
+                for file_connection in (self._bulk.get(peer_id), self._piece_links.get(peer_id)):
+                    if file_connection is not None:
+                        file_connection.end()
                 self._shut_upload(peer_id)
             case TellGuest() | GuestRemoved() | GuestSweep() | GuestSweepEnd() | GuestCalibrated():
                 if self.guest_server is not None:
@@ -346,6 +359,8 @@ class HostRunner(Runner[HostSession]):
             case ReachedAt(address):
                 if self.reached_at is not None:
                     self.reached_at(address)
+            case HashPieces(track):
+                self._spawn(self._hash_pieces(track))
             case CallBack(peer_id, ip, port, message):
                 self._calls.begin(peer_id, ip, port, message)
             case _:
@@ -402,6 +417,11 @@ class HostRunner(Runner[HostSession]):
                     self._unauthenticated.remove(conn)
                     return await self._serve_file(FileConnection(*connection.detach()), message, track)
                 connection.send(FileRefused(N_("There is no such file for you here.")))
+            elif isinstance(message, PieceRequest):
+                if self._session.authorise_fetch(message.peer_id, message.proof, message.file_id) is not None:
+                    self._unauthenticated.remove(conn)
+                    return await self._serve_pieces(FileConnection(*connection.detach()), message)
+                connection.send(FileRefused(N_("There is no such file for you here.")))
             elif message is not None:
                 request = self._session.authorise_upload(message.peer_id, message.proof, message.request_id)
                 if request is not None:
@@ -416,7 +436,7 @@ class HostRunner(Runner[HostSession]):
 
     async def _converse(
         self, conn: int, connection: Connection, ip: str, outside: bool
-    ) -> FileRequest | SongUploadStart | None:
+    ) -> FileRequest | PieceRequest | SongUploadStart | None:
         """Pass the messages of a connection to the session until the connection ends, then return None.
 
         If its first message starts a file transfer, return this message at once; the connection stays open.
@@ -432,7 +452,7 @@ class HostRunner(Runner[HostSession]):
                 async with asyncio.timeout(HELLO_S):
                     message = await connection.receive()
                 self._unauthenticated.has_spoken(conn)
-                if isinstance(message, FileRequest | SongUploadStart):
+                if isinstance(message, FileRequest | PieceRequest | SongUploadStart):
                     return message
                 for number in itertools.count(1):
                     if isinstance(message, PairingStart):
@@ -536,6 +556,43 @@ class HostRunner(Runner[HostSession]):
         except PhaseLockError as error:
             connection.refuse(str(error))
             raise
+
+    async def _hash_pieces(self, track: Track) -> None:
+        pieces, root = WholeFile(self._files[track.file_id][1], track.size), b""
+        try:
+            with bug_net("a hash tree", OSError, ValueError):
+                root = (await self._loop.run_in_executor(self._piece_pool, pieces.tree)).root
+            self._pieces[track.file_id] = pieces
+        except (InternalError, OSError, ValueError) as error:  # sending the whole file will report it
+            log.info("a song has no pieces: %s", error)
+        if not self._ended.done():
+            self._do(self._session.pieces_hashed(track.file_id, root, now_ns=self._now_ns()))
+
+    async def _serve_pieces(self, connection: FileConnection, first: PieceRequest) -> None:
+        """Send pieces. A new connection of a peer for them means that it has lost the previous one."""
+        peer_id = first.peer_id
+        if before := self._piece_links.get(peer_id):
+            before.end()
+        self._piece_links[peer_id] = connection
+        try:
+            with bug_net("sending pieces", PhaseLockError, ProtocolError, OSError):
+                find = self._find_pieces
+                await self._loop.run_in_executor(self._piece_pool, send_pieces, connection, first, find)
+        except (PhaseLockError, ProtocolError, OSError) as error:  # the peer notices it too, and reports it
+            log.debug("a connection for pieces is over: %s", error)
+        finally:
+            connection.close()
+            if self._piece_links.get(peer_id) is connection:
+                del self._piece_links[peer_id]
+
+    def _find_pieces(self, request: PieceRequest) -> Pieces | None:
+        """The file of a request; None if the peer may not fetch it. Called in a worker thread."""
+        return asyncio.run_coroutine_threadsafe(self._authorised(request), self._loop).result(HELLO_S)
+
+    async def _authorised(self, request: PieceRequest) -> Pieces | None:
+        if self._session.authorise_fetch(request.peer_id, request.proof, request.file_id) is None:
+            return None
+        return self._pieces.get(request.file_id)
 
     async def _take_song(self, connection: FileConnection, start: SongUploadStart, request: Request) -> None:
         """Receive a requested song. A new upload of a peer ends its previous one."""

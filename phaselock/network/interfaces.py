@@ -321,3 +321,9 @@ def _tier(kind: _Kind, link_local: bool) -> int:
     if not link_local:
         return 2 if kind == _Kind.INNER else 0
     return 1 if kind == _Kind.NETWORK else 3
+
+
+def is_wireless(address: str) -> bool:
+    """Is the interface with this address known to be a radio? Only Linux tells it. May block for some milliseconds."""
+    names = (one.name for one in adapters() if any(str(ip.ip) == address.partition("%")[0] for ip in one.addresses))
+    return any((_SYS_CLASS_NET / name / sign).exists() for name in names for sign in ("wireless", "phy80211"))

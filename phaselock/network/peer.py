@@ -27,10 +27,12 @@ from phaselock.network import transfer as bulk
 from phaselock.network.call_back import take_calls
 from phaselock.network.connection import MESSAGES_AT_ONCE, Connection, ConnectionLost
 from phaselock.network.pairing import prove_code
+from phaselock.network.peer_swarm import PeerSwarm
+from phaselock.network.piece_fetch import FileInPieces
 from phaselock.network.queue_updates import QueueUpdates
 from phaselock.network.reach import CannotConnect, Place, connect_any, place_of
 from phaselock.network.runner import Hear, HearSong, Runner, log
-from phaselock.network.secure import SecureChannel
+from phaselock.network.secure import HostIdentity, SecureChannel
 from phaselock.protocol import messages as m
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import HOST_CAP, Framer
@@ -44,7 +46,10 @@ from phaselock.session.effects import (
     Effect,
     Ended,
     Fetch,
+    FetchPieces,
     Keep,
+    LetFetch,
+    OpenPieces,
     Pair,
     Send,
     StartClock,
@@ -114,11 +119,14 @@ class PeerRunner(Runner[PeerSession]):
         find: Callable[[str, str], Awaitable[Sequence[Place]]] | None = None,
         clock_ports: Mapping[Place, int] = MappingProxyType({}),
         bridge: Bridge | None = None,
+        identity: Callable[[], HostIdentity] | None = None,
         hear: Hear | None = None,
         hear_song: HearSong | None = None,
     ) -> None:
         """`find` searches the network for the session with this id and this host key (in hex digits) and returns where
-        it is now. `clock_ports`: the UDP port of a place, where it is not the one that the host tells."""
+        it is now. `clock_ports`: the UDP port of a place, where it is not the one that the host tells. `identity`
+        returns the key of this machine, with which it passes songs on to other peers; called in a worker thread. None:
+        it does not."""
         super().__init__(session, output, now_ns=now_ns, on_event=on_event, hear=hear, hear_song=hear_song)
         self._clock = clock
         self._cache = cache
@@ -156,6 +164,7 @@ class PeerRunner(Runner[PeerSession]):
         self._fetching = False
         self._uploads: dict[UUID, bulk.Upload] = {}
         self._updates = QueueUpdates(self._received, lambda: session.told_queue)
+        self._swarm = PeerSwarm(cache, self._piece_ended, self._files.get, identity)
         self._pool = concurrent.futures.ThreadPoolExecutor(1, "bulk")
         self._upload_pool = concurrent.futures.ThreadPoolExecutor(1, "upload")
 
@@ -185,7 +194,9 @@ class PeerRunner(Runner[PeerSession]):
             self._updates.drop()
             for transfer in [*self._fetches.values(), *self._uploads.values()]:
                 transfer.cancel()
+            self._swarm.close()
             await self._finish()
+            self._swarm.shutdown()
             self._stop_clock()
             self._pool.shutdown()
             self._upload_pool.shutdown()
@@ -258,12 +269,21 @@ class PeerRunner(Runner[PeerSession]):
                 self._start_clock(peer_id, clock_port, key)
             case StopClock():
                 self._stop_clock()
+            case Fetch(track, _, _, root) if root:
+                self._spawn(self._fetch_in_pieces(self._swarm.begin(track, root)))
+            case FetchPieces(file_id, source, pieces, peer_id, token):
+                self._swarm.fetch(file_id, source, pieces, self._access(peer_id, token))
+            case OpenPieces():
+                self._spawn(self._open_pieces())
+            case LetFetch(key):
+                self._swarm.let(key)
             case Fetch(track, peer_id, token):
                 self._fetches[track.file_id] = bulk.Fetch(track, self._access(peer_id, token))
                 if not self._fetching:
                     self._fetching = True
                     self._spawn(self._fetch_all())
             case CancelFetch(file_id):
+                self._swarm.cancel(file_id)
                 if file_id in self._fetches:
                     self._fetches.pop(file_id).cancel()
             case Upload(request_id, sha256, size, peer_id, token):
@@ -583,22 +603,50 @@ class PeerRunner(Runner[PeerSession]):
 
     async def _fetch(self, fetch: bulk.Fetch) -> None:
         file_id = fetch.track.file_id
-        path, problem = await self._loop.run_in_executor(self._pool, self._get, fetch)
+        path, problem = await self._loop.run_in_executor(self._pool, self._get, fetch.track, fetch.run)
         if self._ended.done() or self._fetches.get(file_id) is not fetch:
             return
         del self._fetches[file_id]
+        await self._arrived(fetch.track, path, problem)
+
+    async def _fetch_in_pieces(self, file: FileInPieces) -> None:
+        path: pathlib.Path | None = None
+        problem: PhaseLockError | None = None
+        try:
+            path = await self._swarm.arrive(file)
+        except PhaseLockError as error:
+            problem = error
+        if path is not None:
+            found = path
+            path, problem = await asyncio.to_thread(self._get, file.track, lambda cache: found)
+        if not self._ended.done() and (path or problem):
+            await self._arrived(file.track, path, problem)
+
+    async def _arrived(self, track: Track, path: pathlib.Path | None, problem: PhaseLockError | None) -> None:
+        """A fetch has ended: see `_get`."""
         now_ns = self._now_ns()
         if path and problem:
-            self._do(self._session.decode_failed(file_id, problem.message, now_ns=now_ns))
+            self._do(self._session.decode_failed(track.file_id, problem.message, now_ns=now_ns))
         elif path:
-            self._files[file_id] = fetch.track, path
-            self._do(self._session.file_ready(file_id, now_ns=now_ns))
+            self._files[track.file_id] = track, path
+            self._do(self._session.file_ready(track.file_id, now_ns=now_ns))
         elif problem:
-            self._do(self._session.file_failed(file_id, problem.message, now_ns=now_ns))
+            self._do(self._session.file_failed(track.file_id, problem.message, now_ns=now_ns))
         await self._report_room()
 
-    def _get(self, fetch: bulk.Fetch) -> tuple[pathlib.Path | None, PhaseLockError | None]:
-        """Fetch a file. Called in the worker thread. Return its path and an error.
+    def _piece_ended(self, file_id: UUID, piece: int, source: int, result: m.PieceResult) -> None:
+        if not self._ended.done():
+            self._do(self._session.piece_ended(file_id, piece, source, result, now_ns=self._now_ns()))
+
+    async def _open_pieces(self) -> None:
+        place = await self._swarm.open(self._own_ip, self._session.session_id)
+        if place is not None and not self._ended.done():
+            self._do(self._session.pieces_at(place, now_ns=self._now_ns()))
+
+    def _get(
+        self, track: Track, get: Callable[[FileCache], pathlib.Path]
+    ) -> tuple[pathlib.Path | None, PhaseLockError | None]:
+        """Fetch a file by `get`. Called in a worker thread. Return its path and an error.
 
         The path is None if the file did not arrive. The error is None if the file arrived and can be played. A path and
         an error: the file arrived, but cannot be played.
@@ -606,12 +654,12 @@ class PeerRunner(Runner[PeerSession]):
         path = None
         try:
             with bug_net("a transfer", PhaseLockError):
-                path = fetch.run(self._cache)
-                rate_hz = self._inspect(path, fetch.track.sha256).rate_hz
-                if rate_hz != fetch.track.rate_hz:  # the timelines of the host count other frames than the file has
+                path = get(self._cache)
+                rate_hz = self._inspect(path, track.sha256).rate_hz
+                if rate_hz != track.rate_hz:  # the timelines of the host count other frames than the file has
                     raise UnplayableFileError(path.name, OTHER_RATE)
         except UnplayableFileError as error:  # name the host's file, not the one in the cache
-            return path, error.named(fetch.track.file_name)
+            return path, error.named(track.file_name)
         except PhaseLockError as error:
             return path, error
         return path, None

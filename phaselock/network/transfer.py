@@ -19,6 +19,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Protocol
 from uuid import UUID
 
 from phaselock.errors import CHANGED, PhaseLockError, message_of, system_text
@@ -59,7 +60,7 @@ _LARGE_PACKETS = N_(
     "Nothing of it arrives, although the host answers. A VPN or a router loses large packets: switch the VPN off, or "
     "lower its MTU."
 )
-_HOST, _PEER = Message("The host"), Message("The peer")
+HOST, PEER = Message("The host"), Message("The peer")
 """Subjects of the sentences about the other side."""
 _now_ns = time.perf_counter_ns  # time.monotonic has steps of 16 ms in some versions of Python for Windows
 
@@ -87,7 +88,7 @@ def send_file(
 
     with _opened(path, track.file_name, track.size) as file:
         frames = _FileFrames(file, track.file_name, track.size, track.sha256, offset, chunk)
-        _Sender(_Stream(connection, _PEER, GREETING_CAP), frames, report).run()
+        Sender(Stream(connection, PEER, GREETING_CAP), frames, report).run()
 
 
 def receive_upload(
@@ -99,9 +100,9 @@ def receive_upload(
     the connection is lost, the file is damaged or there is no space; the other side gets the same reason.
     ProtocolError if the peer breaks the protocol.
     """
-    stream = _Stream(connection, _PEER, SESSION_CAP)
+    stream = Stream(connection, PEER, SESSION_CAP)
     try:
-        with _as_transfer_errors(_PEER):
+        with as_transfer_errors(PEER):
             if (path := cache.find(start.sha256)) and path.stat().st_size == size:
                 _receive_chunks(stream, start, size, size, lambda data: None, report)
                 return path
@@ -132,7 +133,7 @@ class Access:
         return membership_proof(self.token, purpose, self.host_key)
 
 
-class _Transfer:
+class Transfer:
     """One connection to the host for one file: `run` in a worker thread, `cancel` from any thread."""
 
     def __init__(self, access: Access) -> None:
@@ -179,11 +180,11 @@ class _Transfer:
         return connection
 
     @contextlib.contextmanager
-    def _connected(self, cap: int) -> Iterator[_Stream]:
+    def connected(self, cap: int) -> Iterator[Stream]:
         """A connection on which the host has sent its greeting. Errors in the block become TransferErrors."""
         try:
             self._check_cancelled()
-            with _as_transfer_errors(_HOST):
+            with as_transfer_errors(HOST):
                 stream = self._greeted(cap)
                 with contextlib.closing(stream.connection):
                     stream.received_bytes = 0
@@ -198,7 +199,7 @@ class _Transfer:
             with self._lock:
                 self._connection = None
 
-    def _greeted(self, cap: int) -> _Stream:
+    def _greeted(self, cap: int) -> Stream:
         """Connect, and wait for the greeting. A host with too many connections closes this one before: try again."""
         for pause_s in _TURNED_AWAY_S:
             with contextlib.suppress(_TurnedAwayError):
@@ -209,14 +210,14 @@ class _Transfer:
                 time.sleep(POLL_CONNECT_S)
         return self._greeting(cap)
 
-    def _greeting(self, cap: int) -> _Stream:
+    def _greeting(self, cap: int) -> Stream:
         connection = self._connect()
         with contextlib.ExitStack() as undo:
             undo.callback(connection.close)
             with self._lock:
                 self._check_cancelled()
                 self._connection = connection
-            stream = _Stream(connection, _HOST, cap)
+            stream = Stream(connection, HOST, cap)
             message, channel = None, SecureChannel()
             with contextlib.suppress(ConnectionError):
                 connection.handshake(channel)
@@ -224,14 +225,14 @@ class _Transfer:
                     raise TransferError("Another machine answers at the host's address.")
                 message = stream.receive()
             if message is None:
-                raise _TurnedAwayError(_ENDED, other=_HOST)
+                raise _TurnedAwayError(_ENDED, other=HOST)
             if not isinstance(message, SessionInfo):
                 raise stream.unexpected(message)
             undo.pop_all()
         return stream
 
 
-class Fetch(_Transfer):
+class Fetch(Transfer):
     """One attempt to get a file, from the cache or from the host."""
 
     def __init__(self, track: Track, access: Access) -> None:
@@ -242,7 +243,7 @@ class Fetch(_Transfer):
         """Get the file into the cache, check its size and hash, and return its path. TransferError if it does not
         arrive or is damaged, PhaseLockError if the cache cannot store it."""
         self._check_cancelled()
-        with _as_transfer_errors(_HOST):
+        with as_transfer_errors(HOST):
             if path := cache.find(self.track.sha256):
                 return path
             with cache.begin(self.track.sha256, self.track.size, announced=True) as partial:
@@ -254,7 +255,7 @@ class Fetch(_Transfer):
 
     def _receive(self, partial: PartialFile) -> None:
         file_id = self.track.file_id
-        with self._connected(SESSION_CAP) as stream:
+        with self.connected(SESSION_CAP) as stream:
             stream.connection.send_all(
                 frame(FileRequest(self._access.peer_id, self._access.proof(FETCH), file_id, partial.offset))
             )
@@ -265,7 +266,7 @@ class Fetch(_Transfer):
                     case _:
                         raise stream.unexpected(message)
 
-    def _next(self, stream: _Stream) -> m.Message | None:
+    def _next(self, stream: Stream) -> m.Message | None:
         try:
             return stream.receive(acknowledge=True)
         except TimeoutError:
@@ -274,7 +275,7 @@ class Fetch(_Transfer):
             raise TransferError(_LARGE_PACKETS) from None
 
 
-class Upload(_Transfer):
+class Upload(Transfer):
     """One attempt to send the host a song that it has accepted."""
 
     def __init__(self, request_id: UUID, path: pathlib.Path, size: int, sha256: bytes, access: Access) -> None:
@@ -288,7 +289,7 @@ class Upload(_Transfer):
         `report` is called with the number of bytes sent so far, every REPORT_EVERY_S and at the end. TransferError if
         the host does not take it, PhaseLockError if the file has changed or cannot be read.
         """
-        with self._connected(GREETING_CAP) as stream:
+        with self.connected(GREETING_CAP) as stream:
             stream.connection.send_all(
                 frame(SongUploadStart(self._access.peer_id, self._access.proof(UPLOAD), self.request_id, self._sha256))
             )
@@ -301,17 +302,17 @@ class Upload(_Transfer):
                 raise stream.unexpected(message)
             self._check_cancelled()  # the host closes the connection after a success, `cancel` does it too
 
-    def _send(self, stream: _Stream, offset: int, report: Callable[[int], None]) -> None:
+    def _send(self, stream: Stream, offset: int, report: Callable[[int], None]) -> None:
         closing = frame(SongUploadComplete(self.request_id, self._sha256))
         with _opened(self._path, self._path.name, self._size) as file:
             frames = _FileFrames(file, self._path.name, self._size, self._sha256, offset, self._chunk, closing)
-            _Sender(stream, frames, report).run()
+            Sender(stream, frames, report).run()
 
     def _chunk(self, offset: int, data: bytes) -> m.Message:
         return SongUploadChunk(self.request_id, offset, data)
 
 
-class _Stream:
+class Stream:
     """Messages received on one connection. `other` names the other side in error messages."""
 
     def __init__(self, connection: FileConnection, other: Message, cap: int) -> None:
@@ -332,7 +333,7 @@ class _Stream:
         """The next message that was read, or None. TransferError for a refusal of the host; a peer refuses nothing."""
         message = self._inbox.popleft() if self._inbox else None
         if isinstance(message, FileRefused):
-            if self.other is not _HOST:
+            if self.other is not HOST:
                 raise self.unexpected(message)
             raise TransferError("The host refused: {reason}", reason=Message(message.reason))
         return message
@@ -372,7 +373,7 @@ class _ProgressReports:
 
 
 @contextlib.contextmanager
-def _as_transfer_errors(other: Message) -> Iterator[None]:
+def as_transfer_errors(other: Message) -> Iterator[None]:
     """Turn OSErrors of the block into TransferErrors with a sentence for users."""
     try:
         yield
@@ -387,7 +388,7 @@ def _as_transfer_errors(other: Message) -> Iterator[None]:
 
 
 def _receive_chunks(
-    stream: _Stream,
+    stream: Stream,
     start: SongUploadStart,
     offset: int,
     size: int,
@@ -442,6 +443,15 @@ class _FileFrames:
         """True when `next` has returned everything."""
         return self.offset >= self.size and not self._closing
 
+    @property
+    def waiting(self) -> bool:
+        """True while `next` has nothing to return, but will have."""
+        return False
+
+    def take(self, message: m.Message) -> bool:
+        """A message of the receiver that is no BulkProgress. False if it is out of place."""
+        return False
+
     def next(self, max_bytes: int) -> bytes:
         """The next frame, with at most `max_bytes` of the file. PhaseLockError if the file cannot be read, and before
         the last frame if its hash is another one now."""
@@ -461,10 +471,27 @@ class _FileFrames:
         return data_frame
 
 
-class _Sender:
+class Frames(Protocol):
+    """What a Sender sends: see `_FileFrames`."""
+
+    size: int
+    offset: int
+
+    @property
+    def finished(self) -> bool: ...
+
+    @property
+    def waiting(self) -> bool: ...
+
+    def next(self, max_bytes: int) -> bytes: ...
+
+    def take(self, message: m.Message) -> bool: ...
+
+
+class Sender:
     """Sends frames within the congestion window until the receiver has acknowledged all of them."""
 
-    def __init__(self, stream: _Stream, frames: _FileFrames, report: Callable[[int], None]) -> None:
+    def __init__(self, stream: Stream, frames: Frames, report: Callable[[int], None]) -> None:
         self._stream, self._frames = stream, frames
         self._window, self._reports = CongestionWindow(), _ProgressReports(report)
         self._unwritten = memoryview(b"")
@@ -487,7 +514,7 @@ class _Sender:
 
     def _fill(self) -> None:
         """Take the next frame if the last one is written and the window allows another one."""
-        if self._unwritten or self._frames.finished:
+        if self._unwritten or self._frames.finished or self._frames.waiting:
             return
         now_ns = _now_ns()
         if max_bytes := self._window.may_send(now_ns):
@@ -510,9 +537,10 @@ class _Sender:
                 raise ConnectionResetError(errno.ECONNRESET, "the other side has gone")
             read = True
         while message := self._stream.next_message():
-            if not isinstance(message, BulkProgress):
+            if isinstance(message, BulkProgress):
+                self._window.acknowledged(message.received_bytes, _now_ns())
+            elif not self._frames.take(message):
                 raise self._stream.unexpected(message)
-            self._window.acknowledged(message.received_bytes, _now_ns())
         return read
 
 

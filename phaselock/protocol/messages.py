@@ -35,6 +35,22 @@ The peer answers each one there with one FileReceived. The host answers a SongRe
 SongRequestRejected, and after the upload with SongRequestAdded or SongRequestRejected. Before these it may tell the
 progress of a conversion with SongRequestConverting.
 
+A FileTransferStart with a `root` names a file that arrives in pieces (model/pieces.py), from the host and from other
+peers. The host says who fetches which piece from whom:
+
+    peer  PiecesAt          at this port it passes pieces on, if the host wants that
+    host  PiecesKey         who proves this key may fetch from it
+    host  PieceSource       where to fetch pieces of this file, and the proof for that
+    host  PieceTasks        fetch these pieces
+    peer  PiecesEnded       these have arrived or not
+
+Pieces come over a connection of their own, to the host or to a peer. After SessionInfo, which a peer sends without
+names:
+
+    peer    PieceRequest ...            for one piece after the other, without waiting
+    source  PieceStart FileChunk ...    for each of them | FileRefused
+    peer    BulkProgress ...
+
 A peer writes to all with ChatSay. The host sends a ChatSaid to all peers, also to the one that wrote, or a ChatRefused
 to that one. After JoinAccepted the host sends the newest messages as a ChatHistory, if there are any.
 
@@ -84,6 +100,7 @@ from phaselock.model.loudness import MAX_GAIN_DB, MIN_GAIN_DB
 from phaselock.model.microphone import MAX_CLOCK_PPM, MicrophoneFault
 from phaselock.model.names import FILE_BYTES, SENTENCE_BYTES
 from phaselock.model.party import PartyRules
+from phaselock.model.pieces import MAX_PIECES, MAX_PROOF
 from phaselock.model.queue import MAX_ITEMS, QueueItem
 from phaselock.model.queue_change import QueueDifference
 from phaselock.model.role import Role
@@ -103,6 +120,8 @@ MAX_DURATION_NS = 60_000_000_000
 """Longest round trip or output latency in a message."""
 MAX_HOST_PLACES = 8
 """Most places in HostPlaces."""
+MAX_TASKS_AT_ONCE = 64
+"""Most pieces in PieceTasks and in PiecesEnded."""
 
 U32: TypeAlias = Annotated[int, Within(0, 2**32 - 1)]
 TimeNs: TypeAlias = Annotated[int, Within(0, 2**62)]
@@ -115,6 +134,8 @@ Port: TypeAlias = Annotated[int, Within(1, 65535)]
 AddressText: TypeAlias = Annotated[str, Size(0, 45)]
 """An IP address without a scope."""
 FileBytes: TypeAlias = Annotated[int, Within(1, MAX_FILE_BYTES)]
+PieceNumber: TypeAlias = Annotated[int, Within(0, MAX_PIECES - 1)]
+PieceResult: TypeAlias = Literal["right", "wrong", "lost"]
 Percent: TypeAlias = Annotated[int, Within(0, 100)]
 RefusalKind: TypeAlias = Literal["other", "code", "removed"]
 ChatRefusal: TypeAlias = Literal["off", "too_fast", "busy"]
@@ -272,7 +293,8 @@ class Heartbeat:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FileTransferStart:
-    """Host to peer: fetch this file of the session. Sent again, it asks for another attempt."""
+    """Host to peer: fetch this file of the session. Sent again, it asks for another attempt. Extension: `root`, the
+    root of its hash tree. With it the file arrives in pieces, and PieceTasks follow."""
 
     file_id: UUID
     file_name: FileName
@@ -282,11 +304,12 @@ class FileTransferStart:
     frames: Frames
     title: Title = ""
     artist: Title = ""
+    root: Sha256 | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FileChunk:
-    """Host to peer on a file connection: bytes of the file, in order, without gaps."""
+    """Sent by the host on a file connection, and by a source of pieces: bytes of the file, in order, without gaps."""
 
     file_id: UUID
     offset: Offset
@@ -332,6 +355,95 @@ class BulkProgress:
     after SessionInfo. The sender's congestion control uses it."""
 
     received_bytes: Count
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PiecesAt:
+    """Extension, peer to host, after JoinAccepted: the peer passes pieces on at this TCP port, with the certificate of
+    this SHA-256. `address` is its own one on the connection to the host; other machines of its house reach it there.
+    `wireless`: its network is known to be a radio."""
+
+    address: AddressText
+    port: Annotated[int, Within(1024, 65535)]
+    host_key: Sha256
+    wireless: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PiecesKey:
+    """Extension, host to peer: a machine that proves that it knows an access under this key (protocol/proof.py) may
+    fetch pieces from the peer. It replaces an earlier key."""
+
+    key: Token = dataclasses.field(repr=False)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PieceSource:
+    """Extension, host to peer: where the member with the number `source` passes on pieces of this file. `access` is the
+    key that proves there that the peer may fetch them."""
+
+    file_id: UUID
+    source: Annotated[int, Within(1, 2**32 - 1)]
+    address: AddressText
+    port: Annotated[int, Within(1024, 65535)]
+    host_key: Sha256
+    access: Sha256 = dataclasses.field(repr=False)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PieceTask:
+    """Extension: a piece, and the number of the member to fetch it from; 0: the host."""
+
+    piece: PieceNumber
+    source: U32
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PieceTasks:
+    """Extension, host to peer: fetch these pieces of a file that was offered with a root. A piece that the peer fetches
+    from another source already is fetched from this one instead."""
+
+    file_id: UUID
+    tasks: Annotated[tuple[PieceTask, ...], Size(1, MAX_TASKS_AT_ONCE)]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PieceEnd:
+    """Extension: how a task has ended. "right": the piece is here; "wrong": what came is not this piece; "lost": it did
+    not come."""
+
+    piece: PieceNumber
+    source: U32
+    result: PieceResult
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PiecesEnded:
+    """Extension, peer to host: these tasks have ended."""
+
+    file_id: UUID
+    ended: Annotated[tuple[PieceEnd, ...], Size(1, MAX_TASKS_AT_ONCE)]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PieceRequest:
+    """Extension, peer to the host or to another peer on a connection for pieces, first and for each piece: send this
+    piece. `proof`: at the host that of the membership for "fetch", elsewhere that of the access in PieceSource."""
+
+    peer_id: U32
+    proof: Sha256
+    file_id: UUID
+    piece: PieceNumber
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PieceStart:
+    """Extension, the answer to a PieceRequest: FileChunks with the bytes of this piece follow. `path`: the hashes that
+    lead from the piece to the root of the file."""
+
+    file_id: UUID
+    piece: PieceNumber
+    path: Annotated[tuple[Sha256, ...], Size(0, MAX_PROOF)]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -783,6 +895,13 @@ Message: TypeAlias = (
     | FileRequest
     | FileRefused
     | BulkProgress
+    | PiecesAt
+    | PiecesKey
+    | PieceSource
+    | PieceTasks
+    | PiecesEnded
+    | PieceRequest
+    | PieceStart
     | SongRequest
     | SongRequestAccepted
     | SongRequestRejected
@@ -886,6 +1005,13 @@ TYPE_OF: dict[type[Message], int] = {
     SkipVote: 113,
     HostPlaces: 120,
     CallBackAt: 121,
+    PiecesAt: 140,
+    PiecesKey: 141,
+    PieceSource: 142,
+    PieceTasks: 143,
+    PiecesEnded: 144,
+    PieceRequest: 145,
+    PieceStart: 146,
     QueueChange: 150,
     YourVotes: 151,
 }

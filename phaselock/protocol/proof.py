@@ -1,4 +1,5 @@
-"""Proves that a peer holds the token of its membership. The token itself is sent once, by the host.
+"""Proves that a peer holds the token of its membership, or an access to the pieces of a file at another peer. The token
+itself is sent once, by the host.
 
 The proof is HMAC-SHA256 (RFC 2104) under the token over the purpose and the host's key: it is useless at another host,
 and for another purpose.
@@ -7,11 +8,14 @@ and for another purpose.
 from __future__ import annotations
 
 import hmac
+from uuid import UUID
 
 JOIN = b"join"
 FETCH = b"fetch"
 UPLOAD = b"upload"
 _CONTEXT = b"PhaseLock membership\0"
+_ACCESS_CONTEXT = b"PhaseLock access to pieces\0"
+_PROOF_CONTEXT = b"PhaseLock fetch of pieces\0"
 
 
 def membership_proof(token: bytes, purpose: bytes, host_key: bytes) -> bytes:
@@ -22,3 +26,19 @@ def membership_proof(token: bytes, purpose: bytes, host_key: bytes) -> bytes:
 def is_membership_proof(proof: bytes | None, token: bytes, purpose: bytes, host_key: bytes) -> bool:
     """Whether this is the proof. The time that this takes does not depend on the bytes."""
     return hmac.compare_digest(proof or b"", membership_proof(token, purpose, host_key))
+
+
+def piece_access(key: bytes, peer_id: int, file_id: UUID) -> bytes:
+    """The access of the member `peer_id` to the pieces of this file at the member with this PiecesKey. The host makes
+    it, and that member can, too."""
+    return hmac.digest(key, _ACCESS_CONTEXT + peer_id.to_bytes(4, "little") + file_id.bytes, "sha256")
+
+
+def piece_proof(access: bytes, host_key: bytes) -> bytes:
+    """The proof, 32 bytes, that its sender has this access. `host_key`: SHA-256 of the certificate of the source."""
+    return hmac.digest(access, _PROOF_CONTEXT + host_key, "sha256")
+
+
+def is_piece_proof(proof: bytes, access: bytes, host_key: bytes) -> bool:
+    """Whether this is the proof. The time that this takes does not depend on the bytes."""
+    return hmac.compare_digest(proof, piece_proof(access, host_key))

@@ -11,7 +11,7 @@ from phaselock.model.role import Role
 from phaselock.model.sweeps import Sounds
 from phaselock.model.timeline import Timeline
 from phaselock.model.types import Track
-from phaselock.protocol.messages import HostPlaces, Message
+from phaselock.protocol.messages import HostPlaces, Message, PieceSource
 from phaselock.session.events import Event
 
 HOST_CONN = 0
@@ -153,7 +153,8 @@ class StopClock:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Fetch:
-    """Peer: get this file from the cache, or over a bulk connection with these credentials.
+    """Peer: get this file from the cache, or over a bulk connection with these credentials. With the `root` of its hash
+    tree it arrives in pieces: see `FetchPieces`. It replaces an earlier one for the same file.
 
     Then call `file_ready` or `file_failed`.
     """
@@ -161,6 +162,41 @@ class Fetch:
     track: Track
     peer_id: int
     token: bytes = dataclasses.field(repr=False)
+    root: bytes = b""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FetchPieces:
+    """Peer: fetch these pieces of a file of `Fetch` from a source; None: from the host. The credentials are those of
+    the membership. Then call `piece_ended` for each. A piece that is fetched from another source is fetched from this
+    one instead."""
+
+    file_id: UUID
+    source: PieceSource | None
+    pieces: tuple[int, ...]
+    peer_id: int
+    token: bytes = dataclasses.field(repr=False)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class OpenPieces:
+    """Peer: open a port at which other peers can fetch pieces from this machine, if it is willing. Then call
+    `pieces_at`."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LetFetch:
+    """Peer: let those fetch pieces who have an access under this key: see protocol/proof.py. It replaces an earlier
+    key."""
+
+    key: bytes = dataclasses.field(repr=False)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HashPieces:
+    """Host: make the hash tree of this track. Then call `pieces_hashed`."""
+
+    track: Track
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -334,6 +370,10 @@ Effect = (
     | StartClock
     | StopClock
     | Fetch
+    | FetchPieces
+    | OpenPieces
+    | LetFetch
+    | HashPieces
     | CancelFetch
     | Upload
     | CancelUpload

@@ -71,6 +71,8 @@ HOST_ACCEPTS: frozenset[type[Message]] = frozenset(
         m.SongVote,
         m.SkipVote,
         m.CallBackAt,
+        m.PiecesAt,
+        m.PiecesEnded,
     }
 )
 """The messages that the host accepts from a MEMBER. From an unauthenticated connection it accepts JoinRequest only."""
@@ -114,6 +116,9 @@ PEER_ACCEPTS: dict[PeerSide, frozenset[type[Message]]] = {
             m.ChatHistory,
             m.ChatRefused,
             m.HostPlaces,
+            m.PiecesKey,
+            m.PieceSource,
+            m.PieceTasks,
         }
     ),
     PeerSide.AWAY: frozenset(),

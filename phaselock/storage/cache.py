@@ -53,13 +53,15 @@ class PartialFile:
         """Frees this many bytes on the disk. None: there is space for the whole file."""
         self._hash = hashlib.sha256()
         self.offset = 0
-        """Number of bytes that have arrived; the next write continues there."""
+        """Number of bytes that have arrived without a gap; the next write continues there."""
+        self._beyond: dict[int, int] = {}
+        """The parts behind a gap: their lengths, by their offsets."""
         while self.offset < size and (data := self._file.read(min(READ_BYTES, size - self.offset))):
             self._hash.update(data)
             self.offset += len(data)
         self._file.truncate(self.offset)
-        self._freed_to = self.offset
-        """There is space for the file up to this offset."""
+        self._freed_bytes = self.offset
+        """There is space for this many bytes of the file."""
 
     def __enter__(self) -> Self:
         return self
@@ -68,6 +70,8 @@ class PartialFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self.offset or self._file.closed:
+            if self._beyond and not self._file.closed:
+                self._file.truncate(self.offset)
             self._file.close()
         else:
             _remove(self._part, self._file)
@@ -80,18 +84,57 @@ class PartialFile:
     def write(self, data: bytes) -> None:
         """Append. PhaseLockError if that exceeds the announced size or the disk is full, OSError if it cannot be
         written."""
-        end = self.offset + len(data)
-        if end > self._size:
+        self._make_space(self.offset, len(data))
+        self._append(data)
+
+    def restart(self) -> None:
+        """Forget what has arrived."""
+        self._file.seek(0)
+        self._file.truncate()
+        self._hash, self.offset = hashlib.sha256(), 0
+
+    def write_at(self, offset: int, data: bytes) -> None:
+        """Write a part of the file, which does not overlap another one. What lies behind a gap at the end of the
+        context is not kept. The errors are those of `write`."""
+        self._make_space(offset, len(data))
+        if offset == self.offset:
+            self._append(data)
+        else:
+            self._file.seek(offset)
+            self._write(data)
+            self._beyond[offset] = len(data)
+        while self.offset in self._beyond:
+            self._hash.update(self.read_at(self.offset, self._beyond[self.offset]))
+            self.offset += self._beyond.pop(self.offset)
+        self._file.seek(self.offset)
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Read a part that was written. OSError if it cannot be read."""
+        self._file.seek(offset)
+        data = bytearray()
+        while len(data) < length and (more := self._file.read(length - len(data))):
+            data += more
+        self._file.seek(self.offset)
+        return bytes(data)
+
+    def _make_space(self, offset: int, length: int) -> None:
+        if offset + length > self._size:
             raise PhaseLockError("More data arrived than was announced.")
-        if self.free_space is not None and end > self._freed_to:
-            freed_to = min(self._size, max(end, self._freed_to + STEP_BYTES))
-            self.free_space(freed_to - self.offset)
-            self._freed_to = freed_to
+        stored_bytes = self.offset + sum(self._beyond.values())
+        if self.free_space is not None and stored_bytes + length > self._freed_bytes:
+            freed_bytes = min(self._size, max(stored_bytes + length, self._freed_bytes + STEP_BYTES))
+            self.free_space(freed_bytes - stored_bytes)
+            self._freed_bytes = freed_bytes
+
+    def _append(self, data: bytes) -> None:
+        self._write(data)
+        self._hash.update(data)
+        self.offset += len(data)
+
+    def _write(self, data: bytes) -> None:
         view = memoryview(data)
         while view:
             view = view[self._file.write(view) :]
-        self._hash.update(data)
-        self.offset += len(data)
 
     def finish(self) -> pathlib.Path | None:
         """Give the complete file its final name and return its path. If size or hash are wrong, delete it and return

@@ -13,6 +13,7 @@ from phaselock.protocol import messages as m
 from phaselock.session import effects as e
 from phaselock.session.outbox import Outbox
 from phaselock.session.peer.files import NEXT_STATES, LocalFile, LocalState, PeerFiles
+from phaselock.session.peer.pieces import PeerPieces
 from tests.support.simulation import a_track
 
 TRACK = a_track(1)
@@ -30,7 +31,7 @@ class Peer:
 
     def __init__(self) -> None:
         self.outbox = Outbox()
-        self.shelf = PeerFiles(self.outbox, lambda now_ns: now_ns)
+        self.shelf = PeerFiles(self.outbox, lambda now_ns: now_ns, PeerPieces(self.outbox))
         self.shelf.offered(START, 3, TOKEN, now_ns=0)
         self.shelf.ready(TRACK.file_id, connected=True, now_ns=0)
         self.shelf.take_queue((ROW,))
@@ -100,7 +101,7 @@ class Announced:
 
     def __init__(self, count: int) -> None:
         self.outbox = Outbox()
-        self.files = PeerFiles(self.outbox, lambda now_ns: now_ns)
+        self.files = PeerFiles(self.outbox, lambda now_ns: now_ns, PeerPieces(self.outbox))
         self.tracks = [dataclasses.replace(a_track(number), size=GB) for number in range(1, count + 1)]
         for t in self.tracks:
             start = m.FileTransferStart(t.file_id, t.file_name, t.size, t.sha256, t.rate_hz, t.frames, "", "")

@@ -77,6 +77,7 @@ class Clock:
         self.asked: tuple[str, int, int] | None = None
         self.key = b""
         self.own_ip = ""
+        self.least_rtt_ns: int | None = None
         self.refusals: list[OSError] = []
         """What the next calls of `start` raise."""
 
@@ -99,7 +100,9 @@ class Clock:
         self.asked = None
 
     def status(self, now_ns: int) -> ClockStatus:
-        return ClockStatus(now_ns, True, False, 0, 0.0, 1000, 500_000) if self.asked else UNKNOWN_CLOCK
+        if not self.asked:
+            return UNKNOWN_CLOCK
+        return ClockStatus(now_ns, True, False, 0, 0.0, 1000, 500_000, self.least_rtt_ns)
 
 
 class News:
@@ -209,10 +212,13 @@ class NetworkFixture:
         session: bytes = b"",
         clock_ports: Mapping[Place, int] = types.MappingProxyType({}),
         bridge: Bridge | None = None,
+        least_rtt_ns: int | None = None,
     ) -> Peer:
-        """A peer that joins at the host's address, or at the first of `places`. `session`: the beginning of its id."""
+        """A peer that joins at the host's address, or at the first of `places`. `session`: the beginning of its id.
+        `least_rtt_ns`: the round trip that its clock measures; with one it passes songs on."""
         sock = stack.enter_context(await connect(*(places[0] if places else self.host.address)))
         output, clock, news = Output(), Clock(), News()
+        clock.least_rtt_ns = least_rtt_ns
         runner = PeerRunner(
             PeerSession(display_name=name, code=code, session_id=session),
             output,
@@ -226,6 +232,7 @@ class NetworkFixture:
             find=find,
             clock_ports=clock_ports,
             bridge=bridge,
+            identity=None if least_rtt_ns is None else lambda: IDENTITY,
         )
         ended = asyncio.create_task(runner.run(sock, places))
         stack.push_async_callback(self._end, ended)

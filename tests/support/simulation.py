@@ -11,19 +11,21 @@ reports at regular intervals. Subclasses and outputs add what differs:
 from __future__ import annotations
 
 import dataclasses
+import functools
 import heapq
 import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 from uuid import UUID
 
+from phaselock.model.pieces import piece_count
 from phaselock.model.snapshot import SessionSnapshot
 from phaselock.model.sweeps import Sounds
 from phaselock.model.timeline import Timeline
 from phaselock.model.types import AudioStatus, ClockStatus, Track
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import GREETING_CAP, HOST_CAP, SESSION_CAP, Framer, frame
-from phaselock.protocol.messages import PROTOCOL_VERSION, CodeNeeded, JoinRequest, Message
+from phaselock.protocol.messages import PROTOCOL_VERSION, CodeNeeded, JoinRequest, Message, PieceResult, PiecesAt
 from phaselock.protocol.proof import FETCH, JOIN, UPLOAD, membership_proof
 from phaselock.session import effects as e
 from phaselock.session.commands import Add, HostCommand, Leave
@@ -40,6 +42,10 @@ CONNECT_TIMEOUT_NS = 2 * SECOND
 """RECONNECT_S of network/peer.py."""
 HOST_KEY = bytes(range(32))
 """SHA-256 of the certificate that a host would have."""
+ROOT = b"\1" * 32
+"""Of the hash tree of every file."""
+PIECE_NS = 20 * MS
+"""How long the fetch of a piece takes."""
 FIRST_UPLOADED_NUMBER = 1000
 """Songs that peers upload are numbered from here on."""
 
@@ -345,6 +351,8 @@ class SimulatedHost(SimulatedNode):
         self.for_guests: list[e.ForGuest | e.WantFallback] = []
         self.fetches: list[e.FetchFromLibrary] = []
         self.outside: list[e.OpenOutside | e.CloseOutside | e.ReachedAt | e.CallBack] = []
+        self.hashed: list[Track] = []
+        """The tracks of which a hash tree was made."""
         self.allowed_clocks: dict[int, bytes] = {}
         """Peers whose pings are answered, and their keys."""
         self._framers: dict[int, Framer] = {}
@@ -430,6 +438,9 @@ class SimulatedHost(SimulatedNode):
                 self.for_guests.append(effect)
             case e.FetchFromLibrary():
                 self.fetches.append(effect)
+            case e.HashPieces(track):
+                self.hashed.append(track)
+                self.call(self.core.pieces_hashed, track.file_id, ROOT)
             case e.OpenOutside() | e.CloseOutside() | e.ReachedAt() | e.CallBack():
                 self.outside.append(effect)
             case _:
@@ -472,6 +483,15 @@ class SimulatedPeer(SimulatedNode):
         """For each attempt to upload a song: True if it arrives, or the reason why the host refuses it."""
         self.transfers: dict[UUID, e.Fetch | e.Upload] = {}
         """Transfers that are not over, by file or request."""
+        self.passes_on: PiecesAt | None = None
+        """Where it passes pieces on; None: nowhere."""
+        self.piece_keys: list[bytes] = []
+        self.in_pieces: dict[UUID, tuple[e.Fetch, set[int]]] = {}
+        """The files that arrive in pieces, and the pieces that are here."""
+        self.piece_tasks: list[tuple[UUID, int, int]] = []
+        """File, piece and source of all tasks so far."""
+        self.piece_results: Callable[[int, int], PieceResult] = lambda piece, source: "right"
+        """The result of a piece from a source."""
         self._attempt = 0
         """Number of the attempt to connect that is not over; 0 for none."""
         self._framer = Framer(HOST_CAP)
@@ -611,6 +631,23 @@ class SimulatedPeer(SimulatedNode):
                 self.start_clock(peer_id, key)
             case e.StopClock():
                 self.stop_clock()
+            case e.OpenPieces():
+                if self.passes_on is not None:
+                    self.call(self.core.pieces_at, self.passes_on)
+            case e.LetFetch(key):
+                self.piece_keys.append(key)
+            case e.Fetch(track, root=root) if root:
+                self.fetches.append(effect)
+                self.in_pieces[track.file_id] = effect, set()
+            case e.FetchPieces(file_id, source, pieces):
+                number = source.source if source is not None else 0
+                for piece in pieces:
+                    self.piece_tasks.append((file_id, piece, number))
+                    self.cable.deliver(
+                        self.simulation.now_ns + PIECE_NS,
+                        functools.partial(self._piece_came, file_id, piece, number),
+                        self,
+                    )
             case e.Fetch(track):
                 self.fetches.append(effect)
                 self._transfer(track.file_id, effect, lambda: self._fetched(effect))
@@ -619,6 +656,7 @@ class SimulatedPeer(SimulatedNode):
                 self._transfer(request_id, effect, lambda: self._uploaded(effect))
             case e.CancelFetch(key) | e.CancelUpload(key):
                 self.transfers.pop(key, None)
+                self.in_pieces.pop(key, None)
             case _:
                 super().execute(effect)
 
@@ -658,6 +696,18 @@ class SimulatedPeer(SimulatedNode):
             self.call(self.core.file_ready, track.file_id)
         else:
             self.call(self.core.file_failed, track.file_id, "The hash is wrong.")
+
+    def _piece_came(self, file_id: UUID, piece: int, source: int) -> None:
+        if file_id in self.in_pieces:
+            fetch, here = self.in_pieces[file_id]
+            result = self.piece_results(piece, source)
+            if result == "right":
+                here.add(piece)
+            self.call(self.core.piece_ended, file_id, piece, source, result)
+            if len(here) == piece_count(fetch.track.size) and file_id in self.in_pieces:
+                del self.in_pieces[file_id]
+                self.tracks[file_id] = fetch.track
+                self.call(self.core.file_ready, file_id)
 
     def _uploaded(self, upload: e.Upload) -> None:
         host, request_id = self.simulation.host, upload.request_id

@@ -2,7 +2,8 @@
 
 The host offers each peer the tracks in the order in which they will be played, as far as the peer's disk has space. Few
 offers are open at a time, so that a new order takes effect soon. Each peer is served independently: a slow peer does
-not delay the others.
+not delay the others. Where peers can pass on what they have, a file arrives in pieces: see sharing.py. The attempts
+after a failed one are for the whole file from the host.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from phaselock.session.effects import Send
 from phaselock.session.events import TransferState
 from phaselock.session.host.members import Delivery, Member, Members, Transfer
 from phaselock.session.host.queue import HostQueue
+from phaselock.session.host.sharing import Sharing
 from phaselock.session.host.transport import TransportControl
 from phaselock.session.outbox import Outbox
 
@@ -36,10 +38,13 @@ and the next one."""
 class Distribution:
     """The file transfers of a host session. The session calls `settle` at the end of each of its calls."""
 
-    def __init__(self, members: Members, queue: HostQueue, transport: TransportControl, outbox: Outbox) -> None:
+    def __init__(
+        self, members: Members, queue: HostQueue, transport: TransportControl, sharing: Sharing, outbox: Outbox
+    ) -> None:
         self._members = members
         self._queue = queue
         self._transport = transport
+        self._sharing = sharing
         self._outbox = outbox
 
     def settle(self, *, now_ns: int) -> None:
@@ -65,6 +70,7 @@ class Distribution:
             return True
         if transfer.state is not Delivery.RUNNING:
             return False
+        self._sharing.answered(member, track, hash_ok)
         if hash_ok:
             transfer.received()
             member.received(now_ns)
@@ -106,6 +112,12 @@ class Distribution:
                 self._outbox.note_transfer(
                     TransferState.SENDING, track, now_ns, peer=member.name, done_bytes=sent_bytes
                 )
+
+    def pieces_ended(self, member: Member, message: m.PiecesEnded, *, now_ns: int) -> None:
+        """Pieces of a file have arrived at a member, or not."""
+        done_bytes = self._sharing.ended(member, message, now_ns=now_ns)
+        if done_bytes is not None:
+            self.progressed(member, message.file_id, done_bytes, now_ns=now_ns)
 
     def retry(self, member: Member, *, now_ns: int) -> bool:
         """Allow new attempts for all files that were given up for this member, and wait for it again. Return False if
@@ -152,9 +164,14 @@ class Distribution:
             if open_offers >= MAX_OPEN_OFFERS and (current is None or track.file_id != current.file_id):
                 return
             if track.file_id not in member.transfers:
+                root = self._sharing.root(member, track, now_ns=now_ns)
+                if root is None:
+                    return
                 open_offers += 1
                 member.transfers[track.file_id] = Transfer(track.size, offered_at_ns=now_ns)
-                self._offer(member, track, now_ns)
+                self._offer(member, track, now_ns, root)
+                if root:
+                    self._sharing.begin(member, track, now_ns=now_ns)
 
     def _wanted(self, member: Member, needed: list[Track]) -> Iterator[Track]:
         """The tracks in the order of need, as far as the member has free space."""
@@ -165,8 +182,8 @@ class Distribution:
                 return
             yield track
 
-    def _offer(self, member: Member, track: Track, now_ns: int) -> None:
-        """Tell a member to fetch a file."""
+    def _offer(self, member: Member, track: Track, now_ns: int, root: bytes = b"") -> None:
+        """Tell a member to fetch a file; with the `root` of its hash tree, in pieces."""
         member.send_rate.restart()
         start = m.FileTransferStart(
             track.file_id,
@@ -177,6 +194,7 @@ class Distribution:
             track.frames,
             track.title,
             track.artist,
+            root or None,
         )
         self._outbox.do(Send(member.conn, start))
         self._outbox.note_transfer(TransferState.STARTED, track, now_ns, peer=member.name, done_bytes=0)

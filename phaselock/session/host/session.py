@@ -48,9 +48,11 @@ from phaselock.session.host.members import SEAT_NS, Attendance, Member, Members,
 from phaselock.session.host.own_report import own_report
 from phaselock.session.host.party import Party
 from phaselock.session.host.queue import HostQueue
+from phaselock.session.host.relays import Relays
 from phaselock.session.host.report_watch import ReportWatch
 from phaselock.session.host.requesters import FALLBACK_KEY, HOST_KEY
 from phaselock.session.host.requests import IncomingRequests, Request
+from phaselock.session.host.sharing import Sharing
 from phaselock.session.host.track_facts import HostTrackFacts
 from phaselock.session.host.transitions import HostTransitions
 from phaselock.session.host.transport import TransportControl
@@ -123,7 +125,9 @@ class HostSession:
         self._transitions = HostTransitions(self._facts, transitions)
         self._transport = TransportControl(self._members, playback, self._queue, self._transitions, self._outbox)
         self._gains = HostGains(self._members, self._queue, self._facts, self._outbox, loudness_lufs)
-        self._distribution = Distribution(self._members, self._queue, self._transport, self._outbox)
+        relays = Relays(self._members, token_factory, self._outbox)
+        self._sharing = Sharing(self._members, self._queue, self._transport, relays, self._outbox)
+        self._distribution = Distribution(self._members, self._queue, self._transport, self._sharing, self._outbox)
         caps = Caps(self._queue, rules)
         self._requests = IncomingRequests(self._outbox, self._queue.has_room, caps)
         self._party = Party(
@@ -396,6 +400,7 @@ class HostSession:
             *self._entrance.deadlines_ns(),
             *self._report_watch.deadlines_ns(self._members),
             *self._distribution.deadlines_ns(),
+            *self._sharing.deadlines_ns(),
             *self._requests.deadlines_ns(),
             *self._party.deadlines_ns(),
             *self._hearing.deadlines_ns(),
@@ -428,6 +433,11 @@ class HostSession:
         if track is not None and member is not None and member.may_report(now_ns):
             about = file_id, track.file_name
             self._outbox.warn(Notice(Code.CANNOT_SEND, sentence(reason), *about, peer_id=peer_id), now_ns)
+        return self._settle(now_ns)
+
+    def pieces_hashed(self, file_id: UUID, root: bytes, *, now_ns: int) -> list[Effect]:
+        """The root of the hash tree of `HashPieces`; empty: the file cannot be read."""
+        self._sharing.hashed(file_id, root)
         return self._settle(now_ns)
 
     def authorise_upload(self, peer_id: int, proof: bytes, request_id: UUID) -> Request | None:
@@ -574,6 +584,7 @@ class HostSession:
 
     def _remove(self, member: Member, reason: Notice, now_ns: int) -> None:
         del self._members.members[member.conn]
+        self._sharing.left(member)
         member.budget.left(member.owes(), now_ns=now_ns)
         self._report_watch.tell_left_out(member, leaves=True, now_ns=now_ns)
         self._requests.left(member, now_ns=now_ns)
@@ -661,6 +672,10 @@ class HostSession:
                 self._chat.member_says(member, text, now_ns=now_ns)
             case m.CallBackAt(port=port):
                 member.call_back_port = port
+            case m.PiecesAt():
+                self._sharing.willing(member, message)
+            case m.PiecesEnded():
+                self._distribution.pieces_ended(member, message, now_ns=now_ns)
             case _:
                 self._breach(member, f"{type(message).__name__} makes no sense", now_ns)
 
@@ -679,6 +694,7 @@ class HostSession:
             self._queue.settle(now_ns=now_ns)
             self._invitation.settle(now_ns=now_ns)
             self._distribution.settle(now_ns=now_ns)
+            self._sharing.settle(now_ns=now_ns)
         sweeps = None if self._over else self._hearing.calibration.timeline()
         wanted = Follow(sweeps) if sweeps is not None else self._gains.follow(*playback.lines())
         follow = [wanted] if self._followed != wanted else []

@@ -19,6 +19,7 @@ import enum
 from collections.abc import Callable, Mapping
 from uuid import UUID
 
+from phaselock.language.message import N_
 from phaselock.model.names import file_label, sentence, title
 from phaselock.model.notices import Code, Notice
 from phaselock.model.queue import MAX_ITEMS, ItemStatus, QueueItem
@@ -27,7 +28,9 @@ from phaselock.protocol import messages as m
 from phaselock.session import events as e
 from phaselock.session.effects import HOST_CONN, CancelFetch, Fetch, Keep, Send
 from phaselock.session.outbox import Outbox
+from phaselock.session.peer.pieces import PeerPieces
 
+NOT_IN_PIECES = N_("The host does not send its pieces.")
 MAX_KEPT_BYTES = 4 << 30
 """Most bytes of songs that a host's queue keeps in the cache of this machine. A host may announce any number."""
 ALWAYS_KEPT = 2
@@ -83,8 +86,9 @@ class PeerFiles:
     the host offers all files again after a reconnect.
     """
 
-    def __init__(self, outbox: Outbox, session_ns: Callable[[int], int | None]) -> None:
+    def __init__(self, outbox: Outbox, session_ns: Callable[[int], int | None], pieces: PeerPieces) -> None:
         self._outbox = outbox
+        self._pieces = pieces
         self._session_ns = session_ns
         """Returns the session time at a local time; None while the clock is not usable."""
         self._files: dict[UUID, LocalFile] = {}
@@ -131,7 +135,9 @@ class PeerFiles:
                 file.become(LocalState.FETCHING)
             case LocalState.MISSING | LocalState.EVICTED:
                 file.become(LocalState.FETCHING)
-                self._outbox.do(Fetch(track, peer_id, token))
+                self._outbox.do(Fetch(track, peer_id, token, start.root or b""))
+                if start.root is not None:
+                    self._pieces.begin(track)
                 self._outbox.note_transfer(e.TransferState.STARTED, track, self._session_ns(now_ns))
             case LocalState.FETCHING:
                 pass
@@ -151,6 +157,7 @@ class PeerFiles:
         if connected and file.state is LocalState.FETCHING:
             self._outbox.do(Send(HOST_CONN, m.FileReceived(file_id, hash_ok=True)))
         file.become(LocalState.RECEIVED)
+        self._pieces.over(file_id)
         self._outbox.note(e.FileReady(self._session_ns(now_ns), file_id, file.track.file_name))
         return file.track
 
@@ -175,8 +182,17 @@ class PeerFiles:
             if file.state is LocalState.FETCHING:  # behind the other one: the host does not call the file ready
                 self._outbox.do(Send(HOST_CONN, m.FileReceived(file_id, hash_ok=True)))
         file.become(LocalState.MISSING)
+        self._pieces.over(file_id)
         notice = Notice(Code.UNPLAYABLE_HERE, sentence(reason), file_id, file.track.file_name)
         self._outbox.error(notice, self._session_ns(now_ns))
+
+    def piece_ended(
+        self, file_id: UUID, piece: int, source: int, result: m.PieceResult, *, connected: bool, now_ns: int
+    ) -> None:
+        """A task of `FetchPieces` has ended."""
+        if self._pieces.ended(file_id, piece, source, result, now_ns=now_ns):
+            self._outbox.do(CancelFetch(file_id))
+            self.failed(file_id, NOT_IN_PIECES, connected=connected, now_ns=now_ns)
 
     def lost_host(self) -> None:
         """The host is lost: cancel all fetches. The host will offer the files again after a reconnect."""
@@ -206,6 +222,7 @@ class PeerFiles:
         for file_id in self._files.keys() - {item.id for item in self._queue} - sounding - new:
             if self._files.pop(file_id).on_its_way:
                 self._outbox.do(CancelFetch(file_id))
+                self._pieces.over(file_id)
         needed_ids = sounding | new | {item.id for item in self._queue if item.status is not ItemStatus.PLAYED}
         needed = [file for file_id, file in self._files.items() if file_id in needed_ids]
         kept = self._within_bound(needed)
@@ -240,4 +257,5 @@ class PeerFiles:
 
     def _give_up(self, file: LocalFile) -> None:
         """The fetch of this file has failed or was cancelled."""
+        self._pieces.over(file.track.file_id)
         file.become(LocalState.EVICTED if file.state is LocalState.REFETCHING else LocalState.MISSING)

@@ -50,6 +50,7 @@ from phaselock.session.peer.gains import PeerGains
 from phaselock.session.peer.microphone import PeerMicrophone
 from phaselock.session.peer.outside import PeerOutside
 from phaselock.session.peer.party import PeerParty
+from phaselock.session.peer.pieces import PeerPieces
 from phaselock.session.peer.playback import PeerPlayback
 from phaselock.session.peer.reports import StatusReports
 from phaselock.session.peer.requests import OutgoingRequests
@@ -116,7 +117,8 @@ class PeerSession:
         slow."""
         self._outbox = Outbox()
         self._clock_watch = ClockWatch(self._outbox, self._session_ns)
-        self._files = PeerFiles(self._outbox, self._session_ns)
+        self._pieces = PeerPieces(self._outbox)
+        self._files = PeerFiles(self._outbox, self._session_ns, self._pieces)
         self._gains = PeerGains()
         self._playback = PeerPlayback(self._files, self._gains, lambda: self._clock, self._outbox)
         self._reports = StatusReports(self._outbox, self._session_ns)
@@ -307,6 +309,18 @@ class PeerSession:
         self._files.failed(file_id, reason, connected=self._connected, now_ns=now_ns)
         return self._settle(now_ns)
 
+    def piece_ended(
+        self, file_id: UUID, piece: int, source: int, result: m.PieceResult, *, now_ns: int
+    ) -> list[Effect]:
+        """A task of `FetchPieces` has ended: see PieceEnd. `source`: the number of its source, 0 for the host."""
+        self._files.piece_ended(file_id, piece, source, result, connected=self._connected, now_ns=now_ns)
+        return self._settle(now_ns)
+
+    def pieces_at(self, place: m.PiecesAt, *, now_ns: int) -> list[Effect]:
+        """This machine passes pieces on there: see `OpenPieces`."""
+        self._pieces.open_at(place, connected=self._connected)
+        return self._settle(now_ns)
+
     def file_gone(self, file_id: UUID, *, is_open: bool, now_ns: int) -> list[Effect]:
         """A file that was ready was deleted. `is_open`: the player may have opened it before."""
         self._files.gone(file_id, is_open=is_open)
@@ -343,6 +357,7 @@ class PeerSession:
         self._wake(now_ns)
         self._requests.timer(now_ns=now_ns)
         self._microphone.timer(now_ns=now_ns)
+        self._pieces.timer(connected=self._connected, now_ns=now_ns)
         if self._absence.is_over(now_ns=now_ns):
             self._end(HOST_LOST, now_ns, failed=True)
         elif self._side is PeerSide.AWAY:
@@ -371,6 +386,8 @@ class PeerSession:
         if self._side is PeerSide.JOINED:
             deadlines.append(self._heartbeat_at_ns)
             deadlines += self._reports.deadlines_ns()
+            if (report_ns := self._pieces.deadline_ns()) is not None:
+                deadlines.append(report_ns)
         end_ns = self._playback.end_ns()
         end_local_ns = None if end_ns is None else self._clock.local_from_session(end_ns)
         if end_local_ns is not None:
@@ -504,6 +521,12 @@ class PeerSession:
                 self._chat.refused(why, now_ns=now_ns)
             case m.HostPlaces():
                 self._outside.use(message)
+            case m.PiecesKey(key=key):
+                self._pieces.let(key)
+            case m.PieceSource():
+                self._pieces.source(message)
+            case m.PieceTasks():
+                self._pieces.tasks(message, self._peer_id, self._token)
             case m.Heartbeat():
                 pass
             case _:
@@ -568,6 +591,7 @@ class PeerSession:
         self._requests.found_host()
         self._chat.joined(again=again)
         self._outside.joined(self._reached)
+        self._pieces.joined()
         self._party.joined()
 
     def _take_queue(self, queue: tuple[QueueItem, ...], revision: int, now_ns: int) -> None:
@@ -619,6 +643,7 @@ class PeerSession:
         self._microphone.end(now_ns=now_ns)
         self._clock_watch.stop()
         self._files.lost_host()
+        self._pieces.lost_host()
         self._requests.lost_host()
         self._absence.begin(
             hold_ns=HOLD_OUTSIDE_NS if self._outside.active else HOLD_NS,
