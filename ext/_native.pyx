@@ -2,6 +2,7 @@
 """The native core: thin classes over the C files of ext/. Their headers define all terms used here."""
 
 import os
+import socket
 from collections import namedtuple
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
@@ -29,6 +30,7 @@ DeckStatus = namedtuple("DeckStatus", "armed want_frame written_frame room_frame
 
 NO_END = pl.PL_NO_END
 DECKS = pl.PL_DECKS
+NULL_RATE_HZ, NULL_LATENCY_NS = pl.PL_NULL_RATE_HZ, pl.PL_NULL_BLOCK_NS
 BANDS = pl.PL_BANDS
 MAX_STARTS = pl.PL_MAX_STARTS
 QUIETS, QUIET_FADE_NS = pl.PL_QUIETS, pl.PL_QUIET_FADE_NS
@@ -182,17 +184,29 @@ def siphash(bytes key, bytes message):
     return pl.pl_siphash(&k, <const uint8_t *><const char *>message, len(message))
 
 
+cdef class _Stopping:
+    """Two connected sockets. A native thread that waits also waits for one of them, and wakes when the other one is
+    closed."""
+
+    cdef object heard, rung
+
+    def __cinit__(self):
+        self.heard, self.rung = socket.socketpair()
+
+
 cdef class Responder:
     """The host's clock thread: answers pings of allowed peers. `run` blocks without the interpreter's lock until
     `stop`."""
 
     cdef pl.pl_responder *responder
+    cdef _Stopping stopping
 
     def __cinit__(self, intptr_t fd):
         self.responder = <pl.pl_responder *>PyMem_Calloc(1, sizeof(pl.pl_responder))
         if self.responder == NULL:
             raise MemoryError
         pl.pl_responder_init(self.responder, fd)
+        self.stopping = _Stopping()
 
     def __dealloc__(self):
         PyMem_Free(self.responder)
@@ -211,13 +225,16 @@ cdef class Responder:
     def run(self):
         """Returns 0, or the negative of a system error."""
         cdef int result
+        cdef intptr_t stop_fd = self.stopping.heard.fileno()
         with nogil:
-            result = pl.pl_responder_run(self.responder)
+            result = pl.pl_responder_run(self.responder, stop_fd)
+        self.stopping.heard.close()
         return result
 
     def stop(self):
-        """Make `run` return within 100 ms."""
+        """Make `run` return soon."""
         pl.pl_store_relaxed(&self.responder.stop, 1)
+        self.stopping.rung.close()
 
     @property
     def counts(self):
@@ -230,6 +247,7 @@ cdef class Pinger:
     the host's clock port."""
 
     cdef pl.pl_pinger *pinger
+    cdef _Stopping stopping
     cdef readonly ClockMap clock_map
 
     def __cinit__(self, intptr_t fd, uint32_t peer_id, bytes key, ClockMap clock_map, str kind="envelope"):
@@ -240,6 +258,7 @@ cdef class Pinger:
         self.clock_map = clock_map
         pl.pl_pinger_init(self.pinger, fd, peer_id, _FILTER_KINDS[kind], &clock_map.map)
         pl.pl_pinger_use_key(self.pinger, &k)
+        self.stopping = _Stopping()
 
     def __dealloc__(self):
         PyMem_Free(self.pinger)
@@ -252,13 +271,16 @@ cdef class Pinger:
     def run(self):
         """Returns 0, or the negative of a system error."""
         cdef int result
+        cdef intptr_t stop_fd = self.stopping.heard.fileno()
         with nogil:
-            result = pl.pl_pinger_run(self.pinger)
+            result = pl.pl_pinger_run(self.pinger, stop_fd)
+        self.stopping.heard.close()
         return result
 
     def stop(self):
-        """Make `run` return within 100 ms."""
+        """Make `run` return soon."""
         pl.pl_store_relaxed(&self.pinger.stop, 1)
+        self.stopping.rung.close()
 
     def status(self):
         """A coherent PingerStatus."""
@@ -655,6 +677,32 @@ cdef class Engine:
         if not 0 <= deck < pl.PL_DECKS:
             raise IndexError("no such deck")
         return 0
+
+
+cdef class NullCard:
+    """The card of pl_null.h, at NULL_RATE_HZ, which plays what the engine makes. Its frames leave NULL_LATENCY_NS after
+    their callback. `run` blocks without the interpreter's lock until `stop`."""
+
+    cdef pl.pl_null card
+    cdef Engine engine
+    cdef _Stopping stopping
+
+    def __cinit__(self, Engine engine not None):
+        self.engine = engine
+        self.card.engine = engine.engine
+        self.stopping = _Stopping()
+
+    def run(self):
+        """Play until `stop`. Only while the engine has a stream."""
+        cdef intptr_t stop_fd = self.stopping.heard.fileno()
+        with nogil:
+            pl.pl_null_run(&self.card, stop_fd)
+        self.stopping.heard.close()
+
+    def stop(self):
+        """Make `run` return soon."""
+        pl.pl_store_relaxed(&self.card.stop, 1)
+        self.stopping.rung.close()
 
 
 def resample(

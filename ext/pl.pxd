@@ -68,10 +68,10 @@ cdef extern from "pl_udp.h" nogil:
         pl_responder *responder, uint32_t peer_id, const pl_address *address, const pl_siphash_key *key
     )
     void pl_responder_forbid(pl_responder *responder, uint32_t peer_id)
-    int pl_responder_run(pl_responder *responder)
+    int pl_responder_run(pl_responder *responder, intptr_t stop_fd)
     ctypedef struct pl_pinger_status:
         int64_t rtt_ns, last_sample_ns
-        uint64_t samples, sent, refused, steps
+        uint64_t samples, sent, refused, asked, steps
     ctypedef struct pl_pinger:
         pl_atomic_u32 stop
         uint64_t trace_count
@@ -80,7 +80,7 @@ cdef extern from "pl_udp.h" nogil:
         pl_pinger *pinger, intptr_t fd, uint32_t peer_id, pl_filter_kind kind, pl_clock_map *map
     )
     void pl_pinger_use_key(pl_pinger *pinger, const pl_siphash_key *key)
-    int pl_pinger_run(pl_pinger *pinger)
+    int pl_pinger_run(pl_pinger *pinger, intptr_t stop_fd)
     bint pl_pinger_read_status(pl_pinger *pinger, pl_pinger_status *status)
     void pl_store_relaxed(pl_atomic_u32 *p, int value)
 
@@ -198,6 +198,15 @@ cdef extern from "pl_pipewire.h" nogil:
     void pl_pipewire_io_changed(void *account, uint32_t id, void *area, uint32_t size)
     pl_account *pl_pipewire_account(void *stream, double rate_hz, pl_engine *engine)
     void pl_pipewire_process_rt(void *account)
+
+
+cdef extern from "pl_null.h" nogil:
+    enum: PL_NULL_RATE_HZ
+    const int64_t PL_NULL_BLOCK_NS
+    ctypedef struct pl_null:
+        pl_engine *engine
+        pl_atomic_u32 stop
+    void pl_null_run(pl_null *card, intptr_t stop_fd)
 
 
 cdef extern from "pl_mp3.h" nogil:

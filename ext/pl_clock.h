@@ -38,6 +38,7 @@ typedef struct {
 /* One writer, the clock thread. The audio callback and Python read it without waiting. */
 typedef struct {
     pl_seqlock lock;
+    pl_atomic_u32 silent; /* 1: the audio callback plays nothing by this map */
 } pl_clock_map;
 
 /* `identity`: session time is local time, as on the host. Otherwise the map is not valid yet. */

@@ -31,10 +31,8 @@ typedef struct pollfd pollfd_t;
 #endif
 
 #if defined(_WIN32)
-void pl_datagram_nap(int ms) { Sleep((DWORD)ms); }
 int pl_datagram_error(void) { return WSAGetLastError(); }
 #else
-void pl_datagram_nap(int ms) { poll(NULL, 0, ms); }
 int pl_datagram_error(void) { return errno; }
 #endif
 
@@ -355,9 +353,19 @@ void pl_datagram_send(intptr_t fd, const uint8_t *b, int size) {
     send((socket_t)fd, (const char *)b, size, 0);
 }
 
-bool pl_datagram_wait(intptr_t fd, int wait_ms) {
+static pollfd_t readable(intptr_t fd) {
     pollfd_t p = {0};
     p.fd = (socket_t)fd;
     p.events = POLLIN;
-    return poll_sockets(&p, 1, wait_ms) != 0;
+    return p;
+}
+
+bool pl_datagram_wait(intptr_t fd, intptr_t stop_fd, int wait_ms) {
+    pollfd_t p[2] = {readable(fd), readable(stop_fd)};
+    return poll_sockets(p, 2, wait_ms) < 0 || p[0].revents;
+}
+
+void pl_datagram_nap(intptr_t stop_fd, int wait_ms) {
+    pollfd_t p = readable(stop_fd);
+    poll_sockets(&p, 1, wait_ms);
 }

@@ -436,6 +436,13 @@ static void mix_decks_rt(pl_engine *e, const pl_instant *left, double left_step_
     e->audible = audible;
 }
 
+/* No deck is in use, and none will be before the next command. */
+static bool is_silent_rt(const pl_engine *e) {
+    for (int i = 0; i < PL_DECKS; i++)
+        if (e->decks[i].active) return false;
+    return true;
+}
+
 /* Play one block towards `target`. `step_ns`: session time of one frame before the servo. Returns it with the
  * bend. */
 static double follow_rt(pl_engine *e, pl_instant target, double step_ns, int64_t frames, float *out) {
@@ -529,6 +536,7 @@ void pl_engine_serve_at_rt(pl_engine *e, float *out, int64_t frames, int64_t now
     volume_rt(e, out, frames);
     quiet_rt(e, out, frames);
     e->device_frames += frames;
+    pl_store_relaxed(&e->clock->silent, is_silent_rt(e));
     publish_rt(e, x_ns + (double)frames * nominal_ns, step_ns, nominal_ns, leaves.ns + latency_ns);
 }
 

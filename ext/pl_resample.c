@@ -1,18 +1,17 @@
 #include "pl_resample.h"
 
-#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const double PI = 3.14159265358979323846;
 /* Shape of the Kaiser window: a stop band of 101 dB by Kaiser's formula, beta = 0.1102 * (dB - 8.7). */
 static const double KAISER_BETA = 10.2;
 /* The transition band is made as wide as this attenuation needs: a little wider than the window's own. */
 static const double TRANSITION_DB = 105;
-/* BASE_TAPS: taps where the rate does not fall. LANES: independent sums, which a compiler can turn into
- * vectors. */
-enum { BASE_TAPS = 96, LANES = 8 };
-_Static_assert(BASE_TAPS % LANES == 0 && PL_MAX_TAPS % LANES == 0, "whole vectors");
+/* Taps where the rate does not fall. */
+enum { BASE_TAPS = 96 };
+_Static_assert(BASE_TAPS % PL_TAPS_AT_ONCE == 0 && PL_MAX_TAPS % PL_TAPS_AT_ONCE == 0, "whole vectors");
 
 /* The modified Bessel function of the first kind, order 0, by its power series. */
 static double bessel_i0(double x) {
@@ -32,25 +31,43 @@ static double windowed_sinc(double t, double cutoff, double half) {
     return sinc * bessel_i0(KAISER_BETA * sqrt(1 - u * u)) / bessel_i0(KAISER_BETA);
 }
 
+/* The taps at one phase. The gain is the same at every phase. */
+static void compute_taps(float *row, int taps, double fraction, double cutoff) {
+    double sum = 0, half = taps / 2.0;
+    for (int k = 0; k < taps; k++) {
+        double v = windowed_sinc(k - (half - 1) - fraction, cutoff, half);
+        row[k] = (float)v;
+        sum += v;
+    }
+    for (int k = 0; k < taps; k++) row[k] = (float)(row[k] / sum);
+}
+
+static void keep_taps(pl_taps *to, int taps, const float *row, const float *next) {
+    for (int k = 0; k < taps; k += PL_LANES, to++) {
+        float steps[PL_LANES];
+        for (int i = 0; i < PL_LANES; i++) steps[i] = next[k + i] - row[k + i];
+        to->values = pl_vector_load(row + k);
+        to->steps = pl_vector_load(steps);
+    }
+}
+
 bool pl_kernel_init(pl_kernel *kernel, double from_hz, double to_hz) {
     double narrower = fmin(1.0, to_hz / from_hz);
-    int taps = (int)ceil(BASE_TAPS / narrower / LANES) * LANES;
+    int taps = (int)ceil(BASE_TAPS / narrower / PL_TAPS_AT_ONCE) * PL_TAPS_AT_ONCE;
     if (taps > PL_MAX_TAPS) taps = PL_MAX_TAPS;
+    int vectors = taps / PL_LANES;
     kernel->taps = taps;
-    kernel->table = malloc(sizeof(float) * (PL_PHASES + 1) * (size_t)taps);
+    kernel->table = malloc(sizeof *kernel->table * PL_PHASES * (size_t)vectors);
     if (!kernel->table) return false;
     /* Width of the transition band, of the input rate: Kaiser's formula. */
     double transition = (TRANSITION_DB - 8) / (2.285 * 2 * PI * (taps - 1));
-    double half = taps / 2.0, cutoff = 0.5 * narrower - 0.25 * transition;
-    for (int phase = 0; phase <= PL_PHASES; phase++) {
-        float *row = kernel->table + (size_t)phase * (size_t)taps;
-        double sum = 0, fraction = (double)phase / PL_PHASES;
-        for (int k = 0; k < taps; k++) {
-            double v = windowed_sinc(k - (half - 1) - fraction, cutoff, half);
-            row[k] = (float)v;
-            sum += v;
-        }
-        for (int k = 0; k < taps; k++) row[k] = (float)(row[k] / sum); /* the same gain at every phase */
+    double cutoff = 0.5 * narrower - 0.25 * transition;
+    float row[PL_MAX_TAPS], next[PL_MAX_TAPS];
+    compute_taps(row, taps, 0, cutoff);
+    for (int phase = 0; phase < PL_PHASES; phase++) {
+        compute_taps(next, taps, (phase + 1.0) / PL_PHASES, cutoff);
+        keep_taps(kernel->table + (size_t)phase * (size_t)vectors, taps, row, next);
+        memcpy(row, next, sizeof row);
     }
     return true;
 }
@@ -58,24 +75,4 @@ bool pl_kernel_init(pl_kernel *kernel, double from_hz, double to_hz) {
 void pl_kernel_free(pl_kernel *kernel) {
     free(kernel->table);
     kernel->table = NULL;
-}
-
-void pl_kernel_frame_rt(const pl_kernel *kernel, const float *left, const float *right, double fraction,
-                        float *out) {
-    assert(fraction >= 0 && fraction < 1);
-    double place = fraction * PL_PHASES;
-    int phase = (int)place;
-    float between = (float)(place - phase);
-    int taps = kernel->taps;
-    const float *a = kernel->table + (long)phase * taps, *b = a + taps;
-    float l[LANES] = {0}, r[LANES] = {0};
-    for (int k = 0; k < taps; k += LANES) {
-        for (int j = 0; j < LANES; j++) {
-            float c = a[k + j] + between * (b[k + j] - a[k + j]);
-            l[j] += c * left[k + j];
-            r[j] += c * right[k + j];
-        }
-    }
-    out[0] = ((l[0] + l[4]) + (l[1] + l[5])) + ((l[2] + l[6]) + (l[3] + l[7]));
-    out[1] = ((r[0] + r[4]) + (r[1] + r[5])) + ((r[2] + r[6]) + (r[3] + r[7]));
 }

@@ -17,8 +17,6 @@ enum { RECEIVE_BYTES = 256 };
 
 /* ---- limits ---- */
 
-/* Longest sleep, in ms: how soon a thread notices that it has to stop. */
-enum { POLL_MS = 100 };
 /* A thread that woke this often in a row and found no datagram sleeps after each further time: an error may
  * stay, as while the network card is off. The errors that packets cause, one each, do not make it late. */
 enum { MAX_EMPTY_WAKES = 1000, EMPTY_WAKE_MS = 1 };
@@ -27,6 +25,8 @@ enum { MAX_EMPTY_WAKES = 1000, EMPTY_WAKE_MS = 1 };
 static const double MAX_PINGS_PER_S = 400, MAX_PINGS_AT_ONCE = 400;
 /* Answers that took longer are not used. */
 static const int64_t MAX_AGE_NS = 2 * PL_NS_PER_S;
+/* A smaller contradiction between an answer and the clock map is no step of a clock. */
+static const double MIN_STEP_NS = 100e3;
 /* Largest time on the wire, as on the control connection: sums and differences of two times cannot
  * overflow. */
 static const int64_t MAX_TIME_NS = INT64_C(1) << 62;
@@ -51,13 +51,13 @@ static bool is_authentic(const uint8_t *b, const pl_siphash_key *key) {
 }
 
 /* Called after each wake of pl_datagram_wait, with whether there was any datagram. */
-static void count_empty_wakes(int *empty_wakes, bool any) {
+static void count_empty_wakes(int *empty_wakes, bool any, intptr_t stop_fd) {
     if (any) {
         *empty_wakes = 0;
     } else if (*empty_wakes < MAX_EMPTY_WAKES) {
         ++*empty_wakes;
     } else {
-        pl_datagram_nap(EMPTY_WAKE_MS);
+        pl_datagram_nap(stop_fd, EMPTY_WAKE_MS);
     }
 }
 
@@ -157,10 +157,10 @@ static bool answer(pl_responder *r, uint8_t *b, int n, const pl_datagram *d) {
     return true;
 }
 
-int pl_responder_run(pl_responder *r) {
+int pl_responder_run(pl_responder *r, intptr_t stop_fd) {
     int empty_wakes = 0;
     while (!pl_load_relaxed(&r->stop)) {
-        if (!pl_datagram_wait(r->fd, POLL_MS)) continue;
+        if (!pl_datagram_wait(r->fd, stop_fd, -1)) continue;
         bool any = false;
         while (!pl_load_relaxed(&r->stop)) {
             uint8_t b[RECEIVE_BYTES];
@@ -175,7 +175,7 @@ int pl_responder_run(pl_responder *r) {
                 r->refused++;
             }
         }
-        count_empty_wakes(&empty_wakes, any);
+        count_empty_wakes(&empty_wakes, any, stop_fd);
     }
     return 0;
 }
@@ -204,6 +204,7 @@ static void send_ping(pl_pinger *p, bool is_measurement) {
     uint8_t b[PL_CLOCK_PACKET_BYTES] = {PING};
     pl_siphash_key key;
     p->sent++;
+    p->asked += is_measurement;
     if (!read_key(p, &key)) return; /* counts as a loss on the way */
     int place = p->next_outstanding;
     p->next_outstanding = (place + 1) % PL_OUTSTANDING;
@@ -258,13 +259,13 @@ static void publish(pl_pinger *p, int64_t now_ns) {
         .last_sample_ns = p->filter.last_ns,
         .samples = (uint64_t)p->filter.samples,
         .sent = p->sent,
+        .asked = p->asked,
         .refused = p->refused,
         .steps = (uint64_t)p->filter.steps,
     };
     pl_seqlock_write(&p->status, &status, sizeof status);
 }
 
-/* Bring the clock map and the status up to date. */
 /* Whether the map of an earlier measurement stays in use: the new one agrees with it, and knows less. */
 static bool earlier_stays(const pl_pinger *p, const pl_clock_map_value *value, int64_t now_ns) {
     const pl_clock_map_value *earlier = &p->earlier;
@@ -277,12 +278,16 @@ static bool earlier_stays(const pl_pinger *p, const pl_clock_map_value *value, i
     return value->uncertainty_ns > uncertainty_ns && apart_ns <= 3 * (value->uncertainty_ns + uncertainty_ns);
 }
 
+/* Bring the clock map and the status up to date. */
 static void update(pl_pinger *p) {
     int64_t now_ns = pl_now_ns_rt();
     pl_clock_map_value value;
-    if (pl_filter_map(&p->filter, now_ns, &value) && !earlier_stays(p, &value, now_ns)) {
-        p->earlier.valid = false;
-        pl_clock_map_write(p->map, &value);
+    if (pl_filter_map(&p->filter, now_ns, &value)) {
+        p->known = value;
+        if (!earlier_stays(p, &value, now_ns)) {
+            p->earlier.valid = false;
+            pl_clock_map_write(p->map, &value);
+        }
     }
     publish(p, now_ns);
 }
@@ -301,8 +306,16 @@ typedef struct {
     int sent, answers; /* measurements so far */
     bool awake;        /* there was an answer: the path is awake */
     bool answered;     /* there was an answer since the last ping */
+    bool shows_step;   /* a measurement contradicts what was known before */
     int empty_wakes;
 } train;
+
+/* Is the offset that is known impossible by this exchange? */
+static bool contradicts(const pl_pinger *p, const pl_exchange *e) {
+    double known_ns = (double)pl_clock_map_offset_at(&p->known, e->peer_recv_ns);
+    double apart_ns = fabs((double)pl_exchange_offset_ns(e) - known_ns);
+    return apart_ns > 0.5 * (double)pl_exchange_rtt_ns(e) + 3 * p->known.uncertainty_ns + MIN_STEP_NS;
+}
 
 /* Read the answers that have arrived. Returns 0 or a system error. */
 static int read_answers(pl_pinger *p, train *t) {
@@ -323,10 +336,11 @@ static int read_answers(pl_pinger *p, train *t) {
         t->answered = t->awake = true;
         if (!is_measurement || !pl_filter_add(&p->filter, &e)) continue;
         t->answers++;
+        t->shows_step |= p->known.valid && contradicts(p, &e);
         record(p, &e);
         if (t->is_burst && t->answers % PL_BURST_UPDATE_ANSWERS == 0) update(p);
     }
-    count_empty_wakes(&t->empty_wakes, any);
+    count_empty_wakes(&t->empty_wakes, any, p->stop_fd);
     return 0;
 }
 
@@ -344,7 +358,7 @@ static int run_train(pl_pinger *p, train *t) {
         if (!sending && waited) break;
         int64_t wait_ns = last_sent_ns + (sending ? PL_PING_NS : last_answer_ns) - now_ns;
         t->answered = false;
-        if (pl_datagram_wait(p->fd, wait_ns <= 0 ? 0 : ms_from_ns(wait_ns))) {
+        if (pl_datagram_wait(p->fd, p->stop_fd, wait_ns <= 0 ? 0 : ms_from_ns(wait_ns))) {
             int error = read_answers(p, t);
             if (error) return error;
         }
@@ -358,30 +372,43 @@ static int run_train(pl_pinger *p, train *t) {
     return 0;
 }
 
-int pl_pinger_run(pl_pinger *p) {
-    bool joined = false; /* the burst has been answered */
-    int64_t started_ns = pl_now_ns_rt(), next_ns = started_ns;
+/* Pings of a train while nothing plays. */
+static int calm_pings(const pl_pinger *p) {
+    double pings = ceil(p->known.uncertainty_ns / PL_CALM_PING_NS);
+    return (int)fmax(PL_MIN_CALM_PINGS, fmin(PL_YOUNG_PINGS, pings));
+}
+
+int pl_pinger_run(pl_pinger *p, intptr_t stop_fd) {
+    p->stop_fd = stop_fd;
+    bool joined = false;                                     /* the burst has been answered */
+    bool calm = false, is_heard = false, shows_step = false; /* of the last train */
+    int64_t next_ns = pl_now_ns_rt(), young_until_ns = next_ns + PL_YOUNG_NS;
     while (!pl_load_relaxed(&p->stop)) {
-        bool young = next_ns - started_ns < PL_YOUNG_NS;
-        train t = {.lasts_ns = PL_TRAIN_NS, .pings = young ? PL_YOUNG_PINGS : PL_TRAIN_PINGS};
+        bool silent = pl_load_relaxed(&p->map->silent);
+        if (((calm && !silent) || shows_step) && young_until_ns < next_ns + PL_WAKING_NS)
+            young_until_ns = next_ns + PL_WAKING_NS;
+        bool young = next_ns < young_until_ns;
+        calm = silent && is_heard && !young;
+        int pings = young ? PL_YOUNG_PINGS : calm ? calm_pings(p) : PL_TRAIN_PINGS;
+        train t = {.lasts_ns = PL_TRAIN_NS, .pings = pings};
         if (!joined) t = (train){.lasts_ns = PL_BURST_NS, .pings = PL_BURST_PINGS, .is_burst = true};
         int error = run_train(p, &t);
         int64_t now_ns = pl_now_ns_rt();
-        if (t.answers) {
+        is_heard = t.answers > 0;
+        shows_step = t.shows_step;
+        if (is_heard) {
             joined = true;
             update(p);
         } else {
             publish(p, now_ns);
         }
         if (error) return -error;
-        next_ns += PL_TRAIN_INTERVAL_NS;
+        next_ns += calm && is_heard && !shows_step ? PL_CALM_INTERVAL_NS : PL_TRAIN_INTERVAL_NS;
         /* After a long train or a suspended machine, the next one starts on the same grid. */
         if (next_ns < now_ns)
             next_ns = now_ns + PL_TRAIN_INTERVAL_NS - (now_ns - next_ns) % PL_TRAIN_INTERVAL_NS;
-        while (!pl_load_relaxed(&p->stop) && (now_ns = pl_now_ns_rt()) < next_ns) {
-            int left_ms = ms_from_ns(next_ns - now_ns);
-            pl_datagram_nap(left_ms < POLL_MS ? left_ms : POLL_MS);
-        }
+        while (!pl_load_relaxed(&p->stop) && (now_ns = pl_now_ns_rt()) < next_ns)
+            pl_datagram_nap(stop_fd, ms_from_ns(next_ns - now_ns));
     }
     return 0;
 }

@@ -20,8 +20,8 @@
  * packet is checked.
  *
  * The threads are Python threads that called pl_responder_run or pl_pinger_run and released the interpreter's
- * lock. They sleep in poll(), wake at least every 100 ms to see whether they have to stop, and are the only
- * writers of what they publish. A packet that fails a check changes nothing but a counter. */
+ * lock. They sleep in poll() until something is due, and are the only writers of what they publish. A packet
+ * that fails a check changes nothing but a counter. */
 #ifndef PL_UDP_H
 #define PL_UDP_H
 
@@ -40,17 +40,32 @@ enum {
 /* The schedule of pings. A train of pings starts at each PL_TRAIN_INTERVAL_NS. It sends no ping later than
  * PL_TRAIN_NS after its start; the rest of the interval is for the last answer. The next ping of a train
  * follows an answer, or PL_PING_NS without one. The first train, after joining, is a burst and may last
- * PL_BURST_NS. The trains that start in PL_YOUNG_NS after it have more pings than the later ones. */
+ * PL_BURST_NS. The trains that start in PL_YOUNG_NS after it have more pings than the later ones.
+ *
+ * While nothing plays, a train every PL_CALM_INTERVAL_NS is enough to start in phase at any moment. A path
+ * with little jitter needs few pings for that: a train has one for each PL_CALM_PING_NS of uncertainty. After
+ * a train without an answer the next one comes at the usual time. When something plays again, or an answer
+ * shows that a clock has stepped, the trains are usual, and as large as those of a young measurement for
+ * PL_WAKING_NS. After that the clock is as exact as without a pause. */
 #define PL_TRAIN_INTERVAL_NS (200 * PL_NS_PER_MS)
 #define PL_TRAIN_NS (160 * PL_NS_PER_MS)
 #define PL_PING_NS (10 * PL_NS_PER_MS)
 #define PL_BURST_NS (1000 * PL_NS_PER_MS)
 #define PL_YOUNG_NS (30 * PL_NS_PER_S)
+#define PL_CALM_INTERVAL_NS PL_NS_PER_S
+#define PL_CALM_PING_NS 2500.0
+#define PL_WAKING_NS (5 * PL_NS_PER_S)
 /* The map of an earlier measurement stays in use for at most this long. */
 #define PL_EARLIER_NS (10 * PL_NS_PER_S)
 /* Measurements in a train; the ping that wakes the path comes on top. In the burst the map is updated after
  * each PL_BURST_UPDATE_ANSWERS answers, because each estimate is much better than the one before. */
-enum { PL_TRAIN_PINGS = 8, PL_YOUNG_PINGS = 32, PL_BURST_PINGS = 64, PL_BURST_UPDATE_ANSWERS = 8 };
+enum {
+    PL_TRAIN_PINGS = 8,
+    PL_YOUNG_PINGS = 32,
+    PL_BURST_PINGS = 64,
+    PL_BURST_UPDATE_ANSWERS = 8,
+    PL_MIN_CALM_PINGS = 2
+};
 
 typedef struct {
     pl_address address;
@@ -83,14 +98,16 @@ void pl_responder_init(pl_responder *responder, intptr_t fd);
 bool pl_responder_allow(pl_responder *responder, uint32_t peer_id, const pl_address *address,
                         const pl_siphash_key *key);
 void pl_responder_forbid(pl_responder *responder, uint32_t peer_id);
-/* Clock thread: answer until `stop` is set. Returns 0, or the negative of a system error. */
-int pl_responder_run(pl_responder *responder);
+/* Clock thread: answer until `stop` is set. `stop_fd`: a socket that becomes readable then. Returns 0, or the
+ * negative of a system error. */
+int pl_responder_run(pl_responder *responder, intptr_t stop_fd);
 
 typedef struct {
     int64_t rtt_ns;         /* see pl_filter_rtt_ns */
     int64_t last_sample_ns; /* local time of the newest exchange; 0 before the first */
     uint64_t samples;       /* exchanges accepted */
     uint64_t sent, refused; /* pings; packets that failed a check */
+    uint64_t asked;         /* the pings that were measurements */
     uint64_t steps;         /* of a clock */
 } pl_pinger_status;
 
@@ -102,13 +119,15 @@ typedef struct {
     pl_clock_map_value earlier; /* of an earlier measurement, while it stays in use; else not valid */
     int64_t earlier_until_ns;
     pl_filter filter;
+    pl_clock_map_value known; /* by the filter, after the last train that was answered */
+    intptr_t stop_fd;
     pl_seqlock key; /* a pl_siphash_key */
     struct {
         int64_t sent_ns; /* 0: answered, or never used */
         bool is_measurement;
     } outstanding[PL_OUTSTANDING]; /* a ring */
     int next_outstanding;
-    uint64_t sent, refused;
+    uint64_t sent, asked, refused;
     pl_seqlock status; /* a pl_pinger_status */
     pl_atomic_u64 trace_count;
     pl_exchange trace[PL_TRACE]; /* the newest exchanges, a ring; for logs and benchmarks */
@@ -120,8 +139,9 @@ typedef struct {
 void pl_pinger_init(pl_pinger *pinger, intptr_t fd, uint32_t peer_id, pl_filter_kind kind, pl_clock_map *map);
 /* Network thread: use this key from now on. Earlier measurements stay valid. */
 void pl_pinger_use_key(pl_pinger *pinger, const pl_siphash_key *key);
-/* Clock thread: measure until `stop` is set. Returns 0, or the negative of a system error. */
-int pl_pinger_run(pl_pinger *pinger);
+/* Clock thread: measure until `stop` is set. `stop_fd`: a socket that becomes readable then. Returns 0, or
+ * the negative of a system error. */
+int pl_pinger_run(pl_pinger *pinger, intptr_t stop_fd);
 /* Any thread: a coherent status. False when it could not be read; try again. */
 bool pl_pinger_read_status(pl_pinger *pinger, pl_pinger_status *status);
 

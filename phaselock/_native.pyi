@@ -7,6 +7,8 @@ Buffer = Any
 
 NO_END: int
 DECKS: int
+NULL_RATE_HZ: int
+NULL_LATENCY_NS: int
 BANDS: int
 MAX_STARTS: int
 QUIETS: int
@@ -42,6 +44,7 @@ class PingerStatus(NamedTuple):
     samples: int
     sent: int
     refused: int
+    asked: int
     steps: int
 
 class EngineStatus(NamedTuple):
@@ -70,6 +73,11 @@ def now_ns() -> int: ...
 def set_clock_skew(ppm: float, ahead_ns: int = 0) -> None: ...
 def thread_priority(thread: int) -> Literal["unknown", "normal", "raised", "real-time"]: ...
 def make_thread_real_time(thread: int, level: int) -> None: ...
+class NullCard:
+    def __init__(self, engine: Engine) -> None: ...
+    def run(self) -> None: ...
+    def stop(self) -> None: ...
+
 def resample(
     stereo: Buffer, from_hz: float, to_hz: float, first_frame: float, step_frames: float, frames: int
 ) -> bytearray: ...

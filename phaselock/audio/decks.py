@@ -27,10 +27,11 @@ _PREPARE_NS = 60_000_000
 """A timeline that runs already is entered this far ahead of the loudspeaker: time to open, seek and decode."""
 _REDECODE_NS = 1_000_000_000
 """The next track is decoded again, for another gain, up to this time before its start."""
-_AGAIN_S = 0.05
-"""Until the next `pump` if a plan cannot be applied yet."""
-_LOOK_S = 0.2
-"""Longest time between two calls of `pump` while there are decks."""
+_AGAIN_S = 0.1
+"""Pause before a plan is tried again that could not be applied."""
+_MAX_PAUSE_S = 0.3
+"""Longest pause while a deck is in use, and at most a quarter of what its ring holds: a jump of the timeline is noticed
+only then."""
 _MAX_PENDING = 256
 """Plans waiting for the next `pump`; the oldest are dropped."""
 _MAX_BEHIND_S = 2.0
@@ -79,6 +80,18 @@ class Decks:
         """Follow these plans from the next `pump` on; see AudioOutput.follow. Any thread may call this."""
         self._pending.append((plan, next_plan))
 
+    def pause_s(self) -> float | None:
+        """How long `pump` can wait, unless there is a new plan or a new stream before. None: for ever."""
+        if self._pending or self._wanted != self._applied:
+            return _AGAIN_S
+        decks = [deck for deck in (self._current, self._next, *self._fading) if deck is not None]
+        quarters_s = [deck.capacity / deck.plan.timeline.rate_hz / 4 for deck in decks]
+        return min(_MAX_PAUSE_S, *quarters_s) if decks else None
+
+    def are_idle(self) -> bool:
+        """Nothing plays, and no plan waits. For any thread."""
+        return not self._pending and self._wanted == (None, None) and self._current is None and not self._fading
+
     def restart(self) -> None:
         """The engine started a new stream, so all its decks are free: the next `pump` arms them again."""
         for deck in (self._current, self._next, *self._fading):
@@ -119,25 +132,6 @@ class Decks:
                 busy |= self._fill(deck, _FILL_FRAMES, events)
         self._remove_ended()
         return busy, events
-
-    def rest_s(self) -> float | None:
-        """The time in seconds until `pump` has something to do again, if it had nothing more to do at once; None: not
-        before the next `follow`."""
-        if self._pending or self._wanted != self._applied:
-            return _AGAIN_S
-        decks = [deck for deck in (self._current, self._next, *self._fading) if deck is not None]
-        return min((self._full_s(deck) for deck in decks), default=None)
-
-    def are_idle(self) -> bool:
-        """Nothing plays, and no plan waits. For any thread."""
-        return not self._pending and self._wanted == (None, None) and self._current is None and not self._fading
-
-    def _full_s(self, deck: _Deck) -> float:
-        """A time for which the ring of a deck that plays holds enough."""
-        if deck.decoded:
-            return _LOOK_S
-        missing_frames = _FILL_FRAMES - self._engine.deck(deck.number).room_frames
-        return max(_AGAIN_S, min(missing_frames / deck.plan.timeline.rate_hz, _LOOK_S))
 
     def _apply(self, wanted: _Plans, dac_ns: int, events: list[AudioEvent]) -> None:
         """Make the decks follow the wanted plans. If the engine cannot take a command now, the next `pump` tries again.

@@ -16,6 +16,7 @@ import functools
 import math
 import pathlib
 import sys
+import threading
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -47,7 +48,7 @@ _TIMEOUT_FIRST_CALLBACKS_NS = 3_000_000_000
 """The same until the stream has played `_SETTLED_FRAMES`: an idle PulseAudio sink may have two seconds of silence in
 its buffer when the stream starts."""
 _SETTLED_FRAMES = 20_000
-_MAX_STEP_NS = 250_000_000
+_MAX_STEP_NS = 200_000_000
 """Longest time between two calls of `is_running` that counts as silence of the device."""
 _CHECK_DEFAULT_EVERY_NS = 1_000_000_000
 _HELD_PERIODS = 4
@@ -59,7 +60,6 @@ _MA_BACKENDS = {
     "alsa": lib.ma_backend_alsa,
     "wasapi": lib.ma_backend_wasapi,
     "coreaudio": lib.ma_backend_coreaudio,
-    "null": lib.ma_backend_null,
 }
 
 _ACCOUNTS: dict[str, Callable[[int, int], _native.Account | None]] = {
@@ -87,6 +87,9 @@ counts as lost when another output becomes the default."""
 
 _DUMMY = "auto_null"
 """Name of the sink that PulseAudio and PipeWire create if there is no card."""
+
+_NULL = "null"
+"""Name of the only output of that backend."""
 
 _abandoned: list[object] = []
 """Memory that a sound server which never answered may still use. It is never freed."""
@@ -123,6 +126,25 @@ class ListedOutput:
     link: Link
 
 
+class _NullOutput:
+    """A card that nobody hears, and its thread."""
+
+    def __init__(self, engine: _native.Engine) -> None:
+        self._card = _native.NullCard(engine)
+        self._thread = threading.Thread(target=self._card.run, name="null card", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def is_running(self) -> bool:
+        return self._thread.is_alive()
+
+    def close(self) -> None:
+        self._card.stop()
+        if self._thread.ident is not None:  # it was started
+            self._thread.join()
+
+
 class Device:
     """One playback device, float32 stereo at its native rate. For one thread at a time.
 
@@ -151,6 +173,7 @@ class Device:
         self._context: Any = None
         self._device: Any = None
         self._pipewire: PipeWire | None = None
+        self._null: _NullOutput | None = None
         self._account: _native.Account | None = None
         self._handle: int | None = None
         self._opened: DeviceInfo | None = None
@@ -181,7 +204,9 @@ class Device:
     def start(self) -> None:
         """Start the callbacks. AudioDeviceError if that fails."""
         self._seen = -1
-        if self._pipewire is not None:
+        if self._null is not None:
+            self._null.start()
+        elif self._pipewire is not None:
             self._call(self._pipewire.start)
         else:
             result = self._call(lambda: int(lib.ma_device_start(self._device)))
@@ -192,6 +217,8 @@ class Device:
     def is_running(self) -> bool:
         """False if the output or its server is gone. Call this a few times a second: it measures the time without
         callbacks."""
+        if self._null is not None:
+            return self._null.is_running()
         if self._pipewire is not None:
             started = self._pipewire.is_connected()
         else:
@@ -210,8 +237,8 @@ class Device:
 
     def timing(self) -> Timing:
         """How exactly the time is known at which a frame leaves the loudspeaker. May change while the stream runs."""
-        if self._opened is not None and self._opened.backend == "null":
-            return "exact"  # its timer defines when a frame leaves
+        if self._null is not None:
+            return "exact"  # it defines when a frame leaves
         return "unknown" if self._account is None else timing_of(self._account.timing, self._place_now().link)
 
     def priority(self) -> Priority | None:
@@ -227,9 +254,10 @@ class Device:
         frame leaves the loudspeaker; None if unknown. May take some milliseconds."""
         if self._opened is None:
             return None
+        if self._null is not None:
+            return _native.NULL_LATENCY_NS
         if self._account is None or self._account.is_silent:
-            periods = 1 if self._opened.backend == "null" else _HELD_PERIODS
-            return self._period_frames * periods * 1_000_000_000 // self._opened.rate_hz
+            return self._period_frames * _HELD_PERIODS * 1_000_000_000 // self._opened.rate_hz
         latency_ns: Callable[[], int | None] = self._account.latency_ns
         if self._opened.backend == "jack" and self._handle is not None:
             latency_ns = functools.partial(playback_latency_ns, self._handle)
@@ -253,6 +281,12 @@ class Device:
         return closed and not self._given_up
 
     def _open(self, backend: str, device_name: str | None) -> DeviceInfo:
+        if backend == "null":
+            if device_name not in (None, _NULL):
+                raise _not_found(device_name)
+            self._null, self._place = _NullOutput(self._engine), _Place(_NULL, "wire")
+            self._opened = DeviceInfo(_NULL, backend, _native.NULL_RATE_HZ, CHANNELS)
+            return self._opened
         if backend == "pipewire":
             return self._open_pipewire(device_name)
         context = _open_context(backend, self._client_name)
@@ -333,8 +367,11 @@ class Device:
         return device
 
     def _close(self) -> None:
-        device, context, pipewire = self._device, self._context, self._pipewire
-        self._device = self._context = self._pipewire = self._opened = None
+        device, context, pipewire, null = self._device, self._context, self._pipewire, self._null
+        self._device = self._context = self._pipewire = self._null = self._opened = None
+        if null is not None:
+            null.close()
+            return
         if pipewire is not None:
             pipewire.close()
             return
@@ -419,10 +456,6 @@ def _period_frames(context: Any, backend: str, output: Any) -> int:
     """The period to request; 0 if the platform decides."""
     if backend == "jack":
         return 0
-    if backend == "null":
-        # This backend polls its clock every 10 ms and then makes the callbacks that are due: the shorter they are, the
-        # less late is the last one.
-        return 96
     detail = ffi.new("ma_device_info *")
     lib.ma_context_get_device_info(context, lib.ma_device_type_playback, ffi.addressof(output, "id"), detail)
     rate_hz = detail.nativeDataFormats[0].sampleRate if detail.nativeDataFormatCount > 0 else 0

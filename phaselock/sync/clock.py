@@ -30,7 +30,8 @@ _COUNTS_EVERY_NS = 1_000_000_000
 _LEAST_RTT_EVERY_NS = 2_000_000_000
 """How often the least round trip is looked for among the exchanges, at first."""
 _LEAST_RTT_SELDOM_NS = 10_000_000_000
-"""The same after this time: it then is the least of a minute and more, and looking at 4096 exchanges takes 2 ms."""
+"""The same once there are many exchanges: another one seldom changes the least, and looking at 4096 takes 2 ms."""
+_MANY_EXCHANGES = 1000
 _WANDER = 0.05e-6
 """How fast a clock may leave its fitted line while it is not measured, a ratio (0.05 ppm): the drift of a laptop's
 crystal varies by about this much with the temperature of a room."""
@@ -134,7 +135,6 @@ class PeerClock:
             raise
         self._pinger = _native.Pinger(self._socket.fileno(), peer_id, key, self.clock_map, filter_kind)
         self._thread = threading.Thread(target=self._pinger.run, name="clock", daemon=True)
-        self._since_ns = _native.now_ns()
         self._thread.start()
 
     def use_key(self, key: bytes) -> None:
@@ -147,8 +147,8 @@ class PeerClock:
         if _log.isEnabledFor(logging.DEBUG):
             self._log_exchanges(samples)
         if samples.samples and now_ns >= self._least_rtt_due_ns:
-            is_young = now_ns < self._since_ns + _LEAST_RTT_SELDOM_NS
-            self._least_rtt_due_ns = now_ns + (_LEAST_RTT_EVERY_NS if is_young else _LEAST_RTT_SELDOM_NS)
+            every_ns = _LEAST_RTT_EVERY_NS if samples.samples < _MANY_EXCHANGES else _LEAST_RTT_SELDOM_NS
+            self._least_rtt_due_ns = now_ns + every_ns
             self._least_rtt_ns = min(map(round_trip_ns, self.exchanges()), default=None)
         last_sample_ns = samples.last_sample_ns if samples.samples else None
         return clock_status(self.clock_map.value(), last_sample_ns, samples.rtt_ns, self._least_rtt_ns, now_ns=now_ns)
@@ -159,12 +159,11 @@ class PeerClock:
         found = self._pinger.trace()
         return found[found.index(after) + 1 :] if after in found else found
 
-    def loss(self, now_ns: int) -> float:
-        """The fraction of the measurements up to local time `now_ns` that were not answered, to about 0.001. The first
-        ping of each train wakes the path and is no measurement."""
+    def loss(self) -> float:
+        """The fraction of the measurements that were not answered. The first ping of each train wakes the path and is
+        no measurement."""
         samples = self._pinger.status()
-        asked = samples.sent - 1 - (now_ns - self._since_ns) // _native.TRAIN_INTERVAL_NS
-        return min(1.0, max(0.0, 1 - samples.samples / asked)) if asked > 0 else 1.0
+        return min(1.0, max(0.0, 1 - samples.samples / samples.asked)) if samples.asked > 0 else 1.0
 
     def _log_exchanges(self, samples: _native.PingerStatus) -> None:
         """Log the exchanges since the last call."""

@@ -70,7 +70,7 @@ async def _trace(address: tuple[str, int], path: str | None, seconds: float, scr
                 so_far_s, known = (at_ns - since_ns) / 1e9, known_us(visitor.clock.status(at_ns).uncertainty_ns)
                 screen.event(Recording(None, so_far_s, len(collected)), to_people=False)
                 screen.show(_progress(info.session_name, f"{so_far_s:.0f}", f"{seconds:g}", len(collected), known))
-        found = quality(collected, visitor.clock.loss(at_ns), visitor.clock.status(at_ns))
+        found = quality(collected, visitor.clock.loss(), visitor.clock.status(at_ns))
     finally:
         await visitor.leave()
     if visitor.over:

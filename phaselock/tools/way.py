@@ -167,7 +167,7 @@ async def _measure(visitor: ClockProbe) -> list[Finding]:
     if visitor.over:
         message = Message("The measurement was cut short: {reason}", reason=visitor.over)
         return [Finding("measure", "problem", message)]
-    found = quality(measured, visitor.clock.loss(at_ns), visitor.clock.status(at_ns))
+    found = quality(measured, visitor.clock.loss(), visitor.clock.status(at_ns))
     return check_clock(found, (at_ns - since_ns) / 1e9, visitor.clock_port)
 
 

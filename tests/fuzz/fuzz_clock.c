@@ -17,6 +17,7 @@
 enum {
     PINGER_FD = 1001,
     RESPONDER_FD,
+    STOP_FD,
     PEER_ID = 3,
     PACKET_BYTES = 256,
     PINGS = 64,
@@ -78,7 +79,7 @@ static bool run_responder(const packet *ping) {
     w.responder_end = (endpoint){.inbox = *ping, .has_packet = true};
     pl_store_relaxed(&w.responder.stop, 0);
     w.at_host = true;
-    CHECK(pl_responder_run(&w.responder) == 0);
+    CHECK(pl_responder_run(&w.responder, STOP_FD) == 0);
     w.at_host = false;
     return w.answered;
 }
@@ -165,14 +166,15 @@ static void step(int wait_ms) {
 int __real_poll(struct pollfd *fds, nfds_t count, int wait_ms);
 int __wrap_poll(struct pollfd *fds, nfds_t count, int wait_ms) {
     if (!w.runs) return __real_poll(fds, count, wait_ms);
-    CHECK(wait_ms >= 0);
-    if (!count) {
+    CHECK(w.at_host || wait_ms >= 0);
+    if (count == 1) {
         w.now_ns += (int64_t)wait_ms * PL_NS_PER_MS;
         return 0;
     }
-    if (w.at_host) return 1;
-    step(wait_ms);
-    return w.pinger_end.has_packet || w.pinger_end.error;
+    if (!w.at_host) step(wait_ms);
+    bool is_ready = w.at_host || w.pinger_end.has_packet || w.pinger_end.error;
+    fds[0].revents = is_ready ? POLLIN : 0;
+    return is_ready;
 }
 
 static void put_control(struct msghdr *message, int level, int type, const void *data, size_t size) {
@@ -297,7 +299,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     w.runs = true;
     pl_pinger_init(&w.pinger, PINGER_FD, PEER_ID, kind, &w.map);
     pl_pinger_use_key(&w.pinger, &KEY);
-    int result = pl_pinger_run(&w.pinger);
+    int result = pl_pinger_run(&w.pinger, STOP_FD);
     w.runs = false;
     CHECK(result == 0 || result == -EBADF);
     check_clock();

@@ -190,3 +190,49 @@ def test_a_new_measurement_is_used_at_once_if_it_knows_more_or_contradicts(host:
         known = _native.ClockMap()
         known.set(_native.now_ns(), offset_ns, 0.0, uncertainty_ns, 1e-15)
         assert abs(measured(host, known).offset_ns) < 1_000_000
+
+
+@pytest.mark.slow
+def test_pings_are_rare_while_nothing_plays() -> None:
+    ahead_ns = 10**12
+
+    def answer(peer_id: int, sent_ns: int) -> list[bytes]:
+        now_ns = _native.now_ns() + ahead_ns
+        return [pong(KEY, peer_id, sent_ns, now_ns, now_ns)]
+
+    def wait_until(condition: Callable[[], bool]) -> None:
+        for _ in range(100_000):
+            if condition():
+                return
+            threading.Event().wait(0.001)
+        pytest.fail("it did not come so far")
+
+    def newest_train() -> tuple[int, int]:
+        """(time before the newest train with two measurements, number of its measurements)"""
+        sent_ns = [exchange[0] for exchange in clock.exchanges()]
+        begins = [n for n in range(1, len(sent_ns)) if sent_ns[n] - sent_ns[n - 1] > _native.TRAIN_INTERVAL_NS // 5]
+        return (sent_ns[begins[-1]] - sent_ns[begins[-1] - 1], len(sent_ns) - begins[-1]) if begins else (0, 0)
+
+    fake = FakeClockHost(answer)
+    clock = PeerClock(*fake.address, peer_id=5, key=KEY)
+    engine = _native.Engine(clock.clock_map)
+    engine.stream(48000)
+    try:
+        engine.process(480, _native.now_ns())
+        wait_until(lambda: newest_train()[0] > 0.9e9)
+
+        engine.reset_deck(0, 0)
+        assert engine.arm(0, 48000, 0, 2**60)
+        engine.process(480, _native.now_ns())
+        wait_until(lambda: newest_train()[1] > _native.TRAIN_PINGS)
+
+        assert engine.cancel(0)
+        engine.process(480, _native.now_ns())
+        wait_until(lambda: newest_train()[0] > 0.9e9)
+        ahead_ns += 30 * 10**9
+        wait_until(lambda: clock._pinger.status().steps == 1)
+        wait_until(lambda: newest_train()[1] > _native.TRAIN_PINGS)
+        assert abs(clock.clock_map.value().offset_ns - ahead_ns) < 1_000_000
+    finally:
+        clock.close()
+        fake.close()

@@ -39,9 +39,9 @@ ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
 }
 
 int poll(struct pollfd *fds, nfds_t count, int timeout_ms) {
-    if (!count && timeout_ms) slept = 1;
-    if (count == 1 && is("closed")) return fail(EBADF);
-    if (count == 1 && is("down") && !slept) {
+    if (count == 1 && timeout_ms) slept = 1;
+    if (count == 2 && is("closed")) return fail(EBADF);
+    if (count == 2 && is("down") && !slept) {
         fds->revents = POLLERR;
         return 1;
     }

@@ -196,17 +196,17 @@ def test_no_exchange_is_given_twice_and_none_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "samples", "age_ns", "loss"),
-    [(325, 320, 1_900_000_000, 0.0), (330, 240, 1_900_000_000, 0.25), (330, 0, 1_900_000_000, 1.0), (0, 0, 0, 1.0)],
+    ("sent", "asked", "samples", "loss"),
+    [(325, 320, 320, 0.0), (330, 320, 240, 0.25), (330, 320, 0, 1.0), (0, 0, 0, 1.0)],
 )
-def test_what_only_wakes_the_path_is_not_lost(sent: int, samples: int, age_ns: int, loss: float) -> None:
+def test_what_only_wakes_the_path_is_not_lost(sent: int, asked: int, samples: int, loss: float) -> None:
     class Pinger:
         def status(self) -> _native.PingerStatus:
-            return _native.PingerStatus(0, 0, samples, sent, 0, 0)
+            return _native.PingerStatus(0, 0, samples, sent, 0, asked, 0)
 
     clock = object.__new__(PeerClock)
-    clock._pinger, clock._since_ns = Pinger(), 5  # type: ignore[assignment]
-    assert clock.loss(5 + age_ns) == pytest.approx(loss)
+    clock._pinger = Pinger()  # type: ignore[assignment]
+    assert clock.loss() == pytest.approx(loss)
 
 
 def test_the_figures_of_a_visit() -> None:
