@@ -88,6 +88,10 @@ class Decks:
         quarters_s = [deck.capacity / deck.plan.timeline.rate_hz / 4 for deck in decks]
         return min(_MAX_PAUSE_S, *quarters_s) if decks else None
 
+    def are_idle(self) -> bool:
+        """Nothing plays, and no plan waits. For any thread."""
+        return not self._pending and self._wanted == (None, None) and self._current is None and not self._fading
+
     def restart(self) -> None:
         """The engine started a new stream, so all its decks are free: the next `pump` arms them again."""
         for deck in (self._current, self._next, *self._fading):
@@ -128,10 +132,6 @@ class Decks:
                 busy |= self._fill(deck, _FILL_FRAMES, events)
         self._remove_ended()
         return busy, events
-
-    def are_idle(self) -> bool:
-        """Nothing plays, and no plan waits. For any thread."""
-        return not self._pending and self._wanted == (None, None) and self._current is None and not self._fading
 
     def _apply(self, wanted: _Plans, dac_ns: int, events: list[AudioEvent]) -> None:
         """Make the decks follow the wanted plans. If the engine cannot take a command now, the next `pump` tries again.

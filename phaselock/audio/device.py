@@ -48,7 +48,7 @@ _TIMEOUT_FIRST_CALLBACKS_NS = 3_000_000_000
 """The same until the stream has played `_SETTLED_FRAMES`: an idle PulseAudio sink may have two seconds of silence in
 its buffer when the stream starts."""
 _SETTLED_FRAMES = 20_000
-_MAX_STEP_NS = 250_000_000
+_MAX_STEP_NS = 200_000_000
 """Longest time between two calls of `is_running` that counts as silence of the device."""
 _CHECK_DEFAULT_EVERY_NS = 1_000_000_000
 _HELD_PERIODS = 4

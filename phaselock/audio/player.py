@@ -1,7 +1,7 @@
 """The player: the native engine with an output device, a thread that decodes and a thread that watches the device.
 
 Threads, and what only they may do:
-  player   controls the engine and writes its rings (Decks); `follow` wakes it, and the time that Decks asks for
+  player   controls the engine and writes its rings (Decks); `follow` wakes it, and a deck in use while it empties
   device   opens, watches and reopens the output and asks for its latency; each of these calls may take seconds
 Both hold the lock while they command the engine, so no stream starts during a command. The network thread only adds
 pending plans and reads the status. The audio callback (C) takes no lock.
@@ -14,7 +14,6 @@ import math
 import select
 import socket
 import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -29,14 +28,14 @@ from phaselock.model.timing import Timing
 from phaselock.model.types import AudioStatus
 from phaselock.model.volume import gain_of
 
-_PUMP_AGAIN_S = 0.05
-"""Wait of the player thread after a failure, and until the engine takes a command."""
-_WATCH_EVERY_S = 0.25
+_AFTER_FAILURE_S = 0.1
+"""Pause of the player thread after a round has failed."""
+_WATCH_EVERY_S = 0.2
 """How often the device thread looks at the output."""
 _WATCH_SILENCE_EVERY_S = 1.0
 """The same while nothing plays and nothing is prepared."""
-_LATENCY_EVERY_S = 1.0
-"""How often the platform is asked for its latency; at the first two looks, too."""
+_LATENCY_EVERY_LOOKS = 5
+"""The platform is asked for its latency at every fifth look, and at the first two."""
 _RETRY_AFTER_S = (0.1, 0.2, 0.3, 0.5, 1.0)
 """Pause before the output is opened again, by the number of failures before."""
 _MIN_LATENCY_CHANGE_NS = 200_000
@@ -67,8 +66,7 @@ class Output(Protocol):
 
 
 class _Bell:
-    """Wakes the one thread that waits for it. It is no condition: a timed wait on a condition uses a clock that a
-    preloaded library may change."""
+    """Wakes one thread. Not a condition: its timed wait uses a clock that a preloaded library may change."""
 
     def __init__(self) -> None:
         self._heard, self._rung = socket.socketpair()
@@ -76,12 +74,11 @@ class _Bell:
         self._rung.setblocking(False)
 
     def ring(self) -> None:
-        """End the present wait, or the next one. For any thread."""
-        with contextlib.suppress(OSError):  # the socket is full, so the wait will end anyway
+        with contextlib.suppress(OSError):  # the socket is full, so the thread will wake anyway
             self._rung.send(b"\0")
 
     def wait(self, seconds: float | None) -> None:
-        """Wait until it rings, for `seconds` at most; None: without a limit."""
+        """Wait until the bell rings, at most for so long (None: for ever)."""
         if select.select([self._heard], [], [], seconds)[0]:
             with contextlib.suppress(BlockingIOError):
                 self._heard.recv(4096)
@@ -104,7 +101,7 @@ class Player:
         self._new_output = new_output
         self._decks = Decks(self.engine, open_source)
         self._lock = threading.Lock()
-        self._wake_player, self._wake_device = _Bell(), _Bell()
+        self._player_bell, self._device_bell = _Bell(), _Bell()
         self._closing = self._reopening = False
         self._volume = 1.0
         self._trim_db = 0.0
@@ -137,8 +134,8 @@ class Player:
 
     def follow(self, plan: Plan | SweepPlan | None, next_plan: Plan | None = None) -> None:
         self._decks.follow(plan, next_plan)
-        self._wake_player.ring()
-        self._wake_device.ring()
+        self._player_bell.ring()
+        self._device_bell.ring()
 
     def set_volume(self, volume: float) -> None:
         self._volume = volume
@@ -157,7 +154,7 @@ class Player:
 
     def set_quiet(self, spans: Sequence[tuple[int, int]]) -> None:
         self._quiet = tuple(spans)
-        self._wake_player.ring()
+        self._player_bell.ring()
 
     def set_correction_ms(self, correction_ms: float) -> None:
         self._set_latency(correction_ns=round(correction_ms * 1e6))
@@ -176,7 +173,7 @@ class Player:
     def reopen(self) -> None:
         """Close the output and open the one that `new_output` creates now."""
         self._reopening = True
-        self._wake_device.ring()
+        self._device_bell.ring()
 
     def status(self) -> AudioStatus:
         status = self.engine.status()
@@ -201,13 +198,13 @@ class Player:
 
     def close(self) -> None:
         self._closing = True
-        self._wake_player.ring()
-        self._wake_device.ring()
+        self._player_bell.ring()
+        self._device_bell.ring()
         for thread in self._threads:
             if thread.ident is not None:  # it was started
                 thread.join()
-        self._wake_player.close()
-        self._wake_device.close()
+        self._player_bell.close()
+        self._device_bell.close()
 
     def _lead_ns(self, status: _native.EngineStatus) -> int:
         """Time from a callback to the loudspeaker: measured from the account of the stream if there is one, else the
@@ -228,22 +225,20 @@ class Player:
     # ---- the player's thread ----
 
     def _play(self) -> None:
-        pause_s: float | None = _PUMP_AGAIN_S
+        wait_s: float | None = 0
         while not self._closing:
-            if pause_s != 0:
-                self._wake_player.wait(pause_s)
-            pause_s = _PUMP_AGAIN_S  # after a failure
+            self._player_bell.wait(wait_s)
+            wait_s = _AFTER_FAILURE_S
             with contextlib.suppress(InternalError), bug_net("a round of the player"):
                 with self._lock:
                     now_ns = _native.now_ns()
-                    quiet = self._quiet
-                    if quiet != self._applied_quiet and self.engine.set_quiet(quiet):
+                    if (quiet := self._quiet) != self._applied_quiet and self.engine.set_quiet(quiet):
                         self._applied_quiet = quiet
                     busy, events = self._decks.pump(
                         now_ns, output_latency_ns=self._lead_ns(self.engine.status()), running=self._running
                     )
-                    if quiet == self._applied_quiet:
-                        pause_s = 0 if busy else self._decks.pause_s()
+                if self._applied_quiet == quiet:
+                    wait_s = 0 if busy else self._decks.pause_s()
                 for event in events:
                     self._on_event(event)
         with self._lock:
@@ -269,8 +264,7 @@ class Player:
                 self._lost = self._last_name
                 self._tell(DeviceChanged("lost", None, Message("{name} is gone.", name=self._lost)))
                 failures = 1
-            if not self._closing:
-                self._wake_device.wait(_RETRY_AFTER_S[min(failures, len(_RETRY_AFTER_S) - 1)])
+            self._device_bell.wait(_RETRY_AFTER_S[min(failures, len(_RETRY_AFTER_S) - 1)])
 
     def _tell(self, event: AudioEvent) -> None:
         with contextlib.suppress(InternalError), bug_net("an event of the audio output"):
@@ -308,9 +302,9 @@ class Player:
             self._decks.restart()
         output.start()
         self._device_name, self._device_rate_hz, self._running = output.plays_on(), info.rate_hz, True
-        self._wake_player.ring()
+        self._player_bell.ring()
         told: tuple[str, Timing] | None = None
-        looks, asked_ns = 0, 0
+        looks = 0
         while not self._closing and not self._reopening and output.is_running():
             looks += 1
             now = self._device_name, self._timing = output.plays_on(), output.timing()
@@ -321,11 +315,9 @@ class Player:
                 instead = bool(lost) and lost != now[0]
                 form = Message("{gone} is gone. Playing on {name}.", gone=lost, name=now[0])
                 self._on_event(DeviceChanged("open", now[0], form if instead else "", now[1]))
-            now_ns = time.monotonic_ns()
-            if looks < 3 or now_ns - asked_ns >= _LATENCY_EVERY_S * 1e9:
-                asked_ns = now_ns
+            if looks % _LATENCY_EVERY_LOOKS == 0 or looks < 3:
                 latency_ns = output.output_latency_ns()
                 if latency_ns is not None and abs(latency_ns - self._platform_latency_ns) > _MIN_LATENCY_CHANGE_NS:
                     self._set_latency(platform_ns=latency_ns)
             silent = looks > 2 and self._decks.are_idle()
-            self._wake_device.wait(_WATCH_SILENCE_EVERY_S if silent else _WATCH_EVERY_S)
+            self._device_bell.wait(_WATCH_SILENCE_EVERY_S if silent else _WATCH_EVERY_S)

@@ -30,7 +30,8 @@ _COUNTS_EVERY_NS = 1_000_000_000
 _LEAST_RTT_EVERY_NS = 2_000_000_000
 """How often the least round trip is looked for among the exchanges, at first."""
 _LEAST_RTT_SELDOM_NS = 10_000_000_000
-"""The same after this time: it then is the least of a minute and more, and looking at 4096 exchanges takes 2 ms."""
+"""The same once there are many exchanges: another one seldom changes the least, and looking at 4096 takes 2 ms."""
+_MANY_EXCHANGES = 1000
 _WANDER = 0.05e-6
 """How fast a clock may leave its fitted line while it is not measured, a ratio (0.05 ppm): the drift of a laptop's
 crystal varies by about this much with the temperature of a room."""
@@ -146,8 +147,8 @@ class PeerClock:
         if _log.isEnabledFor(logging.DEBUG):
             self._log_exchanges(samples)
         if samples.samples and now_ns >= self._least_rtt_due_ns:
-            is_young = now_ns < self._since_ns + _LEAST_RTT_SELDOM_NS
-            self._least_rtt_due_ns = now_ns + (_LEAST_RTT_EVERY_NS if is_young else _LEAST_RTT_SELDOM_NS)
+            every_ns = _LEAST_RTT_EVERY_NS if samples.samples < _MANY_EXCHANGES else _LEAST_RTT_SELDOM_NS
+            self._least_rtt_due_ns = now_ns + every_ns
             self._least_rtt_ns = min(map(round_trip_ns, self.exchanges()), default=None)
         last_sample_ns = samples.last_sample_ns if samples.samples else None
         return clock_status(self.clock_map.value(), last_sample_ns, samples.rtt_ns, self._least_rtt_ns, now_ns=now_ns)

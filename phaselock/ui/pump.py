@@ -1,4 +1,4 @@
-"""The clock of the window: up to 30 times a second it delivers events, the newest view and the session time."""
+"""The clock of the window: up to 25 times a second it delivers events, the newest view and the session time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Protocol
 
 from phaselock.ui.backend import BackendEvent, Program, SessionView
 
-TICK_MS = 33
+TICK_MS = 40
 CALM_TICK_MS = 100
 """Between two ticks while nothing moves but the time of a song."""
 IDLE_TICK_MS = 200

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from phaselock.ui import theme
 from phaselock.ui.widgets.base import Drawing
 
-_FALL = 14
+_FALL = 17
 """How far a band may fall at a call of `show`, of 255."""
 _BAR, _GAP, _WIDEST = 4, 4, 440
 """Width of a bar, distance of two, and width of all, in pixels of the design."""
