@@ -43,6 +43,8 @@ TRAIN_INTERVAL_NS, TRAIN_NS, PING_NS = pl.PL_TRAIN_INTERVAL_NS, pl.PL_TRAIN_NS, 
 BURST_NS, YOUNG_NS = pl.PL_BURST_NS, pl.PL_YOUNG_NS
 TRAIN_PINGS, YOUNG_PINGS, BURST_PINGS = pl.PL_TRAIN_PINGS, pl.PL_YOUNG_PINGS, pl.PL_BURST_PINGS
 BURST_UPDATE_ANSWERS = pl.PL_BURST_UPDATE_ANSWERS
+CALM_INTERVAL_NS, WAKING_NS = pl.PL_CALM_INTERVAL_NS, pl.PL_WAKING_NS
+CALM_PING_NS, MIN_CALM_PINGS = pl.PL_CALM_PING_NS, pl.PL_MIN_CALM_PINGS
 
 _FILTER_KINDS = {"envelope": pl.PL_FILTER_ENVELOPE, "median": pl.PL_FILTER_MEDIAN, "kalman": pl.PL_FILTER_KALMAN}
 _ROLES = {"stereo": pl.PL_STEREO, "left": pl.PL_LEFT, "right": pl.PL_RIGHT, "mono": pl.PL_MONO}
@@ -87,6 +89,11 @@ cdef class ClockMap:
         v.local_ns, v.offset_ns, v.drift, v.valid = local_ns, offset_ns, drift, True
         v.uncertainty_ns, v.drift_uncertainty = uncertainty_ns, drift_uncertainty
         pl.pl_clock_map_write(&self.map, &v)
+
+    @property
+    def is_silent(self):
+        """Does the engine of this map play nothing? False before its first callback."""
+        return self.map.silent != 0
 
     cdef pl.pl_clock_map_value _value(self):
         cdef pl.pl_clock_map_value v

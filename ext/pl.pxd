@@ -10,7 +10,7 @@ cdef extern from "pl_clock.h" nogil:
         double drift, uncertainty_ns, drift_uncertainty
         bint valid
     ctypedef struct pl_clock_map:
-        pass
+        uint32_t silent
     int64_t pl_now_ns_rt()
     void pl_clock_set_skew(double ppm, int64_t ahead_ns)
     void pl_clock_map_init(pl_clock_map *map, bint identity)
@@ -58,6 +58,10 @@ cdef extern from "pl_udp.h" nogil:
     const int64_t PL_PING_NS
     const int64_t PL_BURST_NS
     const int64_t PL_YOUNG_NS
+    const int64_t PL_CALM_INTERVAL_NS
+    const int64_t PL_WAKING_NS
+    const double PL_CALM_PING_NS
+    enum: PL_MIN_CALM_PINGS
     ctypedef struct pl_address:
         uint8_t bytes[PL_ADDRESS_BYTES]
     ctypedef struct pl_responder:

@@ -147,6 +147,14 @@ static inline double gain_rt(const pl_deck *d, const pl_deck_pass *pass, const d
     return gain;
 }
 
+/* Is the gain 1 from `from_ns` to `to_ns` after the deck's start? */
+static bool is_even_rt(const pl_deck *d, const pl_deck_pass *pass, const deck_ends *ends, double from_ns,
+                       double to_ns) {
+    return from_ns >= d->fade_in_ns + PL_FADE_NS && from_ns >= d->crossfade_in_ns &&
+           to_ns <= ends->stop_ns - PL_FADE_NS && to_ns <= ends->crossfade_out_ns &&
+           to_ns <= pass->run_out_ns - pass->run_out_fade_ns && pass->gain_begin == 1 && pass->gain_end == 1;
+}
+
 /* Add output frames [begin, stop) of a block of `frames` to `out`. All PCM needed is in the ring. */
 static void mix_rt(pl_deck *d, const pl_deck_pass *pass, pl_scratch *scratch, int64_t begin, int64_t stop,
                    int64_t frames, float *out) {
@@ -164,15 +172,17 @@ static void mix_rt(pl_deck *d, const pl_deck_pass *pass, pl_scratch *scratch, in
         int64_t span_frames = (int64_t)(place - whole + (double)count * step) + kernel->taps + 1;
         assert(span_frames <= PL_SCRATCH);
         pl_ring_copy_rt(&d->ring, first_frame, span_frames, scratch->left, scratch->right);
+        bool even = is_even_rt(d, pass, &ends, from_ns, from_ns + (double)count * pass->step_ns);
         for (int64_t j = 0; j < count; j++) {
             double position = place - whole + (double)j * step;
             int64_t i = (int64_t)position;
             float frame[2];
             pl_kernel_frame_rt(kernel, scratch->left + i, scratch->right + i, position - (double)i, frame);
-            double gain = gain_rt(d, pass, &ends, from_ns + (double)j * pass->step_ns, done + j, frames);
-            float *o = out + (done + j) * 2;
-            o[0] += (float)gain * frame[0];
-            o[1] += (float)gain * frame[1];
+            float gain = 1, *o = out + (done + j) * 2;
+            if (!even)
+                gain = (float)gain_rt(d, pass, &ends, from_ns + (double)j * pass->step_ns, done + j, frames);
+            o[0] += gain * frame[0];
+            o[1] += gain * frame[1];
         }
     }
 }

@@ -28,6 +28,10 @@ YOUNG_NS: int
 TRAIN_PINGS: int
 YOUNG_PINGS: int
 BURST_PINGS: int
+CALM_INTERVAL_NS: int
+WAKING_NS: int
+CALM_PING_NS: float
+MIN_CALM_PINGS: int
 BURST_UPDATE_ANSWERS: int
 
 class ClockMapValue(NamedTuple):
@@ -105,6 +109,8 @@ class ClockMap:
     def set(
         self, local_ns: int, offset_ns: int, drift: float, uncertainty_ns: float, drift_uncertainty: float
     ) -> None: ...
+    @property
+    def is_silent(self) -> bool: ...
     def value(self) -> ClockMapValue: ...
     def session_from_local(self, local_ns: int) -> int: ...
     def local_from_session(self, session_ns: int) -> int: ...

@@ -177,6 +177,8 @@ def test_a_process_sample_follows_the_process() -> None:
     after = sample_process(os.getpid())
     assert after.rss_bytes - before.rss_bytes > 0.9 * len(ballast)
     assert after.at_s > before.at_s
+    threading.Event().wait(0.001)
+    assert sample_process(os.getpid()).wakes > before.wakes
 
 
 @linux
@@ -198,11 +200,12 @@ def test_watch_samples_all_processes() -> None:
 
 def test_samples_become_metrics() -> None:
     seen = [
-        ProcessSample(10.0 + k, 3.0 + k / 50, 7, 40_000_000 + 1_000_000 * k, 30_000_000, 20_000_000, 9)
+        ProcessSample(10.0 + k, 3.0 + k / 50, 7, 40_000_000 + 1_000_000 * k, 30_000_000, 20_000_000, 9, 90 * k)
         for k in range(5)
     ]
     case = resources.case("somebody", {}, [seen, seen[:3]])
     assert values(case, "processor_percent") == pytest.approx((2, 2))
+    assert values(case, "wakes_per_s") == pytest.approx((90, 90))
     assert values(case, "rss_mb") == (42, 41)
     assert values(case, "rss_most_mb") == (44, 42)
     assert values(case, "pss_mb") == (30, 30)

@@ -80,9 +80,15 @@ class Heard:
     """A scenario, played and measured."""
 
     def __init__(
-        self, machines: tuple[MachineSpec, ...], seed: int, song_s: float = SONG_S, max_apart_us: float = MAX_APART_US
+        self,
+        machines: tuple[MachineSpec, ...],
+        seed: int,
+        song_s: float = SONG_S,
+        max_apart_us: float = MAX_APART_US,
+        silent_s: float = 0.0,
     ) -> None:
         self.simulation = simulation = AudioSimulation(*machines, seed=seed)
+        simulation.run(silent_s)
         simulation.host.command(Add(compass_track()))
         simulation.host.command(Autoplay(len(machines) - 1))
         simulation.run_until(lambda: bool(simulation.host.events("playing")))
@@ -105,8 +111,8 @@ class Heard:
         print(f"starts {starts} us, playing p95 {self.p95_us:.1f} max {self.max_us:.1f} us; after {begun[0]:.1f} s")
 
 
-def check(scenario: Scenario, seed: int, song_s: float = SONG_S) -> None:
-    heard = Heard(scenario.machines, seed, song_s)
+def check(scenario: Scenario, seed: int, song_s: float = SONG_S, silent_s: float = 0.0) -> None:
+    heard = Heard(scenario.machines, seed, song_s, silent_s=silent_s)
     assert len(heard.starts_us) == 3  # play, resume, seek
     assert max(heard.late_s) < scenario.late_s
     assert max(heard.starts_us) < scenario.start_us
@@ -127,6 +133,14 @@ def test_outputs_are_in_phase(name: str, seed: int) -> None:
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_outputs_are_in_phase_for_a_minute(name: str, seed: int) -> None:
     check(SCENARIOS[name], seed, song_s=60.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1, 6))
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_outputs_are_in_phase_after_minutes_of_silence(name: str, seed: int) -> None:
+    """The clocks are measured more seldom then."""
+    check(SCENARIOS[name], seed, silent_s=150.0)
 
 
 @pytest.mark.parametrize("forward_ms", [1, 4])

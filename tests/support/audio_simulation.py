@@ -11,9 +11,10 @@ import functools
 import pathlib
 import random
 
-from phaselock._native import ClockFilter, ClockMap, Engine
+from phaselock._native import CALM_INTERVAL_NS, WAKING_NS, YOUNG_NS, YOUNG_PINGS, ClockFilter, ClockMap, Engine
 from phaselock.audio.decks import Decks
 from phaselock.audio.interface import DecodeFailed, Plan
+from phaselock.bench.lab.exchanges import calm_pings
 from phaselock.model.timeline import Timeline
 from phaselock.model.types import UNKNOWN_CLOCK, AudioStatus, ClockStatus
 from phaselock.session import effects as e
@@ -234,6 +235,8 @@ class AudioPeer(SimulatedPeer):
         self._least_rtt_ns: int | None = None
         self._filter: ClockFilter | None = None
         self._peer_id, self._clock_key = 0, b""
+        self._is_calm = self._is_heard = False
+        self._young_until_ns = 0
         self._host_link = simulation.host_link
         up = dataclasses.replace(spec.link.up, queue_ns=self._wait_for_repair_ns)
         down = dataclasses.replace(spec.link.down, queue_ns=self._wait_down_ns)
@@ -278,6 +281,7 @@ class AudioPeer(SimulatedPeer):
             return
         self._peer_id = peer_id
         self._filter = ClockFilter()
+        self._is_calm, self._young_until_ns = False, self.simulation.now_ns + YOUNG_NS
         rng = random.Random(f"{self._rng.random()}")
         trains = Trains(rng, self._link, self._host_link, self.clock.local, self.simulation.host.clock.local)
         self._measure(trains, self._filter)
@@ -287,7 +291,14 @@ class AudioPeer(SimulatedPeer):
 
     def _measure(self, trains: Trains, clock_filter: ClockFilter) -> None:
         began_ns = self.simulation.now_ns
-        over_ns, exchanges = trains.train(began_ns)
+        # As pl_pinger_run of ext/pl_udp.c, but that no clock steps while nothing plays.
+        is_silent = self.clock_map.is_silent
+        if self._is_calm and not is_silent:
+            self._young_until_ns = max(self._young_until_ns, began_ns + WAKING_NS)
+        is_young = began_ns < self._young_until_ns
+        self._is_calm = is_silent and self._is_heard and not is_young
+        pings = calm_pings(self.clock_map.value().uncertainty_ns) if self._is_calm else None
+        over_ns, exchanges = trains.train(began_ns, YOUNG_PINGS if is_young else pings)
         measured = functools.partial(self._measured, trains, clock_filter, began_ns, over_ns, exchanges)
         self.simulation.at(round(over_ns), measured, self)
 
@@ -309,7 +320,9 @@ class AudioPeer(SimulatedPeer):
                 values = line.local_ns, line.offset_ns, line.drift, line.uncertainty_ns, line.drift_uncertainty
                 self.clock_map.set(*values)
             self._last_sample_ns = self.now_ns
-        next_ns = max(began_ns + round(Trains.TRAIN_EVERY_NS), simulation.now_ns)
+        self._is_heard = bool(exchanges) and not stalled
+        every_ns = CALM_INTERVAL_NS if self._is_calm and self._is_heard else round(Trains.TRAIN_EVERY_NS)
+        next_ns = max(began_ns + every_ns, simulation.now_ns)
         simulation.at(next_ns, lambda: self._measure(trains, clock_filter), self)
 
 

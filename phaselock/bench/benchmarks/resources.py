@@ -197,7 +197,9 @@ def _display() -> Iterator[str | None]:
 
 def case(name: str, parameters: Mapping[str, Any], repeats: Sequence[Sequence[ProcessSample]]) -> Case:
     """The case of one program, from the samples of each repeat."""
-    cores = tuple(100 * (seen[-1].cpu_s - seen[0].cpu_s) / max(seen[-1].at_s - seen[0].at_s, 1e-9) for seen in repeats)
+
+    def a_second(value: Callable[[ProcessSample], float]) -> tuple[float, ...]:
+        return tuple((value(seen[-1]) - value(seen[0])) / max(seen[-1].at_s - seen[0].at_s, 1e-9) for seen in repeats)
 
     def middle(value: Callable[[ProcessSample], float]) -> tuple[float, ...]:
         return tuple(stats.median([value(one) for one in seen]) for seen in repeats)
@@ -218,7 +220,8 @@ def case(name: str, parameters: Mapping[str, Any], repeats: Sequence[Sequence[Pr
             Metric("rss_most_mb", "MB", tuple(max(one.rss_bytes for one in seen) / _MB_BYTES for seen in repeats)),
             Metric("pss_mb", "MB", middle(lambda one: one.pss_bytes / _MB_BYTES)),
             Metric("private_mb", "MB", middle(lambda one: one.uss_bytes / _MB_BYTES)),
-            Metric("processor_percent", "%", cores),
+            Metric("processor_percent", "%", a_second(lambda one: 100 * one.cpu_s)),
+            Metric("wakes_per_s", "1/s", a_second(lambda one: one.wakes)),
             Metric("threads", "", middle(lambda one: one.threads)),
         ),
         (

@@ -14,6 +14,8 @@ import random
 from phaselock._native import (
     BURST_NS,
     BURST_PINGS,
+    CALM_PING_NS,
+    MIN_CALM_PINGS,
     PING_NS,
     TRAIN_INTERVAL_NS,
     TRAIN_NS,
@@ -38,6 +40,11 @@ def train_shape(is_first: bool, age_ns: float) -> tuple[int, int]:
     if is_first:
         return BURST_PINGS, BURST_NS
     return (YOUNG_PINGS if age_ns < YOUNG_NS else TRAIN_PINGS), TRAIN_NS
+
+
+def calm_pings(uncertainty_ns: float) -> int:
+    """Number of measurements of a train while nothing plays."""
+    return min(YOUNG_PINGS, max(MIN_CALM_PINGS, math.ceil(uncertainty_ns / CALM_PING_NS)))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -27,6 +28,8 @@ class ProcessSample:
     """Private memory: it would be free without this process."""
     descriptors: int
     """Open files and sockets."""
+    wakes: int = 0
+    """How often its present threads have waited for something and then run again: voluntary context switches."""
 
 
 def is_measurable() -> bool:
@@ -40,6 +43,7 @@ def sample_process(pid: int) -> ProcessSample:
         stat = pathlib.Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
         rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text("ascii")
         descriptors = len(os.listdir(f"/proc/{pid}/fd"))
+        wakes = sum(_wakes(path) for path in pathlib.Path(f"/proc/{pid}/task").glob("*/status"))
     except OSError as error:
         raise PhaseLockError(f"A measured program cannot be sampled: {error.strerror}.") from None
     fields = stat.rpartition(")")[2].split()  # from the third field on: the second is a name with any character
@@ -49,4 +53,15 @@ def sample_process(pid: int) -> ProcessSample:
         memory[name] += int(size.split()[0]) * 1024
     cpu_s = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     private = memory["Private_Clean"] + memory["Private_Dirty"]
-    return ProcessSample(time.monotonic(), cpu_s, int(fields[17]), memory["Rss"], memory["Pss"], private, descriptors)
+    return ProcessSample(
+        time.monotonic(), cpu_s, int(fields[17]), memory["Rss"], memory["Pss"], private, descriptors, wakes
+    )
+
+
+def _wakes(status: pathlib.Path) -> int:
+    """Of one thread; 0 if it has ended."""
+    with contextlib.suppress(OSError):
+        for line in status.read_text("ascii", "replace").splitlines():
+            if line.startswith("voluntary_ctxt_switches:"):
+                return int(line.split()[1])
+    return 0

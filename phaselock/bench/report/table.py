@@ -57,7 +57,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "decode": ("realtime_factor", "memory_mb", "seek_p50_ms", "seek_p95_ms", "seek_worst_ms", "inexact_seeks"),
     "library": ("read_s", "rescan_s", "search_p50_ms", "search_p95_ms", "search_worst_ms", "host_mb", "reader_mb"),
     "engine": ("p50_us", "p99_us", "worst_us", "of_period_percent"),
-    "resources": ("rss_mb", "pss_mb", "private_mb", "processor_percent"),
+    "resources": ("rss_mb", "pss_mb", "private_mb", "processor_percent", "wakes_per_s"),
     "abuse": (
         "limits_missed",
         "command_before_ms",
