@@ -35,7 +35,7 @@ TIMEOUT_NS = 2 * SECOND
 """How long an attempt to connect waits."""
 FILE_NS = 50 * MS
 """How long a file takes."""
-REPORT_EVERY_NS = 500 * MS
+REPORT_EVERY_NS = 1000 * MS
 MEASURING_ERROR_NS = 5_000
 CONTROL_PORT, CLOCK_PORT = 17401, 17402
 
