@@ -715,7 +715,7 @@ class PeerSession:
         self._outbox.do(Send(HOST_CONN, join))
 
     def _accepted(self, accepted: m.JoinAccepted, now_ns: int) -> None:
-        again = self._absence.active and self._moved is None
+        again = self._absence.active
         if self._moved is not None:
             self._outbox.note(e.HostChanged(self._session_ns(now_ns), self._host_name, you=False, cause=self._moved))
             self._chat.moved()
