@@ -62,8 +62,7 @@ by, and of every host, a peer or a host that looks for the session's host asks a
     machine  HostTold
 
 A host that has joined an older part of its session says so with FormerHost, and offers the songs of its own part with
-SongBequest. A new host seeks
-files that it does not have with SongsSought; a peer that has one answers with SongFound.
+SongBequest. A new host seeks files that it does not have with SongsSought; a peer that has one answers with SongFound.
 
 The clock's ClockPing and ClockPong are UDP datagrams of their own format, each with a MAC: see ext/pl_udp.h.
 
@@ -768,6 +767,7 @@ class PeerStatus:
     microphone: bool = False
     least_rtt_ns: DurationNs = 0
 
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class StandBy:
     """Extension, host to peer: may this machine become the host? A peer that is willing opens the ports of a host and
@@ -789,8 +789,8 @@ class StandingBy:
 @dataclasses.dataclass(frozen=True, slots=True)
 class SuccessionLine:
     """Extension, host to all peers, after JoinAccepted and after each change: who becomes the host if this one is lost,
-    the first in line first. `chain`: see Claim; `term` and `host` are those of this host. `voters` is the number of peers of which
-    more than half must have lost the host before one of them takes over at once."""
+    the first in line first. `chain`: see Claim; `term` and `host` are those of this host. `voters` is the number of
+    peers of which more than half must have lost the host before one of them takes over at once."""
 
     term: U32
     chain: Annotated[tuple[Sha256, ...], Size(1, MAX_TERMS)]

@@ -202,8 +202,7 @@ class RandomEvening:
 
     def story(self, why: str) -> str:
         states = [
-            f"{one.name}: {'off' if not one.is_up else 'host' if one.is_host else one.is_connected}"
-            f" group {one.group}"
+            f"{one.name}: {'off' if not one.is_up else 'host' if one.is_host else one.is_connected} group {one.group}"
             for one in self.machines
         ]
         return "\n".join([why, *self.log, f"{self.evening.now_ns / SECOND:.1f}", *states])

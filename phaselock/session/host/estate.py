@@ -225,7 +225,8 @@ def _sound(facts: TrackFacts) -> HeirSound | None:
     disc, number = tagged.place or (None, None)
     return HeirSound(
         tagged.album,
-        *(None if one is None else min(max(one, 0), 2**32 - 1) for one in (disc, number)),
+        _number(disc),
+        _number(number),
         _level(tagged.loudness),
         _level(tagged.album_loudness),
         _level(facts.measured),
@@ -233,6 +234,11 @@ def _sound(facts: TrackFacts) -> HeirSound | None:
         found.sound_begin_frame if found is not None else 0,
         found.sound_end_frame if found is not None else 0,
     )
+
+
+def _number(number: int | None) -> int | None:
+    """The number of a disc or a track, as it fits into a message: files have any."""
+    return None if number is None else min(max(number, 0), 2**32 - 1)
 
 
 def _level(loudness: Loudness | None) -> HeirLevel | None:

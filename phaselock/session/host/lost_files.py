@@ -1,4 +1,4 @@
-"""The songs of the queue whose files a new host does not have: it gets them from peers, like songs that they ask for."""
+"""The songs of the queue whose files a new host does not have: it gets them from peers, as songs that they ask for."""
 
 from __future__ import annotations
 

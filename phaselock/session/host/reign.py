@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from phaselock.model.heritage import Claim, HeirSettings, Heritage, HostContact, LossVote, Membership
 from phaselock.protocol import messages as m
-from phaselock.session.claims import Standing, extended
+from phaselock.session.claims import Standing
 from phaselock.session.host.admission import Admission
 from phaselock.session.host.estate import Estate
 from phaselock.session.host.members import Member, Members
@@ -161,9 +161,7 @@ class Reign:
         return Standing(self.claim(), self._voters, self._has_slept)
 
     def _token_of(self, peer_id: int) -> bytes | None:
-        return next(
-            (one.token for one in (*self._members, *self._admission.departed) if one.peer_id == peer_id), None
-        )
+        return next((one.token for one in (*self._members, *self._admission.departed) if one.peer_id == peer_id), None)
 
     def _known_keys(self) -> Iterator[bytes]:
         yield from self._chain

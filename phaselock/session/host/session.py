@@ -22,10 +22,10 @@ from phaselock.model.microphone import HeardPass
 from phaselock.model.names import person_name, sentence
 from phaselock.model.notices import Code, Notice
 from phaselock.model.party import I_CHOOSE, Order, PartyRules
+from phaselock.model.queue import QueueEntry
 from phaselock.model.snapshot import GuestPage, SessionSnapshot
 from phaselock.model.timing import DeviceState, Timing
 from phaselock.model.transitions import PLAIN, Transitions
-from phaselock.model.queue import QueueEntry
 from phaselock.model.types import AudioStatus, Track
 from phaselock.protocol import messages as m
 from phaselock.protocol.messages import Message
@@ -281,7 +281,9 @@ class HostSession:
                 self._facts.inherit(song.file_id, facts_of(song.sound))
         self._gains.inherit(heritage.gains)
         known = {song.file_id for song in heritage.songs}
-        lines = (one if one is not None and one.file_id in known else None for one in (heritage.current, heritage.armed))
+        lines = (
+            one if one is not None and one.file_id in known else None for one in (heritage.current, heritage.armed)
+        )
         self._transport.inherit(*lines, repeat=heritage.settings.repeat)
         begun = {song.file_id for song in heritage.songs if song.begun}
         pinned = {song.file_id for song in heritage.songs if song.pinned}

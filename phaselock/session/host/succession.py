@@ -90,7 +90,7 @@ class HostSuccession:
         here = self._members.members
         for conn in [conn for conn in self._told if conn not in here]:
             for known in (self._standing, self._heirs, self._told):
-                known.pop(conn, None)  # type: ignore[attr-defined]
+                known.pop(conn, None)
             self._asked.discard(conn)
         for member in here.values():
             since_ns = member.reports.since_ns
@@ -235,5 +235,3 @@ def _is_usable(address: str) -> bool:
     except ValueError:
         return False
     return not (found.is_loopback or found.is_unspecified or found.is_multicast or is_public(address))
-
-
