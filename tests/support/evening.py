@@ -173,6 +173,8 @@ class Machine:
         self.may_host, self.wired = may_host, wired
         self.group = 0
         self.core: HostSession | PeerSession | None = None
+        self.is_walled = False
+        """A firewall lets no connection in."""
         self.is_off = False
         """It does not answer: its battery is empty."""
         self.asleep_until_ns = 0
@@ -491,7 +493,7 @@ class Machine:
         evening = self.evening
 
         def arrives() -> None:
-            if not self.reaches(server):
+            if not self.reaches(server) or server.is_walled:
                 evening.at(begin_ns + TIMEOUT_NS, lambda: then(""))
             else:
                 then("ok" if server.is_host or server.is_standing_by else "refused")

@@ -56,7 +56,7 @@ class Reign:
         self._votes: tuple[LossVote, ...] = ()
         self._earlier: Membership | None = None
         """Of this machine, at the hosts before it."""
-        self._voters = 0
+        self._electors = self._voters = 0
         """See Standing."""
         self._has_slept = False
         self._woke_at_ns = -1
@@ -69,7 +69,7 @@ class Reign:
             requests,
             outbox,
             settings=lambda: settings(self),
-            loss_votes=lambda: (self._votes, self._elected_term),
+            election=lambda: (self._votes, self._elected_term, self._electors),
         )
         self.succession = HostSuccession(members, queue, estate, outbox, is_on=is_on)
         self.reunion = Reunion(session_id, self._own_id, self._standing, self._token_of, outbox)
@@ -81,7 +81,9 @@ class Reign:
         self._term, self._chain, self._took_over_ns = heritage.term, heritage.chain, now_ns
         self.peer_id, self._earlier = heritage.me.peer_id, heritage.membership
         self._elected_term, self._votes, self._voters = heritage.elected_term, heritage.loss_votes, heritage.voters
+        self._electors = heritage.electors
         others = [one for one in heritage.line if one.host_key != self._host_key]
+        self.succession.keys = {one.peer_id: one.host_key for one in others}
         previous = [heritage.previous] if heritage.previous is not None else []
         self.reunion.seek([*previous, *others], now_ns=now_ns)
 
@@ -125,6 +127,10 @@ class Reign:
         line = self.succession.line()
         self.reunion.seek([one for one in line if one.peer_id == member.peer_id], now_ns=now_ns)
 
+    def former_host(self, member: Member, claim: Claim) -> None:
+        """A member says that it was the host of another part of the session."""
+        self.reunion.former_host(member.peer_id, self.succession.keys.get(member.peer_id), claim)
+
     def left(self) -> None:
         """A member has left, or was removed."""
         self._voters = len(self._members)
@@ -158,7 +164,7 @@ class Reign:
         return self.peer_id
 
     def _standing(self) -> Standing:
-        return Standing(self.claim(), self._voters, self._has_slept)
+        return Standing(self.claim(), self._electors, self._voters, self._has_slept)
 
     def _token_of(self, peer_id: int) -> bytes | None:
         return next((one.token for one in (*self._members, *self._admission.departed) if one.peer_id == peer_id), None)

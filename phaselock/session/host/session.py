@@ -579,7 +579,7 @@ class HostSession:
 
     def uploaded(self, request_id: UUID, track: Track, *, now_ns: int) -> list[Effect]:
         """A requested song has arrived, complete and playable."""
-        if self._reign.succession.is_handing_over or self._lost_files.arrived(request_id, track):
+        if self._reign.succession.is_handing_over or self._lost_files.arrived(request_id, track, now_ns=now_ns):
             return self._settle(now_ns)  # the new host does not know the song: the peer asks for it again
         who = self._requests.arrived(request_id, track, now_ns=now_ns)
         if who is not None:
@@ -798,11 +798,11 @@ class HostSession:
             case m.TookOver():
                 self._handed_over(member, now_ns)
             case m.FormerHost(claim=claim):
-                self._reign.reunion.former_host(member.peer_id, claim)
+                self._reign.former_host(member, claim)
             case m.SongBequest():
                 self._bequeathed(member, message, now_ns)
-            case m.SongFound(file_id=file_id):
-                self._lost_files.found(member, file_id, now_ns=now_ns)
+            case m.SongsFound(file_ids=file_ids):
+                self._lost_files.found(member, file_ids, now_ns=now_ns)
             case m.Heartbeat():
                 pass
             case _:

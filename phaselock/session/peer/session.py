@@ -341,6 +341,12 @@ class PeerSession:
             self._follow(found, Cause.HOST_LOST, now_ns)
         return self._settle(now_ns)
 
+    def _send_back(self, file_id: UUID) -> None:
+        """Send a song to the host, which lacks its file, if the host was offered it."""
+        song = self._files.send_back(file_id)
+        if song is not None:
+            self._outbox.do(Upload(file_id, song.sha256, song.size, self._peer_id, self._token))
+
     def _follow(self, found: Found, cause: Cause, now_ns: int) -> None:
         """Join another host of this session as the same member."""
         membership = self._succession.membership(self._peer_id)
@@ -393,6 +399,7 @@ class PeerSession:
             rounds=tuple(estate.rounds.values()),
             membership=succession.membership(self._peer_id),
             elected_term=line.term + 1 if lost else estate.elected_term,
+            electors=line.voters if lost else estate.electors,
             voters=line.voters,
             accepted=estate.accepted,
             current=self._playback.timeline,
@@ -469,6 +476,8 @@ class PeerSession:
         if self._connected:
             self._requests.upload_ended(request_id, problem, self._peer_id, self._token, now_ns=now_ns)
             self._bequest.upload_ended(request_id, problem, (self._peer_id, self._token))
+            if problem:
+                self._send_back(request_id)
         return self._settle(now_ns)
 
     def heard(self, number: int, heard: HeardPass, *, now_ns: int) -> list[Effect]:
@@ -597,8 +606,8 @@ class PeerSession:
                 self._party.take_rules(rules, now_ns=now_ns)
             case m.VotesUpdate():
                 self._party.take_votes(message, self._now(), now_ns=now_ns)
-            case m.SongRequestAccepted(request_id=file_id) if (song := self._files.offered_back(file_id)) is not None:
-                self._outbox.do(Upload(file_id, song.sha256, song.size, self._peer_id, self._token))
+            case m.SongRequestAccepted(request_id=file_id) if self._files.is_offered_back(file_id):
+                self._send_back(file_id)
             case m.SongRequestAccepted(request_id=request_id) if self._bequest.is_offered(request_id):
                 self._bequest.accepted((self._peer_id, self._token))
             case m.SongRequestRejected(request_id=request_id) | m.SongRequestAdded(request_id=request_id) if (

@@ -29,6 +29,8 @@ MISSES = 2
 """Questions without an answer after which the next in line is asked to take over."""
 FRESH_NS = 3_500_000_000
 """A vote, or an answer, is valid for this time: three questions may be lost or late."""
+UNSOUGHT_NS = 4_000_000_000
+"""A machine of the line that nobody has asked for this time is out of reach of the others."""
 GRACE_NS = 15_000_000_000
 """For this time after the hold a peer waits for the one that it has voted for."""
 MAX_TOKENS = 32
@@ -77,6 +79,10 @@ class PeerSuccession:
         """When each machine has answered last that it has lost the host, too."""
         self._host_lives_at_ns: int | None = None
         """When a machine has answered last that it is connected to the host."""
+        self._since_ns = 0
+        """The host is sought since then."""
+        self._is_sought = False
+        """Another member has asked this machine since then."""
         self._votes: dict[int, tuple[LossVote, int]] = {}
         """The newest vote of each member for this machine, and when it came."""
 
@@ -149,12 +155,12 @@ class PeerSuccession:
         """The host is lost: look for another one. `is_ended`: its computer refuses connections."""
         self._is_ended |= is_ended
         if self.has_line and self._ask_at_ns is None:
-            self._ask_at_ns = now_ns
+            self._ask_at_ns = self._since_ns = now_ns
 
     def end_search(self) -> None:
         """The host is heard, or another one was found."""
         self._ask_at_ns = self._host_lives_at_ns = None
-        self._is_ended = False
+        self._is_ended = self._is_sought = False
         for known in (self._asked, self._misses, self._heard_at_ns, self._votes):
             known.clear()
 
@@ -163,7 +169,7 @@ class PeerSuccession:
         if self.line is None or self._ask_at_ns is None or now_ns < self._ask_at_ns:
             return
         self._ask_at_ns = now_ns + ASK_EVERY_NS
-        candidate, me = self._candidate(), self.me
+        candidate, me = self._candidate(now_ns), self.me
         for one in (*self.line.successors, self.line.host):
             if me is not None and one.host_key == me.host_key:
                 continue
@@ -202,7 +208,7 @@ class PeerSuccession:
 
     def takes_over(self, *, hold_is_over: bool, now_ns: int) -> bool:
         """Whether this machine becomes the host now."""
-        me, candidate = self.me, self._candidate()
+        me, candidate = self.me, self._candidate(now_ns)
         if (
             self.line is None
             or self._ask_at_ns is None
@@ -216,7 +222,7 @@ class PeerSuccession:
 
     def awaits_another(self, *, now_ns: int) -> bool:
         """Whether another machine may take over as soon as its hold has passed, too."""
-        candidate = self._candidate()
+        candidate = self._candidate(now_ns)
         heard_at_ns = None if candidate is None else self._heard_at_ns.get(candidate.host_key)
         return heard_at_ns is not None and now_ns < heard_at_ns + FRESH_NS
 
@@ -231,6 +237,7 @@ class PeerSuccession:
     def sought(self, message: m.HostSeek, *, now_ns: int) -> m.HostTold:
         """A machine has asked this one, which has lost the host, too. Count its vote, if it is valid."""
         vote, me, line = message.vote, self.me, self.line
+        self._is_sought |= self.estate.token_of(message.peer_id) is not None
         if vote is not None and me is not None and line is not None and vote.peer_id == message.peer_id:
             token = self.estate.token_of(vote.peer_id)
             if token is not None and is_vote(vote, token, me.host_key, line.term, me.host_key):
@@ -240,10 +247,18 @@ class PeerSuccession:
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
-    def _candidate(self) -> HostContact | None:
+    def _candidate(self, now_ns: int) -> HostContact | None:
         """The first of the line that is not gone."""
         line, me = self.line.successors if self.line is not None else (), self.me
+        if self._is_out_of_reach(now_ns):
+            line = tuple(one for one in line if one is not me)
         return next((one for one in line if one is me or self._misses.get(one.host_key, 0) < MISSES), None)
+
+    def _is_out_of_reach(self, now_ns: int) -> bool:
+        """Nobody asks this machine, although another one of the line has lost the host, too: a firewall keeps them
+        out."""
+        heard = any(now_ns < at_ns + FRESH_NS for at_ns in self._heard_at_ns.values())
+        return not self._is_sought and heard and now_ns >= self._since_ns + UNSOUGHT_NS
 
     def _vote(self, peer_id: int, candidate_key: bytes) -> LossVote | None:
         assert self.line is not None
