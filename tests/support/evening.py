@@ -338,7 +338,18 @@ class Machine:
         if self.core is not None:
             status: AudioStatus = self.output.status()
             self.call("audio", status)
+        if self.core is not None and (self.is_host or not self.is_connected):
+            self._discover()
         self.evening.at(self.evening.now_ns + REPORT_EVERY_NS, lambda: self._report(run))
+
+    def _discover(self) -> None:
+        """The network announces the other hosts of this session."""
+        for host in self.evening.hosts(self.group):
+            if self.core is None or host is self or not isinstance(host.core, HostSession):
+                continue
+            lost_key = b"" if self.is_host else self.core.host_key
+            if host.core.session_id == self.core.session_id and host.key != lost_key:
+                self.call("met", host.ip, CONTROL_PORT, host.key[:16])
 
     def _measure(self) -> None:
         host = self.link.ends[1] if self.link is not None else None

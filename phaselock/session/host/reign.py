@@ -210,7 +210,7 @@ class Reign:
 
     def _known_keys(self) -> Iterator[bytes]:
         yield from self._chain
-        yield from (one.host_key for one in self.succession.line())
+        yield from self.succession.keys.values()
         yield from self.reunion.sought_keys
 
 

@@ -10,7 +10,7 @@ import dataclasses
 from uuid import UUID
 
 from phaselock.model.calibration import Confirmation
-from phaselock.model.heritage import MAX_ADDRESSES, Cause, Claim, Heritage
+from phaselock.model.heritage import MAX_ADDRESSES, Cause
 from phaselock.model.invitation import Invitation
 from phaselock.model.key_words import key_words
 from phaselock.model.microphone import HeardPass, MicrophoneFault
@@ -27,7 +27,7 @@ from phaselock.protocol.messages import Message
 from phaselock.protocol.proof import JOIN, membership_proof
 from phaselock.session import commands as c
 from phaselock.session import events as e
-from phaselock.session.claims import derived_token, extended
+from phaselock.session.claims import derived_token
 from phaselock.session.effects import (
     HOST_CONN,
     Close,
@@ -53,6 +53,7 @@ from phaselock.session.peer.chat import PeerChat
 from phaselock.session.peer.clock_watch import ClockWatch
 from phaselock.session.peer.files import PeerFiles
 from phaselock.session.peer.gains import PeerGains
+from phaselock.session.peer.heritage import heritage_of
 from phaselock.session.peer.microphone import PeerMicrophone
 from phaselock.session.peer.outside import PeerOutside
 from phaselock.session.peer.party import PeerParty
@@ -322,23 +323,22 @@ class PeerSession:
 
     def sought(self, message: m.HostSeek, *, now_ns: int) -> tuple[m.HostTold, list[Effect]]:
         """A machine has asked at these ports. Return the answer as well."""
-        line = self._succession.place
-        if message.session_id != self._session_id:
-            answer = m.HostTold("lost")
-        elif self._connected and line is not None:
-            claim = Claim(line.term, line.chain, 0, has_members=True)
-            answer = m.HostTold("present", host=line.host, claim=claim)
-        elif self._connected:
-            answer = m.HostTold("present")
-        else:
-            answer = self._succession.sought(message, now_ns=now_ns)
-        return answer, self._settle(now_ns)
+        is_here = message.session_id == self._session_id
+        answer = self._succession.sought(message, connected=self._connected, now_ns=now_ns) if is_here else None
+        return answer or m.HostTold("lost"), self._settle(now_ns)
 
     def told(self, number: int, answer: m.HostTold | None, *, refused: bool = False, now_ns: int) -> list[Effect]:
         """The answer to the `AskHost` of this number; None: there is none. `refused`: no program listens there."""
         found = self._succession.told(number, answer, self._host_key, refused=refused, now_ns=now_ns)
         if found is not None and self._absence.active:
             self._follow(found, Cause.HOST_LOST, now_ns)
+        return self._settle(now_ns)
+
+    def met(self, address: str, control_port: int, announced_key: bytes, *, now_ns: int) -> list[Effect]:
+        """A host of this session, whose key begins with `announced_key`, is announced there, while this peer has lost
+        its host. The key is another one than that of the lost host."""
+        if self._absence.active:
+            self._succession.met(address, control_port, announced_key, self._session_id, self._peer_id)
         return self._settle(now_ns)
 
     def _send_back(self, file_id: UUID) -> None:
@@ -358,57 +358,33 @@ class PeerSession:
 
     def _moved_to(self, moved: m.HostMoved, now_ns: int) -> None:
         """The host tells that another machine is the host, maybe this one."""
-        standby, place = self._succession.standby, self._succession.place
-        if moved.chain[-1] != moved.host.host_key or place is None:
-            raise Breach("a host that contradicts its key")
-        if standby is not None and moved.host.host_key == standby.host_key:
-            if self._succession.me is not None and moved.term == place.term + 1:
-                self._outbox.do(Send(HOST_CONN, m.TookOver()), Close(HOST_CONN, "this machine is the host"))
-                self._take_over(Cause.HANDED_OVER, now_ns)
-        else:
-            cause = Cause.HANDED_OVER if moved.term == place.term + 1 else Cause.REUNION
+        cause = self._succession.moved(moved)
+        if not self._succession.is_me(moved.host):
             self._follow(Found(moved.host, moved.term, moved.chain), cause, now_ns)
+        elif self._succession.me is not None and cause is Cause.HANDED_OVER:
+            self._outbox.do(Send(HOST_CONN, m.TookOver()))
+            self._take_over(cause, now_ns)
 
     def _take_over(self, cause: Cause, now_ns: int) -> None:
         """This machine is the host from now on."""
-        heritage = self._heritage(cause, now_ns)
-        if cause is not Cause.HANDED_OVER:
-            self._outbox.do(Close(HOST_CONN, "this machine is the host"))
+        heritage = heritage_of(
+            self._succession,
+            self._files,
+            self._playback,
+            self._gains,
+            self._queue,
+            self._chat.lines,
+            session_id=self._session_id,
+            peer_id=self._peer_id,
+            name=self._display_name,
+            lost=cause is Cause.HOST_LOST,
+            now_ns=now_ns,
+        )
+        self._outbox.do(Close(HOST_CONN, "this machine is the host"))
         self._outbox.note(e.HostChanged(self._session_ns(now_ns), self._display_name, you=True, cause=cause))
         self._side = PeerSide.OVER
         self._absence.end()
         self._ended = [TakeOver(heritage, cause, self._requests.unanswered())]
-
-    def _heritage(self, cause: Cause, now_ns: int) -> Heritage:
-        succession = self._succession
-        line, estate, me = succession.line, succession.estate, succession.me
-        assert line is not None and me is not None and estate.settings is not None
-        lost = cause is Cause.HOST_LOST
-        return Heritage(
-            session_id=self._session_id,
-            term=line.term + 1,
-            chain=extended(line.chain, me.host_key),
-            me=dataclasses.replace(me, peer_id=self._peer_id, name=self._display_name),
-            previous=line.host,
-            line=line.successors,
-            settings=estate.settings,
-            songs=estate.rows(self._queue, self._files.tracks()),
-            votes=tuple(estate.votes.values()),
-            members=tuple(estate.members.values()),
-            bars=tuple(estate.bars.values()),
-            rounds=tuple(estate.rounds.values()),
-            membership=succession.membership(self._peer_id),
-            elected_term=line.term + 1 if lost else estate.elected_term,
-            electors=line.voters if lost else estate.electors,
-            voters=line.voters,
-            accepted=estate.accepted,
-            current=self._playback.timeline,
-            armed=self._playback.armed,
-            gains=self._gains.all(),
-            chat=self._chat.lines,
-            loss_votes=succession.votes(self._peer_id, now_ns=now_ns) if lost else estate.loss_votes,
-            here=frozenset(file_id for file_id in self._files.tracks() if self._files.has(file_id)),
-        )
 
     # -- this machine ------------------------------------------------------------------------------------------------
 
