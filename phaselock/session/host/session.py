@@ -850,7 +850,7 @@ class HostSession:
             session_name=self._session_name,
             host_name=self._host_name,
             max_peers=self._max_peers,
-            host_peer_id=self._reign.own_id(),
+            host_peer_id=self._reign.peer_id,
             host_token=token,
             last_peer_id=self._admission.last_peer_id,
             last_number=self._queue.last_number,
