@@ -235,7 +235,9 @@ async def _host(options: HeadlessHostOptions, terminal: Terminal) -> Ended:
                     shown, needs_code = options.wish.code if options.shows_code else "", bool(options.wish.code)
                     where = stage.address, stage.addresses
                     terminal.event(
-                        e.SessionOpened(_native.now_ns(), *names, *ports, *where, stage.host_words, shown, needs_code)
+                        e.SessionOpened(
+                            stage.runner.session_ns(), *names, *ports, *where, stage.host_words, shown, needs_code
+                        )
                     )
                     if options.guests:
                         await stage.guest_page.switch_on()

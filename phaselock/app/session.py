@@ -227,7 +227,7 @@ async def open_host_session(
             cache,
             identity,
             describe=lambda path, name, report: played(describe(path, name, report)),
-            now_ns=_native.now_ns,
+            now_ns=clock.session_ns,
             on_event=tell,
             hear=functools.partial(hear_pass, clock.clock_map, microphone),
             hear_song=functools.partial(hear_song, clock.clock_map, microphone, inspect),

@@ -19,7 +19,7 @@ from phaselock.model.loudness import Tagged
 from phaselock.model.measurement import Measurement
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import GuestPage
-from phaselock.model.types import HOST_CLOCK, ClockStatus, Track
+from phaselock.model.types import ClockStatus, Track
 from phaselock.network import transfer
 from phaselock.network.arrivals import Arrivals
 from phaselock.network.call_back import Calls
@@ -105,7 +105,10 @@ message still arrives in time."""
 
 
 class ClockResponder(Protocol):
-    """Answers clock pings of the peers that are allowed, from their IP addresses and under their keys."""
+    """Session time at the host. Answers clock pings of the peers that are allowed, from their IP addresses and under
+    their keys."""
+
+    def status(self, now_session_ns: int) -> ClockStatus: ...
 
     def allow(self, peer_id: int, ip: str, key: bytes) -> None: ...
 
@@ -124,9 +127,9 @@ class GuestServer(Protocol):
 class HostRunner(Runner[HostSession]):
     """Runs the session of a host: accepts connections, and transfers files in worker threads.
 
-    For the network thread. `describe` returns the track in a file, and the file to play: another
-    one if it was converted. It is called in a worker thread, with a function that it calls with the share that is
-    converted, and that returns whether the song is still wanted.
+    For the network thread. `now_ns` returns session time. `describe` returns the track in a file, and the file to play:
+    another one if it was converted. It is called in a worker thread, with a function that it calls with the share that
+    is converted, and that returns whether the song is still wanted.
     """
 
     def __init__(
@@ -291,7 +294,7 @@ class HostRunner(Runner[HostSession]):
         return self._origins.get(file_id) or self.path(file_id)
 
     def clock_status(self) -> ClockStatus:
-        return HOST_CLOCK
+        return self._clock.status(self._now_ns())
 
     def _report_clock(self, status: ClockStatus) -> None:
         self._clock.log_counts()
