@@ -53,6 +53,17 @@ connection the host is still the server of TLS. It sends one HostPlaces, and the
 
 A peer that has lost the connection proves the token of its last JoinAccepted and is the same peer again.
 
+The host asks peers with StandBy whether they can become the host; StandingBy is the answer. The host tells all peers
+its successors in a SuccessionLine, and these a HeritageUpdate whenever something changes. To hand the session over, the
+host sends HostMoved to the first of them, and after its TookOver to the others. At the ports of a machine that stands
+by, and of every host, a peer or a host that looks for the session's host asks after SessionInfo:
+
+    asker    HostSeek
+    machine  HostTold
+
+A host that has joined an older part of its session offers the songs of its own part with SongBequest. A new host seeks
+files that it does not have with SongsSought; a peer that has one answers with SongFound.
+
 The clock's ClockPing and ClockPong are UDP datagrams of their own format, each with a MAC: see ext/pl_udp.h.
 
 Times are session time (the host's monotonic clock) in nanoseconds. Positions are frames at the track's own rate. A peer
@@ -76,6 +87,20 @@ from uuid import UUID
 
 from phaselock.model.bounds import ChatText, FileName, PersonName, Size, Title, Within
 from phaselock.model.calibration import Place
+from phaselock.model.heritage import (
+    MAX_ADDRESSES,
+    MAX_MEMBERS,
+    MAX_SUCCESSORS,
+    MAX_TERMS,
+    Claim,
+    HeirBar,
+    HeirMember,
+    HeirSettings,
+    HeirSong,
+    HeirVotes,
+    HostContact,
+    LossVote,
+)
 from phaselock.model.loudness import MAX_GAIN_DB, MIN_GAIN_DB
 from phaselock.model.microphone import MAX_CLOCK_PPM, MicrophoneFault
 from phaselock.model.names import FILE_BYTES, SENTENCE_BYTES
@@ -89,13 +114,15 @@ from phaselock.model.transitions import CrossfadeNs
 from phaselock.model.turns import Span
 from phaselock.model.volume import TrimDb
 
-PROTOCOL_VERSION = 7
+PROTOCOL_VERSION = 8
 CHUNK_BYTES = 64 * 1024
 """Most bytes of a file in one message."""
 MAX_PEERS = 5
 MAX_FILE_BYTES = 2 << 30
 MAX_DURATION_NS = 60_000_000_000
 """Longest round trip or output latency in a message."""
+MAX_HEIR_ROWS = 64
+"""Most rows of one kind in a HeritageUpdate."""
 MAX_HOST_PLACES = 8
 """Most places in HostPlaces."""
 
@@ -112,6 +139,7 @@ AddressText: TypeAlias = Annotated[str, Size(0, 45)]
 FileBytes: TypeAlias = Annotated[int, Within(1, MAX_FILE_BYTES)]
 Percent: TypeAlias = Annotated[int, Within(0, 100)]
 RefusalKind: TypeAlias = Literal["other", "code", "removed"]
+HostSight: TypeAlias = Literal["present", "lost", "host", "elsewhere"]
 ChatRefusal: TypeAlias = Literal["off", "too_fast", "busy"]
 Offset: TypeAlias = Annotated[int, Within(0, MAX_FILE_BYTES)]
 Sha256: TypeAlias = Annotated[bytes, Size(32, 32)]
@@ -737,6 +765,133 @@ class PeerStatus:
     microphone: bool = False
     least_rtt_ns: DurationNs = 0
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class StandBy:
+    """Extension, host to peer: may this machine become the host? A peer that is willing opens the ports of a host and
+    answers with StandingBy. A peer that is not does not answer."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StandingBy:
+    """Extension, peer to host: the peer can become the host, at these ports and with this certificate. `addresses`:
+    its own, the best first. `wired`: its network is a cable (None: unknown)."""
+
+    control_port: Port
+    clock_port: Port
+    host_key: Sha256
+    addresses: Annotated[tuple[AddressText, ...], Size(0, MAX_ADDRESSES)] = ()
+    wired: bool | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SuccessionLine:
+    """Extension, host to all peers, after JoinAccepted and after each change: who becomes the host if this one is lost,
+    the first in line first. `chain`: see Claim; `term` is that of this host. `voters` is the number of peers of which
+    more than half must have lost the host before one of them takes over at once."""
+
+    term: U32
+    chain: Annotated[tuple[Sha256, ...], Size(1, MAX_TERMS)]
+    successors: Annotated[tuple[HostContact, ...], Size(0, MAX_SUCCESSORS)]
+    voters: U32
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HeritageUpdate:
+    """Extension, host to a successor: rows of the heritage that are new or have changed, and those that are gone.
+    `accepted`: all requests that the host's user has accepted (None: as before). `complete`: the successor now knows
+    all."""
+
+    settings: HeirSettings | None = None
+    songs: Annotated[tuple[HeirSong, ...], Size(0, MAX_HEIR_ROWS)] = ()
+    gone_songs: Annotated[tuple[UUID, ...], Size(0, MAX_ITEMS)] = ()
+    votes: Annotated[tuple[HeirVotes, ...], Size(0, MAX_HEIR_ROWS)] = ()
+    gone_votes: Annotated[tuple[UUID, ...], Size(0, MAX_ITEMS)] = ()
+    members: Annotated[tuple[HeirMember, ...], Size(0, MAX_HEIR_ROWS)] = ()
+    gone_members: Annotated[tuple[U32, ...], Size(0, MAX_MEMBERS)] = ()
+    bars: Annotated[tuple[HeirBar, ...], Size(0, MAX_HEIR_ROWS)] = ()
+    gone_bars: Annotated[tuple[Token, ...], Size(0, MAX_ITEMS)] = ()
+    accepted: Annotated[tuple[UUID, ...], Size(0, MAX_ITEMS)] | None = None
+    complete: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HostMoved:
+    """Extension, host to peer: this machine is the host from now on. To the new host itself it is the request to take
+    over; it answers with TookOver. The others leave this host and join the new one. `chain` and `term`: of the new
+    host."""
+
+    host: HostContact
+    term: U32
+    chain: Annotated[tuple[Sha256, ...], Size(1, MAX_TERMS)]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TookOver:
+    """Extension, peer to host: this peer is the host now. The peer closes the connection afterwards."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HostSeek:
+    """Extension, at the ports of a machine that stands by or is the host, after its SessionInfo: where is the host?
+
+    A member that has lost its host tells its number, and votes for the machine that it asks (None: it does not). Another
+    host of the session tells its claim, and where it is. The answer is one HostTold; then the connection is closed.
+    """
+
+    session_id: Token
+    peer_id: U32
+    vote: LossVote | None = None
+    claim: Claim | None = None
+    contact: HostContact | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HostTold:
+    """Extension, the answer to a HostSeek.
+
+    "present": the machine is connected to its host. "lost": it has lost its host, too; it has counted `votes` of the
+    `voters` of its line. "host": it is the host itself. "elsewhere": it follows another host. `host` and `claim`
+    describe the host of the last two. `gives_way`: this host will join the one that asks.
+    """
+
+    sight: HostSight
+    votes: U32 = 0
+    voters: U32 = 0
+    host: HostContact | None = None
+    claim: Claim | None = None
+    gives_way: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SongBequest:
+    """Extension, peer to host: a song of the part of the session whose host this peer was, and that this host does not
+    have. Answered like a SongRequest. The song belongs to the member `asker_id`, or to this peer (None)."""
+
+    request_id: UUID
+    file_name: FileName
+    file_size: FileBytes
+    title: Title
+    artist: Title
+    duration_secs: Annotated[float, Within(0, 1e9)]
+    added_by: PersonName
+    asker_id: U32 | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SongsSought:
+    """Extension, host to peers: the host has no file of these songs of the queue. A peer that has one of them sends it
+    as it sends a song that was accepted; `request_id` is then the `file_id`."""
+
+    file_ids: Annotated[tuple[UUID, ...], Size(1, MAX_ITEMS)]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SongFound:
+    """Extension, peer to host: the peer has the file of a song that the host seeks. The host may answer with
+    SongRequestAccepted."""
+
+    file_id: UUID
+
 
 Message: TypeAlias = (
     SessionInfo
@@ -798,6 +953,17 @@ Message: TypeAlias = (
     | SkipVote
     | QueueUpdate
     | PeerStatus
+    | StandBy
+    | StandingBy
+    | SuccessionLine
+    | HeritageUpdate
+    | HostMoved
+    | TookOver
+    | HostSeek
+    | HostTold
+    | SongBequest
+    | SongsSought
+    | SongFound
 )
 
 TYPE_OF: dict[type[Message], int] = {
@@ -860,5 +1026,16 @@ TYPE_OF: dict[type[Message], int] = {
     SkipVote: 113,
     HostPlaces: 120,
     CallBackAt: 121,
+    StandBy: 124,
+    StandingBy: 125,
+    SuccessionLine: 126,
+    HeritageUpdate: 127,
+    HostMoved: 128,
+    TookOver: 129,
+    HostSeek: 130,
+    HostTold: 131,
+    SongBequest: 132,
+    SongsSought: 133,
+    SongFound: 134,
 }
 """The type byte of each message. A number is never reused for another message."""

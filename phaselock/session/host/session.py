@@ -14,6 +14,7 @@ from uuid import UUID
 
 from phaselock.language.message import N_
 from phaselock.model.code import normal_code
+from phaselock.model.heritage import Cause, Heritage
 from phaselock.model.key_words import key_words
 from phaselock.model.loudness import Tagged
 from phaselock.model.measurement import Measurement
@@ -204,6 +205,44 @@ class HostSession:
         """The peer does not know the code."""
         self._entrance.not_paired(conn, now_ns=now_ns)
         return self._settle(now_ns)
+
+    # -- succession --------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_heritage(
+        cls,
+        heritage: Heritage,
+        *,
+        clock_port: int,
+        token_factory: Callable[[], bytes],
+        host_key: bytes,
+        succession: bool = True,
+    ) -> HostSession:
+        """The session of the new host. Call `took_over` first."""
+        raise NotImplementedError
+
+    def took_over(self, cause: Cause, *, now_ns: int) -> list[Effect]:
+        """This machine, which was a peer, is the host from now on. Its output already follows the timeline."""
+        raise NotImplementedError
+
+    def reachable_at(
+        self, addresses: tuple[str, ...], control_port: int, *, wired: bool | None = None, now_ns: int
+    ) -> list[Effect]:
+        """Where this host listens: its own addresses, the best first. Call it at the begin, and when they change."""
+        raise NotImplementedError
+
+    def met(self, address: str, control_port: int, announced_key: bytes, *, now_ns: int) -> list[Effect]:
+        """Another host of this session, whose key begins with `announced_key`, is announced there."""
+        raise NotImplementedError
+
+    def told(self, number: int, answer: m.HostTold | None, *, refused: bool = False, now_ns: int) -> list[Effect]:
+        """The answer to the `AskHost` of this number; None: there is none. `refused`: no program listens there."""
+        raise NotImplementedError
+
+    def recovers(self, request_id: UUID) -> Track | None:
+        """The row of the queue whose missing file arrives by this upload; None: it is a song of its own. Its file
+        belongs to the `file_id` of that row. `uploaded` then expects this track."""
+        raise NotImplementedError
 
     # -- commands of the user ----------------------------------------------------------------------------------------
 

@@ -31,6 +31,7 @@ from phaselock.session.effects import (
     Close,
     Effect,
     Ended,
+    FollowHost,
     Listen,
     ListenToSong,
     Pair,
@@ -249,6 +250,43 @@ class PeerSession:
         if self._outside.use(places) and self._side is PeerSide.AWAY:
             self._absence.found(now_ns=now_ns)
         return self._settle(now_ns)
+
+    # -- succession --------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def of_former_host(cls, follow: FollowHost, *, code: str = "", microphone: bool = False) -> PeerSession:
+        """The session of a machine that was the host until this effect. Call `resume` first."""
+        raise NotImplementedError
+
+    def resume(self, status: ClockStatus, *, now_ns: int) -> list[Effect]:
+        """Begin to look for the new host. `status`: the clock map by which the output plays on."""
+        raise NotImplementedError
+
+    def stands_by(
+        self,
+        control_port: int,
+        clock_port: int,
+        host_key: bytes,
+        addresses: tuple[str, ...] = (),
+        wired: bool | None = None,
+        *,
+        now_ns: int,
+    ) -> list[Effect]:
+        """The ports of `OpenForSuccession` are open. `host_key`: SHA-256 of this machine's host certificate.
+        `addresses`: its own, the best first. `wired`: its network is a cable (None: unknown)."""
+        raise NotImplementedError
+
+    def standby_info(self) -> m.SessionInfo:
+        """The greeting at these ports. It names nobody."""
+        raise NotImplementedError
+
+    def sought(self, message: m.HostSeek, *, now_ns: int) -> tuple[m.HostTold, list[Effect]]:
+        """A machine has asked at these ports. Return the answer as well."""
+        raise NotImplementedError
+
+    def told(self, number: int, answer: m.HostTold | None, *, refused: bool = False, now_ns: int) -> list[Effect]:
+        """The answer to the `AskHost` of this number; None: there is none. `refused`: no program listens there."""
+        raise NotImplementedError
 
     # -- this machine ------------------------------------------------------------------------------------------------
 
