@@ -765,6 +765,7 @@ class PeerStatus:
     microphone: bool = False
     least_rtt_ns: DurationNs = 0
 
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class StandBy:
     """Extension, host to peer: may this machine become the host? A peer that is willing opens the ports of a host and
