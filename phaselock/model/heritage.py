@@ -88,8 +88,15 @@ class Claim:
     """The keys of the hosts so far, the newest last."""
     took_over_session_ns: _Ns
     has_members: bool
+    elected_term: _Number = 0
+    """The term of the last host that took over because its host was lost; 0: none."""
     votes: Annotated[tuple[LossVote, ...], Size(0, MAX_MEMBERS)] = ()
-    """By which the last lost host was replaced."""
+    """By which it took over. A HostSeek tells none."""
+
+    @property
+    def key(self) -> bytes:
+        """Of the host."""
+        return self.chain[-1]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -111,11 +118,37 @@ class HeirSettings:
     skip_silence: bool = False
     repeat: bool = False
     rules: PartyRules = I_CHOOSE
+    present_round: _Number = 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HeirLevel:
+    """A loudness: see Loudness."""
+
+    integrated_lufs: Annotated[float, Within(-200, 200)] | None
+    true_peak: Annotated[float, Within(0, 1e6)]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HeirSound:
+    """What is known of the sound of a track: see Tagged and Measurement. `range_lu` and what follows are from the
+    measurement; without `measured` there was none."""
+
+    album: Annotated[str, Size(0, 4000)] = ""
+    disc: _Number | None = None
+    number: _Number | None = None
+    tagged: HeirLevel | None = None
+    album_tagged: HeirLevel | None = None
+    measured: HeirLevel | None = None
+    range_lu: Annotated[float, Within(0, 200)] | None = None
+    begin_frame: Annotated[int, Within(0, 2**40)] = 0
+    end_frame: Annotated[int, Within(0, 2**40)] = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class HeirSong:
-    """A row of the queue. `asker` and `number`: see QueueEntry. `removed`: it is not shown, but plays to its end."""
+    """A row of the queue. `asker` and `number`: see QueueEntry. `begun`: it has begun to play once. `pinned`: the host
+    has moved it by hand. `removed_at`: it is not shown, but plays to its end, at this place (None: it is shown)."""
 
     file_id: UUID
     file_name: FileName
@@ -129,7 +162,18 @@ class HeirSong:
     asker: _PersonKey
     number: _Number
     played: bool
-    removed: bool
+    begun: bool
+    pinned: bool
+    removed_at: _Number | None = None
+    sound: HeirSound | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HeirRound:
+    """The round of the last song of a person that has begun: see session/host/fair_order.py."""
+
+    key: _PersonKey
+    round: _Number
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -202,6 +246,13 @@ class Heritage:
     members: tuple[HeirMember, ...]
     """Without the new host, with the previous one."""
     bars: tuple[HeirBar, ...]
+    rounds: tuple[HeirRound, ...]
+    membership: Membership
+    """Of the new host, at the hosts before it."""
+    elected_term: int
+    """See Claim."""
+    voters: int
+    """Number of peers that the line of succession was told with."""
     accepted: frozenset[UUID]
     """Requests of peers that the host's user has accepted."""
     current: Timeline | None
@@ -209,6 +260,6 @@ class Heritage:
     gains: tuple[tuple[UUID, float], ...]
     chat: tuple[ChatLine, ...]
     loss_votes: tuple[LossVote, ...]
-    """By which the new host takes over; empty if the session was handed over."""
+    """By which the host of `elected_term` took over."""
     here: frozenset[UUID]
     """The songs whose files are on this machine."""

@@ -61,7 +61,8 @@ by, and of every host, a peer or a host that looks for the session's host asks a
     asker    HostSeek
     machine  HostTold
 
-A host that has joined an older part of its session offers the songs of its own part with SongBequest. A new host seeks
+A host that has joined an older part of its session says so with FormerHost, and offers the songs of its own part with
+SongBequest. A new host seeks
 files that it does not have with SongsSought; a peer that has one answers with SongFound.
 
 The clock's ClockPing and ClockPong are UDP datagrams of their own format, each with a MAC: see ext/pl_udp.h.
@@ -95,6 +96,7 @@ from phaselock.model.heritage import (
     Claim,
     HeirBar,
     HeirMember,
+    HeirRound,
     HeirSettings,
     HeirSong,
     HeirVotes,
@@ -139,7 +141,7 @@ AddressText: TypeAlias = Annotated[str, Size(0, 45)]
 FileBytes: TypeAlias = Annotated[int, Within(1, MAX_FILE_BYTES)]
 Percent: TypeAlias = Annotated[int, Within(0, 100)]
 RefusalKind: TypeAlias = Literal["other", "code", "removed"]
-HostSight: TypeAlias = Literal["present", "lost", "host", "elsewhere"]
+HostSight: TypeAlias = Literal["present", "lost", "host"]
 ChatRefusal: TypeAlias = Literal["off", "too_fast", "busy"]
 Offset: TypeAlias = Annotated[int, Within(0, MAX_FILE_BYTES)]
 Sha256: TypeAlias = Annotated[bytes, Size(32, 32)]
@@ -148,6 +150,7 @@ Share: TypeAlias = Annotated[bytes, Size(33, 33)]
 ClockKey: TypeAlias = Annotated[bytes, Size(16, 16)]
 Chunk: TypeAlias = Annotated[bytes, Size(1, CHUNK_BYTES)]
 Sentence: TypeAlias = Annotated[str, Size(0, SENTENCE_BYTES)]
+PersonKey: TypeAlias = Annotated[str, Size(0, 64)]
 DeviceName: TypeAlias = Annotated[str, Size(0, FILE_BYTES)]
 
 
@@ -787,11 +790,12 @@ class StandingBy:
 @dataclasses.dataclass(frozen=True, slots=True)
 class SuccessionLine:
     """Extension, host to all peers, after JoinAccepted and after each change: who becomes the host if this one is lost,
-    the first in line first. `chain`: see Claim; `term` is that of this host. `voters` is the number of peers of which
+    the first in line first. `chain`: see Claim; `term` and `host` are those of this host. `voters` is the number of peers of which
     more than half must have lost the host before one of them takes over at once."""
 
     term: U32
     chain: Annotated[tuple[Sha256, ...], Size(1, MAX_TERMS)]
+    host: HostContact
     successors: Annotated[tuple[HostContact, ...], Size(0, MAX_SUCCESSORS)]
     voters: U32
 
@@ -799,8 +803,8 @@ class SuccessionLine:
 @dataclasses.dataclass(frozen=True, slots=True)
 class HeritageUpdate:
     """Extension, host to a successor: rows of the heritage that are new or have changed, and those that are gone.
-    `accepted`: all requests that the host's user has accepted (None: as before). `complete`: the successor now knows
-    all."""
+    `accepted`: all requests that the host's user has accepted. `loss_votes`: by which the host of `elected_term` took
+    over. None: as before. `complete`: the successor now knows all."""
 
     settings: HeirSettings | None = None
     songs: Annotated[tuple[HeirSong, ...], Size(0, MAX_HEIR_ROWS)] = ()
@@ -811,6 +815,10 @@ class HeritageUpdate:
     gone_members: Annotated[tuple[U32, ...], Size(0, MAX_MEMBERS)] = ()
     bars: Annotated[tuple[HeirBar, ...], Size(0, MAX_HEIR_ROWS)] = ()
     gone_bars: Annotated[tuple[Token, ...], Size(0, MAX_ITEMS)] = ()
+    rounds: Annotated[tuple[HeirRound, ...], Size(0, MAX_HEIR_ROWS)] = ()
+    gone_rounds: Annotated[tuple[PersonKey, ...], Size(0, MAX_ITEMS)] = ()
+    loss_votes: Annotated[tuple[LossVote, ...], Size(0, MAX_MEMBERS)] | None = None
+    elected_term: U32 = 0
     accepted: Annotated[tuple[UUID, ...], Size(0, MAX_ITEMS)] | None = None
     complete: bool = False
 
@@ -835,8 +843,8 @@ class TookOver:
 class HostSeek:
     """Extension, at the ports of a machine that stands by or is the host, after its SessionInfo: where is the host?
 
-    A member that has lost its host tells its number, and votes for the machine that it asks (None: it does not). Another
-    host of the session tells its claim, and where it is. The answer is one HostTold; then the connection is closed.
+    A member that has lost its host tells its number, and may vote for the machine that it asks. Another host of the
+    session tells its claim, without votes, and where it is. The answer is one HostTold; then the connection is closed.
     """
 
     session_id: Token
@@ -851,8 +859,8 @@ class HostTold:
     """Extension, the answer to a HostSeek.
 
     "present": the machine is connected to its host. "lost": it has lost its host, too; it has counted `votes` of the
-    `voters` of its line. "host": it is the host itself. "elsewhere": it follows another host. `host` and `claim`
-    describe the host of the last two. `gives_way`: this host will join the one that asks.
+    `voters` of its line. "host": it is the host itself. `host` and `claim` describe the host of the first and the last.
+    `gives_way`: this host will join the one that asks; None: it does not know yet, and asks it.
     """
 
     sight: HostSight
@@ -860,7 +868,15 @@ class HostTold:
     voters: U32 = 0
     host: HostContact | None = None
     claim: Claim | None = None
-    gives_way: bool = False
+    gives_way: bool | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FormerHost:
+    """Extension, peer to host: this peer was the host of another part of the session, by this claim. Songs of that part
+    follow as SongBequest."""
+
+    claim: Claim
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -962,6 +978,7 @@ Message: TypeAlias = (
     | TookOver
     | HostSeek
     | HostTold
+    | FormerHost
     | SongBequest
     | SongsSought
     | SongFound
@@ -1035,8 +1052,9 @@ TYPE_OF: dict[type[Message], int] = {
     TookOver: 129,
     HostSeek: 130,
     HostTold: 131,
-    SongBequest: 132,
-    SongsSought: 133,
-    SongFound: 134,
+    FormerHost: 132,
+    SongBequest: 133,
+    SongsSought: 134,
+    SongFound: 135,
 }
 """The type byte of each message. A number is never reused for another message."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 from uuid import UUID
 
-from phaselock.model.heritage import Bequest, Cause, Heritage, HostContact, Membership
+from phaselock.model.heritage import Bequest, Cause, Claim, Heritage, HostContact, Membership
 from phaselock.model.invitation import Candidate
 from phaselock.model.notices import Notice
 from phaselock.model.role import Role
 from phaselock.model.sweeps import Sounds
 from phaselock.model.timeline import Timeline
 from phaselock.model.types import Track
-from phaselock.protocol.messages import HostPlaces, HostSeek, Message
+from phaselock.protocol.messages import HostPlaces, HostSeek, Message, SuccessionLine
 from phaselock.session.commands import Request
 from phaselock.session.events import Event
 
@@ -351,10 +351,23 @@ class FollowHost:
     session_id: bytes
     membership: Membership
     cause: Cause
+    term: int
+    chain: tuple[bytes, ...]
+    """Of the new host: see Claim."""
+    # The rest is what a former host brings along.
     display_name: str = ""
-    """Host: its name in the session."""
+    """Its name in the session."""
+    line: SuccessionLine | None = None
+    """Its last one."""
+    playing: Timeline | None = None
+    then: Timeline | None = None
+    tracks: tuple[Track, ...] = ()
+    """The songs of the queue whose files it has."""
+    gains: tuple[tuple[UUID, float], ...] = ()
+    claim: Claim | None = None
+    """By which it was the host."""
     bequest: tuple[Bequest, ...] = ()
-    """Host: songs that nobody has heard and that the new host may not have. Their files must stay."""
+    """Songs that nobody has heard and that the new host may not have. Their files must stay."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -71,9 +71,15 @@ HOST_ACCEPTS: frozenset[type[Message]] = frozenset(
         m.SongVote,
         m.SkipVote,
         m.CallBackAt,
+        m.StandingBy,
+        m.TookOver,
+        m.FormerHost,
+        m.SongBequest,
+        m.SongFound,
     }
 )
-"""The messages that the host accepts from a MEMBER. From an unauthenticated connection it accepts JoinRequest only."""
+"""The messages that the host accepts from a MEMBER. From an unauthenticated connection it accepts JoinRequest and
+HostSeek only."""
 
 PEER_ACCEPTS: dict[PeerSide, frozenset[type[Message]]] = {
     PeerSide.OFFLINE: frozenset(),
@@ -112,6 +118,11 @@ PEER_ACCEPTS: dict[PeerSide, frozenset[type[Message]]] = {
             m.ChatHistory,
             m.ChatRefused,
             m.HostPlaces,
+            m.StandBy,
+            m.SuccessionLine,
+            m.HeritageUpdate,
+            m.HostMoved,
+            m.SongsSought,
         }
     ),
     PeerSide.AWAY: frozenset(),

@@ -151,7 +151,8 @@ class Distribution:
     def _wanted(self, member: Member) -> Iterator[Track]:
         """The tracks in the order of need, as far as the member has free space."""
         room_bytes = member.reports.latest.room_bytes if member.reports.latest else 0
-        for place, track in enumerate(self._transport.in_order_of_need()):
+        wanted = (one for one in self._transport.in_order_of_need() if one.file_id not in self._members.lost_files)
+        for place, track in enumerate(wanted):
             room_bytes -= track.size
             if room_bytes < 0 and place >= ALWAYS_OFFERED:
                 return

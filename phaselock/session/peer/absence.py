@@ -52,7 +52,7 @@ class Absence:
         """The peer then ends the session. None: PRESENT."""
         self._retry_at_ns: int | None = None
         """Start of the next attempt. None: not PAUSING."""
-        self._is_user_warned = False
+        self._is_user_warned = self._is_extended = False
         self._wanted_after_ns: int | None = None
         """After this time the user is asked for a newer invitation; None: never."""
         self._wanted_at_ns: int | None = None
@@ -78,7 +78,7 @@ class Absence:
         losing the connection.
         """
         self._give_up_at_ns = now_ns + max(hold_ns, left_ns)
-        self._is_user_warned = False
+        self._is_user_warned = self._is_extended = False
         self._wanted_after_ns = wanted_after_ns
         self._want_later(now_ns)
         if now_ns - joined_at_ns < RETRY_NS:
@@ -86,6 +86,14 @@ class Absence:
         else:
             self._retry_at_ns = None
             self._outbox.do(Connect())
+
+    def extend(self, grace_ns: int) -> bool:
+        """Wait longer by `grace_ns`, once. False: that has been done."""
+        if self._is_extended or self._give_up_at_ns is None:
+            return False
+        self._is_extended = True
+        self._give_up_at_ns += grace_ns
+        return True
 
     def attempt_failed(self, *, now_ns: int) -> None:
         """An attempt to connect or to join again has failed. The next one starts after a pause."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from uuid import UUID
 
 from phaselock.model.names import file_label, sentence, title
@@ -88,6 +88,8 @@ class PeerFiles:
         self._session_ns = session_ns
         """Returns the session time at a local time; None while the clock is not usable."""
         self._files: dict[UUID, LocalFile] = {}
+        self._offered_back: set[UUID] = set()
+        """Songs whose files the host was offered."""
         self._access: tuple[int, bytes] | None = None
         """Peer number and token for fetches; None without a connection to the host."""
         self._room_bytes = MAX_KEPT_BYTES
@@ -104,6 +106,25 @@ class PeerFiles:
         """This machine can store `room_bytes` of tracks."""
         if room_bytes != self._room_bytes:
             self._room_bytes, self._stale = room_bytes, True
+
+    def keep(self, track: Track) -> None:
+        """This machine was the host, and has this file."""
+        self._files[track.file_id] = LocalFile(track, LocalState.RECEIVED)
+
+    def tracks(self) -> Mapping[UUID, Track]:
+        """All offered tracks."""
+        return {file_id: file.track for file_id, file in self._files.items()}
+
+    def sought(self, file_ids: Iterable[UUID]) -> None:
+        """The host has no files of these songs: offer it those that are here."""
+        for file_id in file_ids:
+            if self.has(file_id):
+                self._offered_back.add(file_id)
+                self._outbox.do(Send(HOST_CONN, m.SongFound(file_id)))
+
+    def offered_back(self, file_id: UUID) -> Track | None:
+        """The song, if the host was offered its file; otherwise None."""
+        return self.track(file_id) if file_id in self._offered_back and self.has(file_id) else None
 
     def track(self, file_id: UUID | None) -> Track | None:
         """The offered track, or None."""
@@ -185,6 +206,7 @@ class PeerFiles:
                 self._outbox.do(CancelFetch(file_id))
                 self._give_up(file)
         self._access = None
+        self._offered_back.clear()
 
     def take_queue(self, queue: tuple[QueueItem, ...]) -> None:
         """The host has sent its queue."""
