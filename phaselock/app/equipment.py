@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import functools
 import pathlib
 from collections.abc import Callable
@@ -55,6 +56,8 @@ class Equipment:
         self.hear: Hear = functools.partial(hear_pass, self.clock_map, microphone)
         self.hear_song: HearSong = functools.partial(hear_song, self.clock_map, microphone, self.inspect)
         self.on_event = on_event
+        self._told: DeviceChanged | None = None
+        """What the user was told of the output last."""
         self._queue_memory = QueueMemory(asyncio.get_running_loop().call_later)
 
     def tell(self, event: Event) -> None:
@@ -62,6 +65,10 @@ class Equipment:
         self._opened(event)
         self.correction.hear(event)
         self._queue_memory.tell(event)
+        if isinstance(event, DeviceChanged) and event.peer is None:
+            told, self._told = self._told, dataclasses.replace(event, session_ns=None)
+            if told == self._told:  # a new stage learns of the output that is open
+                return
         self.on_event(event)
 
     def close(self) -> None:

@@ -17,6 +17,7 @@ from phaselock.storage.settings import SettingsStore
 if TYPE_CHECKING:
     from phaselock.network.host import HostRunner
 
+LOOPBACK = "127.0.0.1"
 SEARCH_AGAIN_S = 30.0
 """From a search for other hosts that was impossible to the next one, in seconds."""
 
@@ -38,7 +39,7 @@ class HostPlace:
         self._runner = runner
         self._bind_to, self._port = bind_to, port
         self._host_key = host_key
-        self._told: tuple[tuple[str, ...], bool | None] = (), None
+        self._told: tuple[tuple[str, ...], bool | None] | None = None
 
     async def tell(self) -> None:
         """Tell the session the addresses of this machine."""
@@ -73,7 +74,9 @@ class HostPlace:
     def _tell(self, found: tuple[tuple[str, ...], bool | None]) -> None:
         if found != self._told:
             self._told = found
-            self._runner.reachable_at(found[0], self._port, found[1])
+            addresses, wired = found
+            # Without a network, peers may come from this computer.
+            self._runner.reachable_at(addresses or (self._bind_to or LOOPBACK,), self._port, wired)
 
 
 def _reach(bind_to: str) -> tuple[tuple[str, ...], bool | None]:
