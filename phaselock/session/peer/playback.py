@@ -50,7 +50,7 @@ class PeerPlayback:
             self._playback.follow(timeline)
         self._playback.armed = armed if timeline is not None else None
 
-    def resume(self, current: Timeline | None, armed: Timeline | None) -> None:
+    def go_on(self, current: Timeline | None, armed: Timeline | None) -> None:
         """This machine was the host, and plays these timelines."""
         self._playback.current = self._playback.sound = current
         self._playback.armed = armed

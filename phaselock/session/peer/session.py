@@ -293,7 +293,7 @@ class PeerSession:
         follow = self._former
         assert follow is not None, "only the session of a former host resumes"
         self._clock, self._called_at_ns = status, now_ns
-        self._playback.resume(follow.playing, follow.then)
+        self._playback.go_on(follow.playing, follow.then)
         for track in follow.tracks:
             self._files.keep(track)
         self._gains.keep(follow.gains)
