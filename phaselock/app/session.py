@@ -122,11 +122,15 @@ class OpenPeerSession:
     clock_map: _native.ClockMap
     """Converts local time to session time. For any thread."""
     analyser: Analyser
-    address: str
-    """Where the host is, as it was announced or typed: its connection may use another of its addresses."""
     places: Sequence[Place]
+    """Where the host is, or was, as it was announced or typed."""
     clock: PeerClocks
     _control: socket.socket | None
+
+    @property
+    def address(self) -> str:
+        """Where the host is now, as it was announced: the connection may use another of its addresses."""
+        return address_text(*(self.runner.places or self.places)[0])
 
     async def run(self) -> Outcome:
         """Take part until the session ends, or until this machine is the host."""
@@ -437,7 +441,6 @@ async def open_peer_session(
                 kit.correction,
                 kit.clock_map,
                 kit.analyser,
-                address_text(*places[0]),
                 places,
                 clock,
                 control,

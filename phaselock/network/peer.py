@@ -173,6 +173,11 @@ class PeerRunner(Runner[PeerSession]):
         return self._told_places
 
     @property
+    def places(self) -> Sequence[Place]:
+        """Where the host announces itself; empty before `run`."""
+        return self._places
+
+    @property
     def host_key(self) -> bytes:
         """SHA-256 of the host's certificate; empty before the first connection."""
         return self._session.host_key

@@ -609,9 +609,7 @@ class Machine:
             host is not None
             and self.reaches(host)
             and isinstance(host.core, HostSession)
-            and host.core.authorise_fetch(
-                fetch.peer_id, membership_proof(fetch.token, FETCH, host.key), track.file_id
-            )
+            and host.core.authorise_fetch(fetch.peer_id, membership_proof(fetch.token, FETCH, host.key), track.file_id)
             and track.sha256 in host.files
         ):
             self._have(track)
