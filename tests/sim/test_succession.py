@@ -35,3 +35,110 @@ def test_a_session_is_handed_over_without_a_gap() -> None:
         assert one.is_connected
         assert one.snapshot().timeline == before
         assert [row.id for row in one.snapshot().queue] == queue
+
+
+def test_the_host_crashes_and_the_first_in_line_takes_over() -> None:
+    evening, (hana, ana, ben, cleo) = jam("Hana", "Ana", "Ben", "Cleo")
+    before, queue = ana.snapshot().timeline, [row.id for row in ana.snapshot().queue]
+    assert before is not None
+    hana.crash()
+    took_s = evening.run_until(lambda: all(one.is_connected and one.core for one in (ana, ben, cleo)) and ana.is_host)
+    assert took_s < 3
+    for one in (ana, ben, cleo):
+        assert one.snapshot().timeline == before
+        assert [row.id for row in one.snapshot().queue] == queue
+    hana.join(ana)
+    evening.run(3)
+    assert {peer.name for peer in ana.snapshot().peers} == {"Hana", "Ben", "Cleo"}
+
+
+def test_the_battery_of_the_host_is_empty() -> None:
+    evening, (hana, ana, ben, cleo) = jam("Hana", "Ana", "Ben", "Cleo")
+    hana.switch_off()
+    took_s = evening.run_until(lambda: all(one.is_connected for one in (ana, ben, cleo)) and ana.is_host)
+    assert took_s < 9
+
+
+def test_the_next_in_line_takes_over_if_the_first_is_gone_too() -> None:
+    evening, (hana, ana, ben, cleo, dan) = jam("Hana", "Ana", "Ben", "Cleo", "Dan")
+    hana.switch_off()
+    ana.switch_off()
+    evening.run_until(lambda: all(one.is_connected for one in (ben, cleo, dan)) and ben.is_host)
+
+
+def test_three_successions_in_a_row() -> None:
+    evening, machines = jam("Hana", "Ana", "Ben", "Cleo", "Dan")
+    line = machines[-1].snapshot().timeline
+    for _ in range(3):
+        host = next(one for one in machines if one.is_host)
+        host.crash()
+        evening.run(12)
+    (host,) = [one for one in machines if one.is_host]
+    (peer,) = [one for one in machines if one.core is not None and not one.is_host]
+    assert peer.is_connected
+    assert peer.snapshot().timeline == host.snapshot().timeline == line
+
+
+def test_the_only_peer_takes_over_when_the_program_of_the_host_has_ended() -> None:
+    evening, (hana, ana) = jam("Hana", "Ana")
+    hana.crash()
+    evening.run(2)
+    assert ana.is_host
+
+
+def test_the_only_peer_waits_for_a_host_that_is_silent() -> None:
+    evening, (hana, ana) = jam("Hana", "Ana", tracks=6)
+    hana.switch_off()
+    evening.run(50)
+    assert not ana.is_host
+    evening.run(25)
+    assert ana.is_host
+
+
+def test_a_minority_does_not_take_over_while_the_host_lives() -> None:
+    evening, (hana, ana, ben, cleo, dan) = jam("Hana", "Ana", "Ben", "Cleo", "Dan")
+    evening.cut([ana, ben])
+    evening.run(50)
+    assert evening.hosts() == [hana]
+    evening.heal()
+    evening.run(10)
+    assert {peer.name for peer in hana.snapshot().peers} == {"Ana", "Ben", "Cleo", "Dan"}
+
+
+def test_both_halves_of_a_cut_network_go_on_and_the_younger_one_joins_the_older_one() -> None:
+    evening, (hana, ana, ben, cleo, dan) = jam("Hana", "Ana", "Ben", "Cleo", "Dan")
+    evening.cut([hana, dan])
+    evening.run(12)
+    assert evening.hosts() == [hana, ana]
+    assert {peer.name for peer in ana.snapshot().peers} == {"Ben", "Cleo"}
+    young, old = ana.add(), hana.add()
+    evening.run(5)
+    evening.heal()
+    evening.run(10)
+    assert evening.hosts() == [hana]
+    assert {peer.name for peer in hana.snapshot().peers} == {"Ana", "Ben", "Cleo", "Dan"}
+    hashes = {entry.track.sha256 for entry in hana.core._queue.rows.entries}  # type: ignore[union-attr]
+    assert {young.sha256, old.sha256} <= hashes
+    for one in (ana, ben, cleo, dan):
+        assert one.is_connected
+        assert one.snapshot().timeline == hana.snapshot().timeline
+        assert one.snapshot().queue == hana.snapshot().queue
+
+
+def test_a_host_that_is_cut_off_alone_joins_the_others() -> None:
+    evening, (hana, ana, ben, cleo) = jam("Hana", "Ana", "Ben", "Cleo")
+    evening.cut([hana])
+    evening.run(30)
+    assert evening.hosts() == [hana, ana]
+    evening.heal()
+    evening.run(10)
+    assert evening.hosts() == [ana]
+    assert {peer.name for peer in ana.snapshot().peers} == {"Hana", "Ben", "Cleo"}
+
+
+def test_a_host_that_has_slept_joins_the_others() -> None:
+    evening, (hana, ana, ben, cleo) = jam("Hana", "Ana", "Ben", "Cleo")
+    hana.sleep(300)
+    evening.run(310)
+    assert evening.hosts() == [ana]
+    assert hana.is_connected

@@ -103,7 +103,7 @@ class Estate:
         self._settings = settings
         self._loss_votes = loss_votes
         self._songs: dict[_Key, HeirSong] = {}
-        self._songs_for: object = None
+        self._songs_for: tuple[object, int, int, int] = (None, 0, 0, 0)
         """What `_songs` were made of."""
         self._made: dict[UUID, tuple[QueueEntry, TrackFacts, tuple[object, ...], HeirSong]] = {}
 
@@ -132,11 +132,11 @@ class Estate:
 
     def _song_rows(self) -> dict[_Key, HeirSong]:
         rows, party = self._queue.rows, self._party
-        made_of = rows.entries, self._facts.revision, set(self._queue.played), party.begun, party.pinned
-        before = self._songs_for
-        if isinstance(before, tuple) and before[0] is made_of[0] and before[1:] == made_of[1:]:
+        # What has played, and what the host has moved, changes with the statuses or the order of the rows.
+        made_of = self._facts.revision, len(party.begun), len(party.pinned)
+        if self._songs_for[0] is rows.entries and self._songs_for[1:] == made_of:
             return self._songs
-        self._songs_for = (*made_of[:3], set(party.begun), set(party.pinned))
+        self._songs_for = (rows.entries, *made_of)
         made, self._made = self._made, {}
         for place, entry in enumerate(rows.entries):
             file_id = entry.track.file_id

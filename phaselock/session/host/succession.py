@@ -57,11 +57,13 @@ class HostSuccession:
         """Where this host is; None: not known yet."""
         self._asked: set[int] = set()
         """Connections of members that were asked."""
-        self._standing: dict[int, m.StandingBy] = {}
-        """The members that can become the host, by connection."""
+        self._standing: dict[int, tuple[m.StandingBy, HostContact]] = {}
+        """The members that can become the host, by connection, and where they are."""
         self._heirs: dict[int, HeirsKnowledge] = {}
         """The ones that are told the heritage, in their order."""
         self._choose_at_ns = 0
+        self._line: m.SuccessionLine | None = None
+        """The newest one."""
         self._told: dict[int, m.SuccessionLine] = {}
         """What each member was told, by connection."""
         self._names: tuple[str, ...] = ()
@@ -77,7 +79,7 @@ class HostSuccession:
         """A member is ready to become the host. False if it was not asked."""
         if member.conn not in self._asked:
             return False
-        self._standing[member.conn] = standing
+        self._standing[member.conn] = standing, _contact(member, standing)
         self._choose_at_ns = 0
         return True
 
@@ -85,11 +87,11 @@ class HostSuccession:
         """Bring the line, and what the successors know, up to date."""
         if not self._is_on or self.me is None:
             return
-        here = {member.conn: member for member in self._members}
-        for known in (self._standing, self._heirs, self._told):
-            for conn in [conn for conn in known if conn not in here]:
-                del known[conn]  # type: ignore[attr-defined]
-        self._asked &= here.keys()
+        here = self._members.members
+        for conn in [conn for conn in self._told if conn not in here]:
+            for known in (self._standing, self._heirs, self._told):
+                known.pop(conn, None)  # type: ignore[attr-defined]
+            self._asked.discard(conn)
         for member in here.values():
             since_ns = member.reports.since_ns
             if member.conn not in self._asked and _may_be_heir(member) and now_ns >= since_ns + ASK_AFTER_NS:
@@ -98,20 +100,20 @@ class HostSuccession:
         self._choose(here, now_ns)
         for conn, heir in self._heirs.items():
             self._estate.tell(conn, heir, here[conn].peer_id, now_ns=now_ns)
-        self._tell(claim, here, now_ns)
+        self._tell(claim, now_ns)
 
     def line(self) -> tuple[HostContact, ...]:
         """The line of succession."""
-        here = {member.conn: member for member in self._members}
-        found = [(here[conn], conn) for conn, heir in self._heirs.items() if heir.is_complete and conn in here]
-        return tuple(_contact(member, self._standing[conn]) for member, conn in found)
+        return tuple(self._standing[conn][1] for conn, heir in self._heirs.items() if heir.is_complete)
 
     def told(self, claim: Claim) -> m.SuccessionLine | None:
         """The line as a member is told it now; None: this session has none."""
         if not self._is_on or self.me is None:
             return None
         voters = sum(not member.outside for member in self._members)
-        return m.SuccessionLine(claim.term, claim.chain, self.me, self.line(), voters)
+        line, known = m.SuccessionLine(claim.term, claim.chain, self.me, self.line(), voters), self._line
+        self._line = known if known == line else line
+        return self._line
 
     # -- handing over ------------------------------------------------------------------------------------------------
 
@@ -125,12 +127,10 @@ class HostSuccession:
         member = self._chosen(command.name, now_ns)
         if member is None:
             return
-        heir, standing = self._heirs.get(member.conn), self._standing[member.conn]
-        heir = heir or HeirsKnowledge(standing.host_key)
-        self._heirs.setdefault(member.conn, heir)
+        contact = self._standing[member.conn][1]
+        heir = self._heirs.setdefault(member.conn, HeirsKnowledge(contact.host_key))
         self._estate.tell(member.conn, heir, member.peer_id, now_ns=now_ns, at_once=True)
-        self._tell(claim, {one.conn: one for one in self._members}, now_ns)
-        contact = _contact(member, standing)
+        self._tell(claim, now_ns)
         chain = extended(claim.chain, contact.host_key)
         self._outbox.do(Send(member.conn, m.HostMoved(contact, claim.term + 1, chain)))
         self._handing_over = _HandingOver(member.conn, contact, command.stay, now_ns + HAND_OVER_NS)
@@ -189,9 +189,9 @@ class HostSuccession:
         if now_ns < self._choose_at_ns and len([conn for conn in self._heirs if conn in willing]) >= wanted:
             return
         self._choose_at_ns = now_ns + CHOOSE_EVERY_NS
-        chosen = sorted(willing, key=lambda conn: self._rank(here[conn], self._standing[conn]))[:MAX_SUCCESSORS]
+        chosen = sorted(willing, key=lambda conn: self._rank(here[conn], self._standing[conn][0]))[:MAX_SUCCESSORS]
         before = self._heirs
-        self._heirs = {conn: before.get(conn) or HeirsKnowledge(self._standing[conn].host_key) for conn in chosen}
+        self._heirs = {conn: before.get(conn) or HeirsKnowledge(self._standing[conn][1].host_key) for conn in chosen}
 
     def _rank(self, member: Member, standing: m.StandingBy) -> tuple[int, ...]:
         missing = sum(not member.has(entry.track.file_id) for entry in self._queue.waiting())
@@ -199,11 +199,11 @@ class HostSuccession:
         clock = 10**9 if status is None else status.offset_uncertainty_ns // FINE_CLOCK_NS
         return _WIRED[standing.wired], missing, clock, member.peer_id
 
-    def _tell(self, claim: Claim, here: dict[int, Member], now_ns: int) -> None:
+    def _tell(self, claim: Claim, now_ns: int) -> None:
         line = self.told(claim)
         assert line is not None
-        for conn in here:
-            if self._told.get(conn) != line:
+        for conn in self._members.members:
+            if self._told.get(conn) is not line:
                 self._told[conn] = line
                 self._outbox.do(Send(conn, line))
         names = tuple(one.name for one in line.successors)
