@@ -148,7 +148,10 @@ class WindowBackend:
         try:
             await self._over.wait()
         finally:
-            self.leave()
+            if isinstance(self._open, OpenHostSession) and self._open.runner.snapshot().successors:
+                self._open.runner.command(c.HandOver(None, stay=False))
+            else:
+                self.leave()
             self.browse(False)
             self._covers.close()
             waiting = [task for task in (self._session, *self._tasks) if task is not None]

@@ -100,7 +100,9 @@ class Admission:
         self._last_peer_id += 1
         return self._last_peer_id
 
-    def inherit(self, members: Iterable[HeirMember], bars: Iterable[HeirBar], last_peer_id: int, *, now_ns: int) -> None:
+    def inherit(
+        self, members: Iterable[HeirMember], bars: Iterable[HeirBar], last_peer_id: int, *, now_ns: int
+    ) -> None:
         """The members of the host before this one may return, and who was removed there may not. Their places are
         reserved for HOLD_NS."""
         for one in members:

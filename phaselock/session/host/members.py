@@ -557,7 +557,9 @@ class Members:
     def is_missing(self, file_id: UUID, *, near: bool = False) -> bool:
         """At least one member that playback waits for can still receive this file. Transfers given up do not count.
         `near`: far members do not count. The host counts, too."""
-        return file_id in self.lost_files or any(peer.waited_for and peer.lacks(file_id) and not (near and peer.far) for peer in self)
+        return file_id in self.lost_files or any(
+            peer.waited_for and peer.lacks(file_id) and not (near and peer.far) for peer in self
+        )
 
     def can_play(self, file_id: UUID) -> bool:
         """No member that playback waits for has reported that it cannot decode this file."""

@@ -161,9 +161,7 @@ class Reign:
         return Standing(self.claim(), self._voters, self._has_slept)
 
     def _token_of(self, peer_id: int) -> bytes | None:
-        return next(
-            (one.token for one in (*self._members, *self._admission.departed) if one.peer_id == peer_id), None
-        )
+        return next((one.token for one in (*self._members, *self._admission.departed) if one.peer_id == peer_id), None)
 
     def _known_keys(self) -> Iterator[bytes]:
         yield from self._chain

@@ -281,7 +281,9 @@ class HostSession:
                 self._facts.inherit(song.file_id, facts_of(song.sound))
         self._gains.inherit(heritage.gains)
         known = {song.file_id for song in heritage.songs}
-        lines = (one if one is not None and one.file_id in known else None for one in (heritage.current, heritage.armed))
+        lines = (
+            one if one is not None and one.file_id in known else None for one in (heritage.current, heritage.armed)
+        )
         self._transport.inherit(*lines, repeat=heritage.settings.repeat)
         begun = {song.file_id for song in heritage.songs if song.begun}
         pinned = {song.file_id for song in heritage.songs if song.pinned}
@@ -606,6 +608,7 @@ class HostSession:
             waiting_for=self._transport.waiting_for(),
             upcoming=self._transport.upcoming(),
             peers=tuple(member.view(queued, self._called_at_ns or 0) for member in self._members),
+            successors=tuple(one.name for one in self._reign.succession.line()),
             requests=self._requests.views(),
             repeat=self._transport.repeat,
             shuffle=self._queue.is_shuffled,

@@ -235,5 +235,3 @@ def _is_usable(address: str) -> bool:
     except ValueError:
         return False
     return not (found.is_loopback or found.is_unspecified or found.is_multicast or is_public(address))
-
-

@@ -519,7 +519,12 @@ class PeerSession:
         """The time for the next call of `timer`; None: no call is needed. Every call of the session may change it."""
         if not self._alive:
             return None
-        deadlines = [*self._absence.deadlines_ns(), *self._succession.deadlines_ns(), *self._requests.deadlines_ns(), *self._microphone.deadlines_ns()]
+        deadlines = [
+            *self._absence.deadlines_ns(),
+            *self._succession.deadlines_ns(),
+            *self._requests.deadlines_ns(),
+            *self._microphone.deadlines_ns(),
+        ]
         if self._side is not PeerSide.AWAY:
             deadlines.append(self._heard_at_ns + DEAD_NS)
         if self._side is PeerSide.JOINED:

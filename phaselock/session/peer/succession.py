@@ -203,7 +203,13 @@ class PeerSuccession:
     def takes_over(self, *, hold_is_over: bool, now_ns: int) -> bool:
         """Whether this machine becomes the host now."""
         me, candidate = self.me, self._candidate()
-        if self.line is None or self._ask_at_ns is None or me is None or candidate is not me or self._host_lives(now_ns):
+        if (
+            self.line is None
+            or self._ask_at_ns is None
+            or me is None
+            or candidate is not me
+            or self._host_lives(now_ns)
+        ):
             return False
         is_sure = self._is_ended or self.line.voters > 1
         return hold_is_over or is_sure and 2 * len(self._valid_votes(now_ns)) + 2 > self.line.voters
