@@ -116,8 +116,9 @@ class WindowBackend:
         self._found: dict[str, FoundSession] = {}
         """The sessions that discovery shows, by the address that the window shows."""
         self._joins = Joins()
-        self._rejoins = False
-        """This machine was the host, and has not joined the next one: the window shows its last view."""
+        self._shown: Stage | None = None
+        """The one that the window shows. A machine that was the host shows its last view until it has joined the next
+        one."""
         self._view_due: asyncio.TimerHandle | None = None
         self._page = GuestPageSwitch()
         self._local_status: LocalStatus | None = None
@@ -369,7 +370,7 @@ class WindowBackend:
         except asyncio.CancelledError:
             pass
         finally:
-            self._open = self._local_status = self._keeper = self._controls = None
+            self._open = self._shown = self._local_status = self._keeper = self._controls = None
             self._page = GuestPageSwitch()
             if self._view_due:
                 self._view_due.cancel()
@@ -381,7 +382,6 @@ class WindowBackend:
         """The session is open, or this machine has another role in it from now on."""
         begins, self._open = self._open is None, stage
         self._page = GuestPageSwitch()
-        self._rejoins = not begins and isinstance(stage, OpenPeerSession)
         if self._controls is None:
             self._controls = self._media_controls(stage)
         else:
@@ -390,12 +390,17 @@ class WindowBackend:
             await self._keeper.close()
             self._keeper = None
         if isinstance(stage, OpenHostSession):
-            self._show_view()
-            self._emit(Opened())
+            self._show_stage()
             if begins:  # a host that has taken over does not keep the songs of others
                 self._keeper = QueueKeeper(stage.runner, last_queue_path())
                 if self._store.settings.fallback:
                     stage.fallback.use([self._store.settings.fallback])
+
+    def _show_stage(self) -> None:
+        """Let the window show the screen of this stage."""
+        self._shown = self._open
+        self._show_view()
+        self._emit(Opened())
 
     def _media_controls(self, session: OpenHostSession | OpenPeerSession) -> MediaControls:
         actions = Actions(
@@ -407,12 +412,10 @@ class WindowBackend:
         return MediaControls(session, self._store, actions, window=self._presence()[1])
 
     def _on_event(self, event: Event) -> None:
-        if isinstance(event, Joined) and (self._rejoins or not event.again):
-            self._rejoins = False
-            if isinstance(self._open, OpenPeerSession):
-                self._joins.joined(self._open.address, event.session_name)
-            self._show_view()
-            self._emit(Opened())
+        if isinstance(event, Joined) and not event.again and isinstance(self._open, OpenPeerSession):
+            self._joins.joined(self._open.address, event.session_name)
+        if isinstance(event, Joined) and self._shown is not self._open:
+            self._show_stage()
         if isinstance(event, QueueChanged) and self._keeper is not None:
             self._keeper.changed()
         if not isinstance(event, SyncMeasured | QueueChanged):  # the view contains their data
@@ -440,7 +443,7 @@ class WindowBackend:
         if self._view_due is not None:
             self._view_due.cancel()
             self._view_due = None
-        if self._open is not None and not self._rejoins:
+        if self._open is not None and self._shown in (None, self._open):
             self._show_in(VIEW_INTERVAL_S)
             status = self._read_local_status(self._open)
             snapshot, clock = self._open.runner.snapshot(), _session_clock(self._open)

@@ -48,7 +48,13 @@ class WindowLeaving:
         return next(iter(state.snapshot.successors), "") if self._hosting else ""
 
     def _ask_to_hand_over(
-        self, name: str, hand_over: Callable[[], object], end: Callable[[], object], at: Any = None, **how: bool
+        self,
+        name: str,
+        hand_over: Callable[[], object],
+        end: Callable[[], object],
+        at: Any = None,
+        *,
+        stays: bool = False,
     ) -> None:
         from phaselock.ui.screens.hand_over import HandOverQuestion
 
@@ -59,7 +65,7 @@ class WindowLeaving:
             act()
 
         answers = functools.partial(answer, hand_over), functools.partial(answer, end)
-        window.show_question(HandOverQuestion(window, name, *answers, window.close_question, **how), at)
+        window.show_question(HandOverQuestion(window, name, *answers, window.close_question, stays=stays), at)
 
     def _end_for_everybody(self) -> None:
         self._window.program.leave()

@@ -14,7 +14,7 @@ from phaselock.ui.widgets.base import frame
 from phaselock.ui.widgets.buttons import SecondaryButton
 from phaselock.ui.widgets.question import Dialog
 
-WIDTH = 420
+WIDTH = 480
 NAME_WIDTH = 140
 """Limit of the width of the name on the button."""
 
@@ -53,12 +53,13 @@ class HandOverQuestion(Dialog):
         self.act = SecondaryButton(buttons, tr("Hand over to {name}").format(name=short), hand_over)
         self.act.set_main(True)
         self.act.pack(side="right")
-        self.end = SecondaryButton(buttons, tr("End for everybody"), end)
-        self.end.pack(side="right", padx=px(8))
         self.cancel = SecondaryButton(buttons, tr("Cancel"), cancel)
-        self.cancel.pack(side="right")
-        self.set_controls(self.act, self.cancel, self.end)
-        for button in (self.act, self.cancel, self.end):
+        self.cancel.pack(side="right", padx=px(8))
+        # At the other side: nobody ends the jam by a click that misses its neighbour.
+        self.end = SecondaryButton(buttons, tr("End for everybody"), end)
+        self.end.pack(side="left")
+        self.set_controls(self.end, self.cancel, self.act)
+        for button in (self.end, self.cancel, self.act):
             for key, step in (("Left", -1), ("Right", 1), ("Up", -1), ("Down", 1)):
                 button.bind(f"<Key-{key}>", lambda _event, step=step: self.walk(step))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
 
