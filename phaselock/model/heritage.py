@@ -251,6 +251,8 @@ class Heritage:
     """Of the new host, at the hosts before it."""
     elected_term: int
     """See Claim."""
+    electors: int
+    """Number of peers that might have voted then."""
     voters: int
     """Number of peers that the line of succession was told with."""
     accepted: frozenset[UUID]

@@ -62,8 +62,7 @@ by, and of every host, a peer or a host that looks for the session's host asks a
     machine  HostTold
 
 A host that has joined an older part of its session says so with FormerHost, and offers the songs of its own part with
-SongBequest. A new host seeks
-files that it does not have with SongsSought; a peer that has one answers with SongFound.
+SongBequest. A new host seeks files that it does not have with SongsSought; a peer that has one answers with SongsFound.
 
 The clock's ClockPing and ClockPong are UDP datagrams of their own format, each with a MAC: see ext/pl_udp.h.
 
@@ -790,8 +789,8 @@ class StandingBy:
 @dataclasses.dataclass(frozen=True, slots=True)
 class SuccessionLine:
     """Extension, host to all peers, after JoinAccepted and after each change: who becomes the host if this one is lost,
-    the first in line first. `chain`: see Claim; `term` and `host` are those of this host. `voters` is the number of peers of which
-    more than half must have lost the host before one of them takes over at once."""
+    the first in line first. `chain`: see Claim; `term` and `host` are those of this host. `voters` is the number of
+    peers of which more than half must have lost the host before one of them takes over at once."""
 
     term: U32
     chain: Annotated[tuple[Sha256, ...], Size(1, MAX_TERMS)]
@@ -804,7 +803,7 @@ class SuccessionLine:
 class HeritageUpdate:
     """Extension, host to a successor: rows of the heritage that are new or have changed, and those that are gone.
     `accepted`: all requests that the host's user has accepted. `loss_votes`: by which the host of `elected_term` took
-    over. None: as before. `complete`: the successor now knows all."""
+    over, of `electors` peers. None: as before. `complete`: the successor now knows all."""
 
     settings: HeirSettings | None = None
     songs: Annotated[tuple[HeirSong, ...], Size(0, MAX_HEIR_ROWS)] = ()
@@ -819,6 +818,7 @@ class HeritageUpdate:
     gone_rounds: Annotated[tuple[PersonKey, ...], Size(0, MAX_ITEMS)] = ()
     loss_votes: Annotated[tuple[LossVote, ...], Size(0, MAX_MEMBERS)] | None = None
     elected_term: U32 = 0
+    electors: U32 = 0
     accepted: Annotated[tuple[UUID, ...], Size(0, MAX_ITEMS)] | None = None
     complete: bool = False
 
@@ -903,11 +903,11 @@ class SongsSought:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class SongFound:
-    """Extension, peer to host: the peer has the file of a song that the host seeks. The host may answer with
-    SongRequestAccepted."""
+class SongsFound:
+    """Extension, peer to host: the peer has the files of these songs, which the host seeks. The host answers with
+    SongRequestAccepted for those that the peer shall send."""
 
-    file_id: UUID
+    file_ids: Annotated[tuple[UUID, ...], Size(1, MAX_ITEMS)]
 
 
 Message: TypeAlias = (
@@ -981,7 +981,7 @@ Message: TypeAlias = (
     | FormerHost
     | SongBequest
     | SongsSought
-    | SongFound
+    | SongsFound
 )
 
 TYPE_OF: dict[type[Message], int] = {
@@ -1055,6 +1055,6 @@ TYPE_OF: dict[type[Message], int] = {
     FormerHost: 132,
     SongBequest: 133,
     SongsSought: 134,
-    SongFound: 135,
+    SongsFound: 135,
 }
 """The type byte of each message. A number is never reused for another message."""

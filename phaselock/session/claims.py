@@ -79,15 +79,17 @@ class Standing:
     """What a host knows of itself when it compares its claim with another one."""
 
     claim: Claim
+    electors: int
+    """Members of the lost host that the votes of the claim are for."""
     voters: int
-    """Members before the first one was lost, or at the succession."""
+    """Members of this host before the first one was lost."""
     has_slept: bool
     """This machine has slept for so long that its members could not wait for it."""
 
     @property
     def is_elected(self) -> bool:
         """More than half of the members have voted for this host, or for one before it."""
-        return len(self.claim.votes) >= 2 and 2 * len(self.claim.votes) > self.voters
+        return len(self.claim.votes) >= 2 and 2 * len(self.claim.votes) > self.electors
 
 
 def proven_votes(me: Claim, other: Claim, token_of: Callable[[int], bytes | None]) -> Collection[int]:
@@ -131,7 +133,7 @@ def gives_way(me: Standing, other: Claim, proven: int) -> bool:
         return not mine.has_members and other.has_members and enough
     if not _have_common_host(mine, other):
         return False
-    is_elected = proven >= 2 and 2 * proven > me.voters
+    is_elected = proven >= 2 and 2 * proven > me.electors
     own_rank = not mine.has_members, not me.is_elected, mine.took_over_session_ns, mine.key
     return (not other.has_members, not is_elected, other.took_over_session_ns, other.key) < own_rank
 

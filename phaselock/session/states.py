@@ -75,7 +75,7 @@ HOST_ACCEPTS: frozenset[type[Message]] = frozenset(
         m.TookOver,
         m.FormerHost,
         m.SongBequest,
-        m.SongFound,
+        m.SongsFound,
     }
 )
 """The messages that the host accepts from a MEMBER. From an unauthenticated connection it accepts JoinRequest and

@@ -142,3 +142,26 @@ def test_a_host_that_has_slept_joins_the_others() -> None:
     evening.run(310)
     assert evening.hosts() == [ana]
     assert hana.is_connected
+
+
+def test_a_new_host_gets_the_songs_that_it_lacks_from_the_peers() -> None:
+    evening, (hana, ana, ben, cleo) = jam("Hana", "Ana", "Ben", "Cleo")
+    lacking = [row.track for row in hana.core._queue.waiting()]  # type: ignore[union-attr]
+    assert len(lacking) == 2
+    ana.core._files._files.clear()  # type: ignore[union-attr]  # as if they had not arrived yet
+    for track in lacking:
+        ana.files.discard(track.sha256)
+    hana.crash()
+    evening.run(5)
+    assert ana.is_host
+    assert {track.sha256 for track in lacking} <= ana.files
+    assert not ana.core._members.lost_files  # type: ignore[union-attr]
+
+
+def test_a_firewall_of_the_first_in_line_lets_the_next_one_take_over() -> None:
+    evening, (hana, ana, ben) = jam("Hana", "Ana", "Ben")
+    ana.is_walled = True
+    hana.crash()
+    evening.run(12)
+    assert evening.hosts() == [ben]
+    assert ana.is_connected

@@ -35,7 +35,7 @@ TIMEOUT_NS = 2 * SECOND
 """How long an attempt to connect waits."""
 FILE_NS = 50 * MS
 """How long a file takes."""
-REPORT_EVERY_NS = 500 * MS
+REPORT_EVERY_NS = 1000 * MS
 MEASURING_ERROR_NS = 5_000
 CONTROL_PORT, CLOCK_PORT = 17401, 17402
 
@@ -173,6 +173,8 @@ class Machine:
         self.may_host, self.wired = may_host, wired
         self.group = 0
         self.core: HostSession | PeerSession | None = None
+        self.is_walled = False
+        """A firewall lets no connection in."""
         self.is_off = False
         """It does not answer: its battery is empty."""
         self.asleep_until_ns = 0
@@ -336,7 +338,18 @@ class Machine:
         if self.core is not None:
             status: AudioStatus = self.output.status()
             self.call("audio", status)
+        if self.core is not None and (self.is_host or not self.is_connected):
+            self._discover()
         self.evening.at(self.evening.now_ns + REPORT_EVERY_NS, lambda: self._report(run))
+
+    def _discover(self) -> None:
+        """The network announces the other hosts of this session."""
+        for host in self.evening.hosts(self.group):
+            if self.core is None or host is self or not isinstance(host.core, HostSession):
+                continue
+            lost_key = b"" if self.is_host else self.core.host_key
+            if host.core.session_id == self.core.session_id and host.key != lost_key:
+                self.call("met", host.ip, CONTROL_PORT, host.key[:16])
 
     def _measure(self) -> None:
         host = self.link.ends[1] if self.link is not None else None
@@ -491,7 +504,7 @@ class Machine:
         evening = self.evening
 
         def arrives() -> None:
-            if not self.reaches(server):
+            if not self.reaches(server) or server.is_walled:
                 evening.at(begin_ns + TIMEOUT_NS, lambda: then(""))
             else:
                 then("ok" if server.is_host or server.is_standing_by else "refused")

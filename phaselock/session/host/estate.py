@@ -77,8 +77,8 @@ class HeirsKnowledge:
 
 
 class Estate:
-    """The heritage of a host session. `own_member` returns the row with which this host returns, with its own token;
-    `settings` the session as a whole; `loss_votes` how it became the host, and in which term."""
+    """The heritage of a host session. `settings` returns the session as a whole; `election` the votes of the last one,
+    its term, and the number of members then."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class Estate:
         outbox: Outbox,
         *,
         settings: Callable[[], HeirSettings],
-        loss_votes: Callable[[], tuple[tuple[LossVote, ...], int]],
+        election: Callable[[], tuple[tuple[LossVote, ...], int, int]],
     ) -> None:
         self._members = members
         self._admission = admission
@@ -101,7 +101,7 @@ class Estate:
         self._requests = requests
         self._outbox = outbox
         self._settings = settings
-        self._loss_votes = loss_votes
+        self._election = election
         self._songs: dict[_Key, HeirSong] = {}
         self._songs_for: tuple[object, int, int, int] = (None, 0, 0, 0)
         """What `_songs` were made of."""
@@ -157,8 +157,7 @@ class Estate:
     def _other_rows(self, heir: HeirsKnowledge, peer_id: int) -> dict[_Key, Any]:
         settings = self._settings()
         settings = dataclasses.replace(settings, host_token=heir.token(settings.host_token))
-        loss_votes, elected_term = self._loss_votes()
-        rows: dict[_Key, Any] = {("settings", 0): settings, ("loss_votes", 0): (loss_votes, elected_term)}
+        rows: dict[_Key, Any] = {("settings", 0): settings, ("loss_votes", 0): self._election()}
         rows["accepted", 0] = self._requests.accepted_ids()
         for file_id, voters in self._party.voters_for_songs().items():
             rows["votes", file_id] = HeirVotes(file_id, tuple(sorted(voters))[:MAX_VOTERS])
@@ -186,7 +185,7 @@ def _update(batch: Iterable[_Key], rows: dict[_Key, Any], gone: Iterable[_Key], 
         elif kind == "accepted":
             fields[kind] = tuple(row)
         elif kind == "loss_votes":
-            fields[kind], fields["elected_term"] = row
+            fields[kind], fields["elected_term"], fields["electors"] = row
         else:
             fields[kind] = (*fields.get(kind, ()), row)
     for kind, key in gone:
@@ -225,7 +224,8 @@ def _sound(facts: TrackFacts) -> HeirSound | None:
     disc, number = tagged.place or (None, None)
     return HeirSound(
         tagged.album,
-        *(None if one is None else min(max(one, 0), 2**32 - 1) for one in (disc, number)),
+        _number(disc),
+        _number(number),
         _level(tagged.loudness),
         _level(tagged.album_loudness),
         _level(facts.measured),
@@ -233,6 +233,11 @@ def _sound(facts: TrackFacts) -> HeirSound | None:
         found.sound_begin_frame if found is not None else 0,
         found.sound_end_frame if found is not None else 0,
     )
+
+
+def _number(number: int | None) -> int | None:
+    """The number of a disc or a track, as it fits into a message: files have any."""
+    return None if number is None else min(max(number, 0), 2**32 - 1)
 
 
 def _level(loudness: Loudness | None) -> HeirLevel | None:

@@ -1,4 +1,7 @@
-"""The songs of the queue whose files a new host does not have: it gets them from peers, like songs that they ask for."""
+"""The songs of the queue whose files a new host does not have: it gets them from peers, as songs that they ask for.
+
+Each member sends one file at a time, in the order of the queue.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +24,13 @@ class _Lost:
 
     track: Track
     having: list[int] = dataclasses.field(default_factory=list)
-    """Connections of members that have it, the one that sends it first."""
+    """Connections of members that have it."""
+    sender: int | None = None
+    """Connection of the one that sends it now."""
     tries: int = 0
-    give_up_at_ns: int | None = None
-    """When the next member is asked; None: it is not being sent."""
+    """Its attempts so far."""
+    give_up_at_ns: int = 0
+    """When another member is asked."""
 
 
 class LostFiles:
@@ -51,18 +57,18 @@ class LostFiles:
         if self._lost:
             self._outbox.do(Send(member.conn, m.SongsSought(tuple(self._lost))))
 
-    def found(self, member: Member, file_id: UUID, *, now_ns: int) -> None:
-        """A member has this one."""
-        lost = self._lost.get(file_id)
-        if lost is not None and member.conn not in lost.having:
-            lost.having.append(member.conn)
-            if lost.give_up_at_ns is None:
-                self._fetch(file_id, lost, now_ns)
+    def found(self, member: Member, file_ids: Iterable[UUID], *, now_ns: int) -> None:
+        """A member has these."""
+        for file_id in file_ids:
+            lost = self._lost.get(file_id)
+            if lost is not None and member.conn not in lost.having:
+                lost.having.append(member.conn)
+        self._go_on(now_ns)
 
     def begin_upload_attempt(self, member: Member | None, file_id: UUID) -> Request | None:
         """The song that this member may send now; otherwise None. Each call counts as one attempt."""
         lost = self._lost.get(file_id)
-        if lost is None or member is None or lost.having[:1] != [member.conn] or lost.tries >= MAX_TRIES:
+        if lost is None or member is None or lost.sender != member.conn or lost.tries >= MAX_TRIES:
             return None
         lost.tries += 1
         t = lost.track
@@ -73,7 +79,7 @@ class LostFiles:
         if (lost := self._lost.get(file_id)) is not None:
             lost.give_up_at_ns = now_ns + UPLOAD_LIMIT_NS
 
-    def arrived(self, file_id: UUID, track: Track) -> bool:
+    def arrived(self, file_id: UUID, track: Track, *, now_ns: int) -> bool:
         """The file of this song has arrived. False if it is another one."""
         lost = self._lost.get(file_id)
         if lost is None or (track.sha256, track.size) != (lost.track.sha256, lost.track.size):
@@ -81,38 +87,44 @@ class LostFiles:
         del self._lost[file_id]
         self._queue.mark_stale()
         self._members.request_offers()
+        self._go_on(now_ns)
         return True
 
     def failed(self, file_id: UUID, *, now_ns: int) -> None:
-        """The member that sends it cannot: ask the next one."""
-        if (lost := self._lost.get(file_id)) is not None:
-            del lost.having[:1]
-            self._fetch(file_id, lost, now_ns)
+        """The member that sends it cannot: another one may."""
+        lost = self._lost.get(file_id)
+        if lost is not None and lost.sender is not None:
+            lost.having.remove(lost.sender)
+            lost.sender = None
+            self._go_on(now_ns)
 
     def timer(self, *, now_ns: int) -> None:
-        """Ask the next members where nothing arrives, and forget songs that have left the queue."""
+        """Ask other members where nothing arrives, and forget songs that have left the queue."""
         for file_id, lost in list(self._lost.items()):
             if self._queue.rows.entry(file_id) is None:
                 del self._lost[file_id]
-            elif lost.give_up_at_ns is not None and now_ns >= lost.give_up_at_ns:
+            elif lost.sender is not None and now_ns >= lost.give_up_at_ns:
                 self.failed(file_id, now_ns=now_ns)
 
     def deadlines_ns(self) -> Iterator[int]:
         """When `timer` must be called."""
-        for lost in self._lost.values():
-            if lost.give_up_at_ns is not None:
-                yield lost.give_up_at_ns
+        return (lost.give_up_at_ns for lost in self._lost.values() if lost.sender is not None)
 
     def left(self, member: Member, *, now_ns: int) -> None:
         """A member has left, or is lost."""
-        for file_id, lost in self._lost.items():
-            if lost.having[:1] == [member.conn]:
-                self.failed(file_id, now_ns=now_ns)
-            elif member.conn in lost.having:
+        for lost in self._lost.values():
+            if member.conn in lost.having:
                 lost.having.remove(member.conn)
+            if lost.sender == member.conn:
+                lost.sender = None
+        self._go_on(now_ns)
 
-    def _fetch(self, file_id: UUID, lost: _Lost, now_ns: int) -> None:
-        lost.tries, lost.give_up_at_ns = 0, None
-        if lost.having:
-            lost.give_up_at_ns = now_ns + UPLOAD_LIMIT_NS
-            self._outbox.do(Send(lost.having[0], m.SongRequestAccepted(file_id)))
+    def _go_on(self, now_ns: int) -> None:
+        """Ask each member that sends nothing for the first song that it has."""
+        busy = {lost.sender for lost in self._lost.values()}
+        for file_id, lost in self._lost.items():
+            idle = next((conn for conn in lost.having if conn not in busy), None)
+            if lost.sender is None and idle is not None:
+                busy.add(idle)
+                lost.sender, lost.tries, lost.give_up_at_ns = idle, 0, now_ns + UPLOAD_LIMIT_NS
+                self._outbox.do(Send(idle, m.SongRequestAccepted(file_id)))

@@ -12,6 +12,7 @@ from uuid import UUID
 from phaselock.model.names import file_label, title
 from phaselock.model.notices import Code, Notice
 from phaselock.model.queue import MAX_ITEMS, ItemStatus, Queue, QueueEntry, random_place, shuffled
+from phaselock.model.timeline import Timeline
 from phaselock.model.types import Track
 from phaselock.protocol import messages as m
 from phaselock.session import events as e
@@ -98,6 +99,10 @@ class HostQueue:
             self._change(self.rows.append(track, added_by, asker, self._last_number))
             if self._seed is not None:
                 self._shuffle_in(track.file_id, self._seed)
+
+    def has(self, timeline: Timeline | None) -> bool:
+        """There is an entry for the track of this timeline."""
+        return timeline is not None and self.rows.entry(timeline.file_id) is not None
 
     @property
     def last_number(self) -> int:

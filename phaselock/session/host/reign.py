@@ -4,24 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from phaselock.model.heritage import Claim, HeirSettings, Heritage, HostContact, LossVote, Membership
+from phaselock.model.heritage import Bequest, Cause, Claim, HeirSettings, Heritage, HostContact, LossVote, Membership
+from phaselock.model.queue import QueueEntry
 from phaselock.protocol import messages as m
-from phaselock.session.claims import Standing, extended
+from phaselock.session.claims import Standing
+from phaselock.session.effects import FollowHost
 from phaselock.session.host.admission import Admission
 from phaselock.session.host.estate import Estate
+from phaselock.session.host.gains import HostGains
 from phaselock.session.host.members import Member, Members
 from phaselock.session.host.party import Party
 from phaselock.session.host.queue import HostQueue
+from phaselock.session.host.requesters import HOST_KEY, peer_key
 from phaselock.session.host.requests import IncomingRequests
 from phaselock.session.host.reunion import Reunion
 from phaselock.session.host.succession import HostSuccession
 from phaselock.session.host.track_facts import HostTrackFacts
+from phaselock.session.host.transport import TransportControl
 from phaselock.session.outbox import Outbox
 from phaselock.session.states import HOLD_NS
 
 
 class Reign:
-    """`settings` returns the session as a whole, without what this class adds. `now_ns` is session time."""
+    """`settings` returns the session as a whole, with the token of `settings(token)`. `now_ns` is session time."""
 
     def __init__(
         self,
@@ -31,23 +36,28 @@ class Reign:
         facts: HostTrackFacts,
         party: Party,
         requests: IncomingRequests,
+        transport: TransportControl,
+        gains: HostGains,
         outbox: Outbox,
         *,
         session_id: bytes,
         host_name: str,
         host_key: bytes,
         token: bytes,
-        settings: Callable[[Reign], HeirSettings],
+        settings: Callable[[bytes], HeirSettings],
         is_on: bool,
     ) -> None:
         """`token`: random, the secret with which this machine returns when another one is the host."""
         self._members = members
         self._admission = admission
+        self._queue = queue
+        self._transport = transport
+        self._gains = gains
         self._session_id = session_id
         self._host_name = host_name
         self._host_key = host_key
-        self.token = token
-        self.peer_id = 0
+        self._token = token
+        self._peer_id = 0
         """The number of this machine as a member; 0: it has none yet."""
         self._term = 0
         self._chain: tuple[bytes, ...] = (host_key,)
@@ -56,7 +66,7 @@ class Reign:
         self._votes: tuple[LossVote, ...] = ()
         self._earlier: Membership | None = None
         """Of this machine, at the hosts before it."""
-        self._voters = 0
+        self._electors = self._voters = 0
         """See Standing."""
         self._has_slept = False
         self._woke_at_ns = -1
@@ -68,27 +78,29 @@ class Reign:
             party,
             requests,
             outbox,
-            settings=lambda: settings(self),
-            loss_votes=lambda: (self._votes, self._elected_term),
+            settings=lambda: settings(token),
+            election=lambda: (self._votes, self._elected_term, self._electors),
         )
         self.succession = HostSuccession(members, queue, estate, outbox, is_on=is_on)
-        self.reunion = Reunion(session_id, self._own_id, self._standing, self._token_of, outbox)
+        self.reunion = Reunion(session_id, self.own_id, self._standing, self._token_of, outbox)
 
     # -- this host ---------------------------------------------------------------------------------------------------
 
     def took_over(self, heritage: Heritage, *, now_ns: int) -> None:
         """This machine has taken over from another host."""
         self._term, self._chain, self._took_over_ns = heritage.term, heritage.chain, now_ns
-        self.peer_id, self._earlier = heritage.me.peer_id, heritage.membership
+        self._peer_id, self._earlier = heritage.me.peer_id, heritage.membership
         self._elected_term, self._votes, self._voters = heritage.elected_term, heritage.loss_votes, heritage.voters
+        self._electors = heritage.electors
         others = [one for one in heritage.line if one.host_key != self._host_key]
+        self.succession.keys = {one.peer_id: one.host_key for one in others}
         previous = [heritage.previous] if heritage.previous is not None else []
         self.reunion.seek([*previous, *others], now_ns=now_ns)
 
     def reachable_at(self, addresses: tuple[str, ...], control_port: int, clock_port: int) -> None:
         """Where this host listens."""
         about = control_port, clock_port, self._host_key
-        me = HostContact(self._own_id(), self._host_name, addresses, *about) if addresses else None
+        me = HostContact(self.own_id(), self._host_name, addresses, *about) if addresses else None
         self.reunion.contact = me
         if me is not None:
             self.succession.reachable_at(me)
@@ -104,14 +116,33 @@ class Reign:
         has_members = any(member.heard_at_ns > self._woke_at_ns for member in self._members)
         return Claim(self._term, self._chain, self._took_over_ns, has_members, self._elected_term, self._votes)
 
-    def membership(self) -> Membership:
-        """How this machine proves to another host that it is a member."""
-        earlier = self._earlier.tokens if self._earlier is not None else ()
-        return Membership(self._own_id(), (*earlier, (self._term, self._host_key, self.token)))
+    def farewell(self, host: HostContact, term: int, chain: tuple[bytes, ...], cause: Cause) -> FollowHost:
+        """This machine joins another host, and brings this along."""
+        playback, lost, is_reunion = self._transport.playback, self._members.lost_files, cause is Cause.REUNION
+        here = [one.track for one in self._queue.rows.entries if one.track.file_id not in lost]
+        waiting = [one for one in self._queue.waiting() if is_reunion and one.track.file_id not in lost]
+        return FollowHost(
+            host,
+            self._session_id,
+            self._membership(),
+            cause,
+            term,
+            chain,
+            display_name=self._host_name,
+            line=self.succession.told(self.claim()),
+            playing=playback.current,
+            then=playback.armed,
+            tracks=tuple(here),
+            gains=tuple((track.file_id, self._gains.of(track.file_id)) for track in here),
+            claim=self.claim() if is_reunion else None,
+            bequest=tuple(map(_bequest, waiting)),
+        )
 
-    def line(self) -> m.SuccessionLine | None:
-        """As members are told it."""
-        return self.succession.told(self.claim())
+    def own_id(self) -> int:
+        """The number of this machine as a member of the session."""
+        if not self._peer_id:
+            self._peer_id = self._admission.number()
+        return self._peer_id
 
     # -- the members -------------------------------------------------------------------------------------------------
 
@@ -124,6 +155,20 @@ class Reign:
         """A member is lost, and still a member. If it is in the line, it may be a host soon."""
         line = self.succession.line()
         self.reunion.seek([one for one in line if one.peer_id == member.peer_id], now_ns=now_ns)
+
+    def former_host(self, member: Member, claim: Claim) -> None:
+        """A member says that it was the host of another part of the session."""
+        self.reunion.former_host(member.peer_id, self.succession.keys.get(member.peer_id), claim)
+
+    def may_bequeath(self, member: Member) -> bool:
+        """The songs that this member brings are of another part of the session, which it has proved."""
+        return member.peer_id in self.reunion.reunited
+
+    def asker_of(self, member: Member, song: m.SongBequest) -> str:
+        """The key of the person who has asked for a song that this member brings."""
+        if song.asker_id is None:
+            return member.key
+        return HOST_KEY if song.asker_id == self._peer_id else peer_key(song.asker_id)
 
     def left(self) -> None:
         """A member has left, or was removed."""
@@ -152,18 +197,24 @@ class Reign:
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
-    def _own_id(self) -> int:
-        if not self.peer_id:
-            self.peer_id = self._admission.number()
-        return self.peer_id
+    def _membership(self) -> Membership:
+        """How this machine proves to another host that it is a member."""
+        earlier = self._earlier.tokens if self._earlier is not None else ()
+        return Membership(self.own_id(), (*earlier, (self._term, self._host_key, self._token)))
 
     def _standing(self) -> Standing:
-        return Standing(self.claim(), self._voters, self._has_slept)
+        return Standing(self.claim(), self._electors, self._voters, self._has_slept)
 
     def _token_of(self, peer_id: int) -> bytes | None:
         return next((one.token for one in (*self._members, *self._admission.departed) if one.peer_id == peer_id), None)
 
     def _known_keys(self) -> Iterator[bytes]:
         yield from self._chain
-        yield from (one.host_key for one in self.succession.line())
+        yield from self.succession.keys.values()
         yield from self.reunion.sought_keys
+
+
+def _bequest(entry: QueueEntry) -> Bequest:
+    """The song of this row, for another part of the session."""
+    kind, _, number = entry.asker.partition(":")
+    return Bequest(entry.track, entry.added_by, int(number) if kind == "peer" else None)

@@ -39,6 +39,7 @@ UNSEEN_EVERY_NS = 10_000_000_000
 TOO_MANY = N_("Too many of your requests are open. Please wait until the host has answered.")
 ASKED_TWICE = N_("You have asked for this song already.")
 OVER = Notice(Code.REQUEST_OVER)
+FULL = N_("The queue is full.")
 NO_UPLOAD = N_("The song was not sent.")
 
 
@@ -294,11 +295,14 @@ class IncomingRequests:
             self._answer(request.who, m.SongRequestConverting(request_id, percent))
             self._note(request, now_ns)
 
-    def bequeathed(self, member: Member, message: m.SongBequest, name: str, key: str, *, now_ns: int) -> bool:
-        """A member brings a song of another part of the session, for which this person has asked there. False if the id
-        is in use, which breaks the protocol."""
+    def bequeathed(self, member: Member, message: m.SongBequest, key: str, *, now_ns: int) -> bool:
+        """A member brings a song of another part of the session, for which the person with this key has asked there.
+        False if the id is in use, which breaks the protocol."""
         if message.request_id in self._requests:
             return False
+        if not self._room():
+            self._answer(member, m.SongRequestRejected(message.request_id, FULL))
+            return True
         names = file_label(message.file_name), title(message.title), title(message.artist)
         self._last_number += 1
         self._requests[message.request_id] = request = Request(
@@ -309,10 +313,15 @@ class IncomingRequests:
             message.file_size,
             *names[1:],
             message.duration_secs,
-            bequeathed_by=(person_name(name), key),
+            bequeathed_by=(person_name(message.added_by), key),
         )
         self._accept(request, now_ns)
         return True
+
+    def asked_for_bequest(self, member: Member, song: m.SongBequest, key: str, *, now_ns: int) -> bool:
+        """As `asked`, for a song that the member brings, but cannot prove to be of another part of the session."""
+        about = song.file_name, song.file_size, song.title, song.artist, song.duration_secs
+        return self.asked(member, m.SongRequest(song.request_id, *about), now_ns=now_ns)
 
     def arrived(self, request_id: UUID, track: Track, *, now_ns: int) -> tuple[str, str] | None:
         """The song has arrived and is playable. Return name and key of the person who asked for it; None if the song
@@ -321,7 +330,7 @@ class IncomingRequests:
         if request is None or request.state is RequestState.OPEN:
             return None
         if not self._room():
-            self.refuse(request_id, N_("The queue is full."), now_ns=now_ns)
+            self.refuse(request_id, FULL, now_ns=now_ns)
             return None
         refusal = "" if request.bequeathed_by else self._caps.refusal_of_track(track, now_ns=now_ns)
         if refusal:

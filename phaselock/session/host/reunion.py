@@ -139,10 +139,10 @@ class Reunion:
         """Whether the chains of this host and of the claim have a host in common."""
         return bool(set(claim.chain) & set(self._standing().claim.chain))
 
-    def former_host(self, peer_id: int, claim: Claim) -> None:
-        """A member says that it was the host of another part. Its songs are taken if another member has voted for
-        it."""
-        if set(proven_votes(self._standing().claim, claim, self._token_of)) - {peer_id}:
+    def former_host(self, peer_id: int, host_key: bytes | None, claim: Claim) -> None:
+        """A member says that it was the host of another part. Its songs are taken if another member has voted for it.
+        `host_key`: of this member; None: not known."""
+        if claim.key == host_key and set(proven_votes(self._standing().claim, claim, self._token_of)) - {peer_id}:
             self.reunited.add(peer_id)
 
     def _elsewhere(self, host: HostContact, claim: Claim) -> None:

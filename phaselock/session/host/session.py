@@ -14,7 +14,7 @@ from uuid import UUID
 
 from phaselock.language.message import N_
 from phaselock.model.code import normal_code
-from phaselock.model.heritage import Bequest, Cause, HeirSettings, Heritage, HostContact
+from phaselock.model.heritage import Cause, HeirSettings, Heritage, HostContact
 from phaselock.model.key_words import key_words
 from phaselock.model.loudness import Tagged
 from phaselock.model.measurement import Measurement
@@ -25,7 +25,6 @@ from phaselock.model.party import I_CHOOSE, Order, PartyRules
 from phaselock.model.snapshot import GuestPage, SessionSnapshot
 from phaselock.model.timing import DeviceState, Timing
 from phaselock.model.transitions import PLAIN, Transitions
-from phaselock.model.queue import QueueEntry
 from phaselock.model.types import AudioStatus, Track
 from phaselock.protocol import messages as m
 from phaselock.protocol.messages import Message
@@ -42,7 +41,6 @@ from phaselock.session.host.chat import HostChat
 from phaselock.session.host.distribution import Distribution
 from phaselock.session.host.door import WRONG_CODE, Door
 from phaselock.session.host.entrance import Entrance, Newcomer
-from phaselock.session.host.estate import facts_of
 from phaselock.session.host.fair_order import moved
 from phaselock.session.host.gains import HostGains
 from phaselock.session.host.hearing import HostHearing
@@ -55,7 +53,7 @@ from phaselock.session.host.party import Party
 from phaselock.session.host.queue import HostQueue
 from phaselock.session.host.reign import Reign
 from phaselock.session.host.report_watch import ReportWatch
-from phaselock.session.host.requesters import FALLBACK_KEY, HOST_KEY, peer_key
+from phaselock.session.host.requesters import FALLBACK_KEY, HOST_KEY
 from phaselock.session.host.requests import IncomingRequests, Request
 from phaselock.session.host.track_facts import HostTrackFacts
 from phaselock.session.host.transitions import HostTransitions
@@ -156,6 +154,8 @@ class HostSession:
             self._facts,
             self._party,
             self._requests,
+            self._transport,
+            self._gains,
             self._outbox,
             session_id=self._session_id,
             host_name=self._host_name,
@@ -250,7 +250,7 @@ class HostSession:
     ) -> HostSession:
         """The session of the new host. Call `took_over` first."""
         settings = heritage.settings
-        session = cls(
+        return cls(
             session_name=settings.session_name,
             host_name=heritage.me.name,
             max_peers=settings.max_peers,
@@ -264,34 +264,24 @@ class HostSession:
             succession=succession,
             heritage=heritage,
         )
-        return session
 
     def took_over(self, cause: Cause, *, now_ns: int) -> list[Effect]:
         """This machine, which was a peer, is the host from now on. Its output already follows the timeline."""
         heritage = self._heritage
         assert heritage is not None, "only a successor takes over"
         self._reign.took_over(heritage, now_ns=now_ns)
-        estate = Inheritance(heritage)
-        self._admission.inherit(estate.members(), heritage.bars, heritage.settings.last_peer_id, now_ns=now_ns)
-        played = {song.file_id for song in heritage.songs if song.played}
-        self._queue.inherit(estate.entries(), played, heritage.settings.last_number)
-        self._lost_files.inherit(estate.lost_tracks())
-        for song in heritage.songs:
-            if song.sound is not None:
-                self._facts.inherit(song.file_id, facts_of(song.sound))
-        self._gains.inherit(heritage.gains)
-        known = {song.file_id for song in heritage.songs}
-        lines = (
-            one if one is not None and one.file_id in known else None for one in (heritage.current, heritage.armed)
+        Inheritance(heritage).give(
+            self._admission,
+            self._queue,
+            self._lost_files,
+            self._facts,
+            self._gains,
+            self._transport,
+            self._party,
+            self._requests,
+            self._chat,
+            now_ns=now_ns,
         )
-        self._transport.inherit(*lines, repeat=heritage.settings.repeat)
-        begun = {song.file_id for song in heritage.songs if song.begun}
-        pinned = {song.file_id for song in heritage.songs if song.pinned}
-        self._party.inherit(estate.votes(), begun, pinned)
-        self._party.rounds.last = {one.key: one.round for one in estate.rounds()}
-        self._party.rounds.present = heritage.settings.present_round
-        self._requests.inherit(heritage.accepted)
-        self._chat.inherit(heritage.chat)
         self._followed = self._to_follow()
         return self._settle(now_ns)
 
@@ -579,7 +569,7 @@ class HostSession:
 
     def uploaded(self, request_id: UUID, track: Track, *, now_ns: int) -> list[Effect]:
         """A requested song has arrived, complete and playable."""
-        if self._reign.succession.is_handing_over or self._lost_files.arrived(request_id, track):
+        if self._reign.succession.is_handing_over or self._lost_files.arrived(request_id, track, now_ns=now_ns):
             return self._settle(now_ns)  # the new host does not know the song: the peer asks for it again
         who = self._requests.arrived(request_id, track, now_ns=now_ns)
         if who is not None:
@@ -799,11 +789,11 @@ class HostSession:
             case m.TookOver():
                 self._handed_over(member, now_ns)
             case m.FormerHost(claim=claim):
-                self._reign.reunion.former_host(member.peer_id, claim)
+                self._reign.former_host(member, claim)
             case m.SongBequest():
                 self._bequeathed(member, message, now_ns)
-            case m.SongFound(file_id=file_id):
-                self._lost_files.found(member, file_id, now_ns=now_ns)
+            case m.SongsFound(file_ids=file_ids):
+                self._lost_files.found(member, file_ids, now_ns=now_ns)
             case m.Heartbeat():
                 pass
             case _:
@@ -822,18 +812,10 @@ class HostSession:
         """A former host brings a song of its part of the session."""
         if song.request_id in self._queue.seen:
             self._outbox.do(Send(member.conn, m.SongRequestAdded(song.request_id)))
-        elif member.peer_id not in self._reign.reunion.reunited:
-            about = song.file_name, song.file_size, song.title, song.artist, song.duration_secs
-            if not self._requests.asked(member, m.SongRequest(song.request_id, *about), now_ns=now_ns):
-                self._breach(member, "it asked twice under one id", now_ns)
-        elif not self._queue.has_room():
-            self._outbox.do(Send(member.conn, m.SongRequestRejected(song.request_id, N_("The queue is full."))))
-        else:
-            key = member.key
-            if song.asker_id is not None:
-                key = HOST_KEY if song.asker_id == self._reign.peer_id else peer_key(song.asker_id)
-            if not self._requests.bequeathed(member, song, song.added_by, key, now_ns=now_ns):
-                self._breach(member, "it asked twice under one id", now_ns)
+            return
+        asked = self._requests.bequeathed if self._reign.may_bequeath(member) else self._requests.asked_for_bequest
+        if not asked(member, song, self._reign.asker_of(member, song), now_ns=now_ns):
+            self._breach(member, "it asked twice under one id", now_ns)
 
     def _handed_over(self, member: Member, now_ns: int) -> None:
         """A member was asked to take over, and is the host now."""
@@ -854,42 +836,23 @@ class HostSession:
     ) -> FollowHost:
         """Another machine is the host from now on: tell the members, but not the one on this connection. Return what
         this machine brings along."""
-        playback, lost = self._transport.playback, self._members.lost_files
-        here = [one for one in self._queue.rows.entries if one.track.file_id not in lost]
-        waiting = [one for one in self._queue.waiting() if one.track.file_id not in lost]
-        line, wanted = self._reign.line(), self._to_follow()
+        follow, wanted = self._reign.farewell(host, term, chain, cause), self._to_follow()
         for member in self._members:
             if member.conn != but:
                 self._outbox.do(Send(member.conn, m.HostMoved(host, term, chain)))
             self._outbox.do(Close(member.conn, "another machine is the host"), ForbidClock(member.peer_id))
         self._entrance.end("")
-        follow = FollowHost(
-            host,
-            self._session_id,
-            self._reign.membership(),
-            cause,
-            term,
-            chain,
-            display_name=self._host_name,
-            line=line,
-            playing=playback.current,
-            then=playback.armed,
-            tracks=tuple(one.track for one in here),
-            gains=tuple((one.track.file_id, self._gains.of(one.track.file_id)) for one in here),
-            claim=self._reign.claim() if cause is Cause.REUNION else None,
-            bequest=tuple(map(_bequest, waiting)) if cause is Cause.REUNION else (),
-        )
         self._members.members.clear()
         self._over, self._followed = True, wanted
         return follow
 
-    def _heir_settings(self, reign: Reign) -> HeirSettings:
+    def _heir_settings(self, token: bytes) -> HeirSettings:
         return HeirSettings(
             session_name=self._session_name,
             host_name=self._host_name,
             max_peers=self._max_peers,
-            host_peer_id=reign.membership().peer_id,
-            host_token=reign.token,
+            host_peer_id=self._reign.own_id(),
+            host_token=token,
             last_peer_id=self._admission.last_peer_id,
             last_number=self._queue.last_number,
             code=self._door.code,
@@ -938,9 +901,3 @@ class HostSession:
                 member.heard_at_ns = member.reports.heard_at_ns = now_ns
             self._reign.woke(now_ns - self._called_at_ns, now_ns=now_ns)
         self._called_at_ns = now_ns
-
-
-def _bequest(entry: QueueEntry) -> Bequest:
-    """The song of this row, for another part of the session."""
-    kind, _, number = entry.asker.partition(":")
-    return Bequest(entry.track, entry.added_by, int(number) if kind == "peer" else None)

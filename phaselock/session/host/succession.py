@@ -59,6 +59,8 @@ class HostSuccession:
         """Connections of members that were asked."""
         self._standing: dict[int, tuple[m.StandingBy, HostContact]] = {}
         """The members that can become the host, by connection, and where they are."""
+        self.keys: dict[int, bytes] = {}
+        """The keys of all members that could become the host so far, by number."""
         self._heirs: dict[int, HeirsKnowledge] = {}
         """The ones that are told the heritage, in their order."""
         self._choose_at_ns = 0
@@ -80,6 +82,7 @@ class HostSuccession:
         if member.conn not in self._asked:
             return False
         self._standing[member.conn] = standing, _contact(member, standing)
+        self.keys[member.peer_id] = standing.host_key
         self._choose_at_ns = 0
         return True
 
@@ -90,7 +93,7 @@ class HostSuccession:
         here = self._members.members
         for conn in [conn for conn in self._told if conn not in here]:
             for known in (self._standing, self._heirs, self._told):
-                known.pop(conn, None)  # type: ignore[attr-defined]
+                known.pop(conn, None)
             self._asked.discard(conn)
         for member in here.values():
             since_ns = member.reports.since_ns
@@ -128,7 +131,9 @@ class HostSuccession:
         if member is None:
             return
         contact = self._standing[member.conn][1]
-        heir = self._heirs.setdefault(member.conn, HeirsKnowledge(contact.host_key))
+        heir = self._heirs.pop(member.conn, None) or HeirsKnowledge(contact.host_key)
+        others = list(self._heirs.items())[: MAX_SUCCESSORS - 1]
+        self._heirs = {member.conn: heir, **dict(others)}
         self._estate.tell(member.conn, heir, member.peer_id, now_ns=now_ns, at_once=True)
         self._tell(claim, now_ns)
         chain = extended(claim.chain, contact.host_key)

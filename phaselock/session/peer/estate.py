@@ -40,7 +40,7 @@ class PeerEstate:
         self.rounds: dict[str, HeirRound] = {}
         self.accepted: frozenset[UUID] = frozenset()
         self.loss_votes: tuple[LossVote, ...] = ()
-        self.elected_term = 0
+        self.elected_term = self.electors = 0
         self.is_complete = False
         """All rows have arrived once."""
 
@@ -55,7 +55,8 @@ class PeerEstate:
         if update.accepted is not None:
             self.accepted = frozenset(update.accepted)
         if update.loss_votes is not None:
-            self.loss_votes, self.elected_term = update.loss_votes, update.elected_term
+            self.loss_votes = update.loss_votes
+            self.elected_term, self.electors = update.elected_term, update.electors
         self.is_complete = self.settings is not None and (self.is_complete or update.complete)
 
     def rows(self, queue: Sequence[QueueItem], tracks: Mapping[UUID, Track]) -> tuple[HeirSong, ...]:

@@ -30,6 +30,8 @@ from phaselock.session.outbox import Outbox
 
 MAX_KEPT_BYTES = 4 << 30
 """Most bytes of songs that a host's queue keeps in the cache of this machine. A host may announce any number."""
+MAX_TRIES = 3
+"""Attempts to send one file to a host that lacks it."""
 ALWAYS_KEPT = 2
 """Number of tracks, first in the order of need, that are kept in any case: the current one and the next one."""
 
@@ -88,8 +90,8 @@ class PeerFiles:
         self._session_ns = session_ns
         """Returns the session time at a local time; None while the clock is not usable."""
         self._files: dict[UUID, LocalFile] = {}
-        self._offered_back: set[UUID] = set()
-        """Songs whose files the host was offered."""
+        self._offered_back: dict[UUID, int] = {}
+        """Songs whose files the host was offered, and how often they were sent."""
         self._access: tuple[int, bytes] | None = None
         """Peer number and token for fetches; None without a connection to the host."""
         self._room_bytes = MAX_KEPT_BYTES
@@ -117,14 +119,21 @@ class PeerFiles:
 
     def sought(self, file_ids: Iterable[UUID]) -> None:
         """The host has no files of these songs: offer it those that are here."""
-        for file_id in file_ids:
-            if self.has(file_id):
-                self._offered_back.add(file_id)
-                self._outbox.do(Send(HOST_CONN, m.SongFound(file_id)))
+        if found := tuple(file_id for file_id in file_ids if self.has(file_id)):
+            self._offered_back |= dict.fromkeys(found, 0)
+            self._outbox.do(Send(HOST_CONN, m.SongsFound(found)))
 
-    def offered_back(self, file_id: UUID) -> Track | None:
-        """The song, if the host was offered its file; otherwise None."""
-        return self.track(file_id) if file_id in self._offered_back and self.has(file_id) else None
+    def send_back(self, file_id: UUID) -> Track | None:
+        """The song, if the host was offered its file, which is sent now; None also after MAX_TRIES."""
+        tries = self._offered_back.get(file_id, MAX_TRIES)
+        if tries >= MAX_TRIES or not self.has(file_id):
+            return None
+        self._offered_back[file_id] = tries + 1
+        return self.track(file_id)
+
+    def is_offered_back(self, file_id: UUID) -> bool:
+        """The host was offered this file."""
+        return file_id in self._offered_back
 
     def track(self, file_id: UUID | None) -> Track | None:
         """The offered track, or None."""

@@ -10,7 +10,7 @@ import dataclasses
 from uuid import UUID
 
 from phaselock.model.calibration import Confirmation
-from phaselock.model.heritage import MAX_ADDRESSES, Cause, Claim, Heritage
+from phaselock.model.heritage import MAX_ADDRESSES, Cause
 from phaselock.model.invitation import Invitation
 from phaselock.model.key_words import key_words
 from phaselock.model.microphone import HeardPass, MicrophoneFault
@@ -26,8 +26,8 @@ from phaselock.protocol import messages as m
 from phaselock.protocol.messages import Message
 from phaselock.protocol.proof import JOIN, membership_proof
 from phaselock.session import commands as c
-from phaselock.session.claims import derived_token, extended
 from phaselock.session import events as e
+from phaselock.session.claims import derived_token
 from phaselock.session.effects import (
     HOST_CONN,
     Close,
@@ -53,6 +53,7 @@ from phaselock.session.peer.chat import PeerChat
 from phaselock.session.peer.clock_watch import ClockWatch
 from phaselock.session.peer.files import PeerFiles
 from phaselock.session.peer.gains import PeerGains
+from phaselock.session.peer.heritage import heritage_of
 from phaselock.session.peer.microphone import PeerMicrophone
 from phaselock.session.peer.outside import PeerOutside
 from phaselock.session.peer.party import PeerParty
@@ -322,17 +323,9 @@ class PeerSession:
 
     def sought(self, message: m.HostSeek, *, now_ns: int) -> tuple[m.HostTold, list[Effect]]:
         """A machine has asked at these ports. Return the answer as well."""
-        line = self._succession.place
-        if message.session_id != self._session_id:
-            answer = m.HostTold("lost")
-        elif self._connected and line is not None:
-            claim = Claim(line.term, line.chain, 0, has_members=True)
-            answer = m.HostTold("present", host=line.host, claim=claim)
-        elif self._connected:
-            answer = m.HostTold("present")
-        else:
-            answer = self._succession.sought(message, now_ns=now_ns)
-        return answer, self._settle(now_ns)
+        is_here = message.session_id == self._session_id
+        answer = self._succession.sought(message, connected=self._connected, now_ns=now_ns) if is_here else None
+        return answer or m.HostTold("lost"), self._settle(now_ns)
 
     def told(self, number: int, answer: m.HostTold | None, *, refused: bool = False, now_ns: int) -> list[Effect]:
         """The answer to the `AskHost` of this number; None: there is none. `refused`: no program listens there."""
@@ -340,6 +333,19 @@ class PeerSession:
         if found is not None and self._absence.active:
             self._follow(found, Cause.HOST_LOST, now_ns)
         return self._settle(now_ns)
+
+    def met(self, address: str, control_port: int, announced_key: bytes, *, now_ns: int) -> list[Effect]:
+        """A host of this session, whose key begins with `announced_key`, is announced there, while this peer has lost
+        its host. The key is another one than that of the lost host."""
+        if self._absence.active:
+            self._succession.met(address, control_port, announced_key, self._session_id, self._peer_id)
+        return self._settle(now_ns)
+
+    def _send_back(self, file_id: UUID) -> None:
+        """Send a song to the host, which lacks its file, if the host was offered it."""
+        song = self._files.send_back(file_id)
+        if song is not None:
+            self._outbox.do(Upload(file_id, song.sha256, song.size, self._peer_id, self._token))
 
     def _follow(self, found: Found, cause: Cause, now_ns: int) -> None:
         """Join another host of this session as the same member."""
@@ -352,56 +358,33 @@ class PeerSession:
 
     def _moved_to(self, moved: m.HostMoved, now_ns: int) -> None:
         """The host tells that another machine is the host, maybe this one."""
-        standby, place = self._succession.standby, self._succession.place
-        if moved.chain[-1] != moved.host.host_key or place is None:
-            raise Breach("a host that contradicts its key")
-        if standby is not None and moved.host.host_key == standby.host_key:
-            if self._succession.me is not None and moved.term == place.term + 1:
-                self._outbox.do(Send(HOST_CONN, m.TookOver()), Close(HOST_CONN, "this machine is the host"))
-                self._take_over(Cause.HANDED_OVER, now_ns)
-        else:
-            cause = Cause.HANDED_OVER if moved.term == place.term + 1 else Cause.REUNION
+        cause = self._succession.moved(moved)
+        if not self._succession.is_me(moved.host):
             self._follow(Found(moved.host, moved.term, moved.chain), cause, now_ns)
+        elif self._succession.me is not None and cause is Cause.HANDED_OVER:
+            self._outbox.do(Send(HOST_CONN, m.TookOver()))
+            self._take_over(cause, now_ns)
 
     def _take_over(self, cause: Cause, now_ns: int) -> None:
         """This machine is the host from now on."""
-        heritage = self._heritage(cause, now_ns)
-        if cause is not Cause.HANDED_OVER:
-            self._outbox.do(Close(HOST_CONN, "this machine is the host"))
+        heritage = heritage_of(
+            self._succession,
+            self._files,
+            self._playback,
+            self._gains,
+            self._queue,
+            self._chat.lines,
+            session_id=self._session_id,
+            peer_id=self._peer_id,
+            name=self._display_name,
+            lost=cause is Cause.HOST_LOST,
+            now_ns=now_ns,
+        )
+        self._outbox.do(Close(HOST_CONN, "this machine is the host"))
         self._outbox.note(e.HostChanged(self._session_ns(now_ns), self._display_name, you=True, cause=cause))
         self._side = PeerSide.OVER
         self._absence.end()
         self._ended = [TakeOver(heritage, cause, self._requests.unanswered())]
-
-    def _heritage(self, cause: Cause, now_ns: int) -> Heritage:
-        succession = self._succession
-        line, estate, me = succession.line, succession.estate, succession.me
-        assert line is not None and me is not None and estate.settings is not None
-        lost = cause is Cause.HOST_LOST
-        return Heritage(
-            session_id=self._session_id,
-            term=line.term + 1,
-            chain=extended(line.chain, me.host_key),
-            me=dataclasses.replace(me, peer_id=self._peer_id, name=self._display_name),
-            previous=line.host,
-            line=line.successors,
-            settings=estate.settings,
-            songs=estate.rows(self._queue, self._files.tracks()),
-            votes=tuple(estate.votes.values()),
-            members=tuple(estate.members.values()),
-            bars=tuple(estate.bars.values()),
-            rounds=tuple(estate.rounds.values()),
-            membership=succession.membership(self._peer_id),
-            elected_term=line.term + 1 if lost else estate.elected_term,
-            voters=line.voters,
-            accepted=estate.accepted,
-            current=self._playback.timeline,
-            armed=self._playback.armed,
-            gains=self._gains.all(),
-            chat=self._chat.lines,
-            loss_votes=succession.votes(self._peer_id, now_ns=now_ns) if lost else estate.loss_votes,
-            here=frozenset(file_id for file_id in self._files.tracks() if self._files.has(file_id)),
-        )
 
     # -- this machine ------------------------------------------------------------------------------------------------
 
@@ -469,6 +452,8 @@ class PeerSession:
         if self._connected:
             self._requests.upload_ended(request_id, problem, self._peer_id, self._token, now_ns=now_ns)
             self._bequest.upload_ended(request_id, problem, (self._peer_id, self._token))
+            if problem:
+                self._send_back(request_id)
         return self._settle(now_ns)
 
     def heard(self, number: int, heard: HeardPass, *, now_ns: int) -> list[Effect]:
@@ -597,8 +582,8 @@ class PeerSession:
                 self._party.take_rules(rules, now_ns=now_ns)
             case m.VotesUpdate():
                 self._party.take_votes(message, self._now(), now_ns=now_ns)
-            case m.SongRequestAccepted(request_id=file_id) if (song := self._files.offered_back(file_id)) is not None:
-                self._outbox.do(Upload(file_id, song.sha256, song.size, self._peer_id, self._token))
+            case m.SongRequestAccepted(request_id=file_id) if self._files.is_offered_back(file_id):
+                self._send_back(file_id)
             case m.SongRequestAccepted(request_id=request_id) if self._bequest.is_offered(request_id):
                 self._bequest.accepted((self._peer_id, self._token))
             case m.SongRequestRejected(request_id=request_id) | m.SongRequestAdded(request_id=request_id) if (
@@ -720,7 +705,7 @@ class PeerSession:
         self._outbox.do(Send(HOST_CONN, join))
 
     def _accepted(self, accepted: m.JoinAccepted, now_ns: int) -> None:
-        again = self._absence.active and self._moved is None
+        again = self._absence.active
         if self._moved is not None:
             self._outbox.note(e.HostChanged(self._session_ns(now_ns), self._host_name, you=False, cause=self._moved))
             self._chat.moved()

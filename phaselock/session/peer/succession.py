@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 
-from phaselock.model.heritage import Claim, HostContact, LossVote, Membership
+from phaselock.model.heritage import Cause, Claim, HostContact, LossVote, Membership
 from phaselock.protocol import messages as m
 from phaselock.session import events as e
 from phaselock.session.claims import derived_token, is_vote, loss_vote
@@ -29,8 +29,12 @@ MISSES = 2
 """Questions without an answer after which the next in line is asked to take over."""
 FRESH_NS = 3_500_000_000
 """A vote, or an answer, is valid for this time: three questions may be lost or late."""
+UNSOUGHT_NS = 4_000_000_000
+"""A machine of the line that nobody has asked for this time is out of reach of the others."""
 GRACE_NS = 15_000_000_000
 """For this time after the hold a peer waits for the one that it has voted for."""
+MAX_KEYS = 128
+"""Most keys of machines that are remembered; the oldest are forgotten."""
 MAX_TOKENS = 32
 """Most terms whose tokens are remembered; the oldest are forgotten."""
 
@@ -64,6 +68,8 @@ class PeerSuccession:
         self._asked_to_stand_by = False
         self._tokens: list[tuple[int, bytes, bytes]] = []
         """See Membership."""
+        self._known_keys: list[bytes] = []
+        """Of all machines that were the host, or in the line."""
         self._ask_at_ns: int | None = None
         """The next question to the machines of the line; None: the host is not sought."""
         self._is_ended = False
@@ -77,6 +83,10 @@ class PeerSuccession:
         """When each machine has answered last that it has lost the host, too."""
         self._host_lives_at_ns: int | None = None
         """When a machine has answered last that it is connected to the host."""
+        self._since_ns = 0
+        """The host is sought since then."""
+        self._is_sought = False
+        """Another member has asked this machine since then."""
         self._votes: dict[int, tuple[LossVote, int]] = {}
         """The newest vote of each member for this machine, and when it came."""
 
@@ -111,6 +121,7 @@ class PeerSuccession:
         self.place = line
         if line.successors or self.line is None or self.line.host.host_key == host_key:
             self.line = line
+        self._know(line)
         known = line.term, host_key, token
         self._tokens = [*(one for one in self._tokens if one[0] < line.term), known][-MAX_TOKENS:]
         names = tuple(one.name for one in line.successors)
@@ -123,6 +134,16 @@ class PeerSuccession:
         if self._coming.is_complete:
             self.estate = self._coming
 
+    def moved(self, moved: m.HostMoved) -> Cause:
+        """The host tells that another machine is the host. Return why. Breach if it contradicts itself."""
+        if moved.chain[-1] != moved.host.host_key or self.place is None:
+            raise Breach("a host that contradicts its key")
+        return Cause.HANDED_OVER if moved.term == self.place.term + 1 else Cause.REUNION
+
+    def is_me(self, contact: HostContact) -> bool:
+        """This is this machine."""
+        return self.standby is not None and contact.host_key == self.standby.host_key
+
     def membership(self, peer_id: int) -> Membership:
         """How this machine proves to another host that it is a member."""
         return Membership(peer_id, tuple(self._tokens))
@@ -130,6 +151,8 @@ class PeerSuccession:
     def inherit(self, membership: Membership, line: m.SuccessionLine | None) -> None:
         """This machine was the host: its tokens, and its last line."""
         self._tokens, self.line = list(membership.tokens), line
+        if line is not None:
+            self._know(line)
 
     @property
     def me(self) -> HostContact | None:
@@ -148,30 +171,34 @@ class PeerSuccession:
     def search(self, *, is_ended: bool, now_ns: int) -> None:
         """The host is lost: look for another one. `is_ended`: its computer refuses connections."""
         self._is_ended |= is_ended
-        if self.has_line and self._ask_at_ns is None:
-            self._ask_at_ns = now_ns
+        if self.line is not None and self._ask_at_ns is None:
+            self._ask_at_ns = self._since_ns = now_ns
 
     def end_search(self) -> None:
         """The host is heard, or another one was found."""
         self._ask_at_ns = self._host_lives_at_ns = None
-        self._is_ended = False
+        self._is_ended = self._is_sought = False
         for known in (self._asked, self._misses, self._heard_at_ns, self._votes):
             known.clear()
+
+    def met(self, address: str, port: int, announced_key: bytes, session_id: bytes, peer_id: int) -> None:
+        """A host of this session, whose key begins so, is announced there: ask it, if its key is known."""
+        key = next((one for one in self._known_keys if announced_key and one.startswith(announced_key)), None)
+        if self._ask_at_ns is not None and key is not None:
+            self._ask(HostContact(0, "", (address,), port, port, key), m.HostSeek(session_id, peer_id))
 
     def timer(self, session_id: bytes, peer_id: int, *, now_ns: int) -> None:
         """Ask the machines of the line if that is due."""
         if self.line is None or self._ask_at_ns is None or now_ns < self._ask_at_ns:
             return
         self._ask_at_ns = now_ns + ASK_EVERY_NS
-        candidate, me = self._candidate(), self.me
+        candidate, me = self._candidate(now_ns), self.me
         for one in (*self.line.successors, self.line.host):
             if me is not None and one.host_key == me.host_key:
                 continue
             is_first = candidate is not None and one.host_key == candidate.host_key
             vote = self._vote(peer_id, one.host_key) if is_first else None
-            self._last_number += 1
-            self._asked[self._last_number] = one
-            self._outbox.do(AskHost(self._last_number, one, m.HostSeek(session_id, peer_id, vote)))
+            self._ask(one, m.HostSeek(session_id, peer_id, vote))
 
     def deadlines_ns(self) -> Iterator[int]:
         """When `timer` must be called."""
@@ -202,7 +229,7 @@ class PeerSuccession:
 
     def takes_over(self, *, hold_is_over: bool, now_ns: int) -> bool:
         """Whether this machine becomes the host now."""
-        me, candidate = self.me, self._candidate()
+        me, candidate = self.me, self._candidate(now_ns)
         if (
             self.line is None
             or self._ask_at_ns is None
@@ -216,7 +243,7 @@ class PeerSuccession:
 
     def awaits_another(self, *, now_ns: int) -> bool:
         """Whether another machine may take over as soon as its hold has passed, too."""
-        candidate = self._candidate()
+        candidate = self._candidate(now_ns)
         heard_at_ns = None if candidate is None else self._heard_at_ns.get(candidate.host_key)
         return heard_at_ns is not None and now_ns < heard_at_ns + FRESH_NS
 
@@ -228,9 +255,15 @@ class PeerSuccession:
 
     # -- other machines ----------------------------------------------------------------------------------------------
 
-    def sought(self, message: m.HostSeek, *, now_ns: int) -> m.HostTold:
-        """A machine has asked this one, which has lost the host, too. Count its vote, if it is valid."""
+    def sought(self, message: m.HostSeek, *, connected: bool, now_ns: int) -> m.HostTold:
+        """A machine has asked this one. If it has lost the host, too, count the vote, if it is valid."""
+        if connected:
+            place = self.place
+            if place is None:
+                return m.HostTold("present")
+            return m.HostTold("present", host=place.host, claim=Claim(place.term, place.chain, 0, has_members=True))
         vote, me, line = message.vote, self.me, self.line
+        self._is_sought |= self.estate.token_of(message.peer_id) is not None
         if vote is not None and me is not None and line is not None and vote.peer_id == message.peer_id:
             token = self.estate.token_of(vote.peer_id)
             if token is not None and is_vote(vote, token, me.host_key, line.term, me.host_key):
@@ -240,10 +273,27 @@ class PeerSuccession:
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
-    def _candidate(self) -> HostContact | None:
+    def _ask(self, contact: HostContact, seek: m.HostSeek) -> None:
+        self._last_number += 1
+        self._asked[self._last_number] = contact
+        self._outbox.do(AskHost(self._last_number, contact, seek))
+
+    def _know(self, line: m.SuccessionLine) -> None:
+        keys = [*line.chain, line.host.host_key, *(one.host_key for one in line.successors)]
+        self._known_keys = [*dict.fromkeys([*self._known_keys, *keys])][-MAX_KEYS:]
+
+    def _candidate(self, now_ns: int) -> HostContact | None:
         """The first of the line that is not gone."""
         line, me = self.line.successors if self.line is not None else (), self.me
+        if self._is_out_of_reach(now_ns):
+            line = tuple(one for one in line if one is not me)
         return next((one for one in line if one is me or self._misses.get(one.host_key, 0) < MISSES), None)
+
+    def _is_out_of_reach(self, now_ns: int) -> bool:
+        """Nobody asks this machine, although another one of the line has lost the host, too: a firewall keeps them
+        out."""
+        heard = any(now_ns < at_ns + FRESH_NS for at_ns in self._heard_at_ns.values())
+        return not self._is_sought and heard and now_ns >= self._since_ns + UNSOUGHT_NS
 
     def _vote(self, peer_id: int, candidate_key: bytes) -> LossVote | None:
         assert self.line is not None
