@@ -231,7 +231,7 @@ def command_line() -> Parser:
             "calibrate stop, levels [even|undo|reset], check [NAME|stop], say TEXT, volume [0..100], "
             "role [[NAME] left|right|mono|stereo], offset [MILLISECONDS|reset|anyway|forget], code [new|off|CODE], "
             "invite [ADDRESS], withdraw, guest-page [on|off|new-secret], "
-            "peers, queue, status, quit."
+            "peers, queue, status, hand-over [NAME], leave, quit."
         ),
     )
     host.add_argument(
@@ -252,6 +252,12 @@ def command_line() -> Parser:
         help=tr("UDP port (default: the last one, at first {port})").format(port=DEFAULT_CLOCK_PORT),
     )
     host.add_argument("--unlisted", action="store_true", help=tr("do not announce the jam on the network"))
+    host.add_argument(
+        "--no-succession",
+        dest="succession",
+        action="store_false",
+        help=tr("end the jam when this machine is gone, instead of letting another one be its host"),
+    )
     host.add_argument(
         "--wait-peers", type=number(0, 5), metavar=tr("N"), help=tr("with --play: wait for so many peers")
     )
@@ -335,6 +341,12 @@ def command_line() -> Parser:
         "address", nargs="?", type=invitation, metavar=tr("ADDRESS[:PORT]"), help=tr("where the jam is hosted")
     )
     which.add_argument("--session", type=name, metavar=tr("NAME"), help=tr("which of the jams that are found"))
+    join.add_argument(
+        "--never-host",
+        dest="may_host",
+        action="store_false",
+        help=tr("never let this machine be the host when the host is gone"),
+    )
     join.add_argument("--cache", metavar=tr("DIR"), help=tr("keep received files here"))
     join.add_argument("--clock-filter", choices=FILTERS, default=FILTERS[0], help=argparse.SUPPRESS)
     join.set_defaults(run=_join)
@@ -496,6 +508,7 @@ def _host(options: argparse.Namespace, terminal: Terminal) -> int:
         library="" if options.library == "off" else options.library,
         guest_port=options.guest_port,
         outside_port=options.outside_port,
+        succession=options.succession,
         relay=options.relay or "",
         rules=PRESETS[options.rules] if options.rules else None,
     )
@@ -527,6 +540,7 @@ def _join(options: argparse.Namespace, terminal: Terminal) -> int:
         device=options.device,
         card=_card(options),
         clock_filter=options.clock_filter,
+        may_host=options.may_host,
         microphone=options.microphone,
         relay=options.relay or "",
     )

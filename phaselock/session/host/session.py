@@ -598,6 +598,7 @@ class HostSession:
             waiting_for=self._transport.waiting_for(),
             upcoming=self._transport.upcoming(),
             peers=tuple(member.view(queued, self._called_at_ns or 0) for member in self._members),
+            successors=tuple(one.name for one in self._reign.succession.line()),
             requests=self._requests.views(),
             repeat=self._transport.repeat,
             shuffle=self._queue.is_shuffled,
