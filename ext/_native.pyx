@@ -202,18 +202,20 @@ cdef class _Stopping:
 
 
 cdef class Responder:
-    """The host's clock thread: answers pings of allowed peers. `run` blocks without the interpreter's lock until
-    `stop`."""
+    """The host's clock thread: answers pings of allowed peers with session time by `clock_map`. `run` blocks without
+    the interpreter's lock until `stop`."""
 
     cdef pl.pl_responder *responder
     cdef _Stopping stopping
+    cdef readonly ClockMap clock_map
 
-    def __cinit__(self, intptr_t fd):
+    def __cinit__(self, intptr_t fd, ClockMap clock_map):
         self.responder = <pl.pl_responder *>PyMem_Calloc(1, sizeof(pl.pl_responder))
         if self.responder == NULL:
             raise MemoryError
-        pl.pl_responder_init(self.responder, fd)
         self.stopping = _Stopping()
+        self.clock_map = clock_map
+        pl.pl_responder_init(self.responder, fd, &clock_map.map)
 
     def __dealloc__(self):
         PyMem_Free(self.responder)

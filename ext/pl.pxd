@@ -67,7 +67,7 @@ cdef extern from "pl_udp.h" nogil:
     ctypedef struct pl_responder:
         pl_atomic_u32 stop
         uint64_t answered, refused
-    void pl_responder_init(pl_responder *responder, intptr_t fd)
+    void pl_responder_init(pl_responder *responder, intptr_t fd, pl_clock_map *map)
     bint pl_responder_allow(
         pl_responder *responder, uint32_t peer_id, const pl_address *address, const pl_siphash_key *key
     )

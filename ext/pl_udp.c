@@ -66,9 +66,10 @@ static int ms_from_ns(int64_t ns) { return (int)((ns + PL_NS_PER_MS - 1) / PL_NS
 
 /* ---- the host's side ---- */
 
-void pl_responder_init(pl_responder *r, intptr_t fd) {
+void pl_responder_init(pl_responder *r, intptr_t fd, pl_clock_map *map) {
     memset(r, 0, sizeof *r);
     r->fd = fd;
+    r->map = map;
     pl_datagram_request_stamps(fd);
     pl_datagram_request_destinations(fd);
 }
@@ -135,9 +136,20 @@ static int find_allowed(pl_responder *r, uint32_t peer_id, const pl_address *add
     return -1;
 }
 
-static void complete_pong(uint8_t *b, const void *key) {
-    put(b + HOST_SEND_AT, (uint64_t)pl_now_ns_rt(), 8);
-    sign(b, key);
+/* What a pong needs: one map for both its times, and the key. */
+typedef struct {
+    pl_clock_map_value map;
+    const pl_siphash_key *key;
+} pong_parts;
+
+static void put_session_time(uint8_t *b, const pl_clock_map_value *map, int64_t local_ns) {
+    put(b, (uint64_t)(local_ns + pl_clock_map_offset_at(map, local_ns)), 8);
+}
+
+static void complete_pong(uint8_t *b, const void *parts) {
+    const pong_parts *p = parts;
+    put_session_time(b + HOST_SEND_AT, &p->map, pl_now_ns_rt());
+    sign(b, p->key);
 }
 
 /* Answer a datagram of `n` bytes, which is in `b`. False when it is no new ping of an allowed peer within its
@@ -151,9 +163,11 @@ static bool answer(pl_responder *r, uint8_t *b, int n, const pl_datagram *d) {
     pl_heard_pings *heard = &r->heard[slot];
     if (!is_newest(heard, &peer.key, get(b + PEER_SEND_AT, 8))) return false;
     if (!within_rate(heard, d->arrived_ns)) return false;
+    pong_parts parts = {.key = &peer.key};
+    if (!pl_clock_map_read_rt(r->map, &parts.map) || !parts.map.valid) return false;
     b[TYPE_AT] = PONG;
-    put(b + HOST_RECV_AT, (uint64_t)d->arrived_ns, 8);
-    pl_datagram_answer(r->fd, b, PL_CLOCK_PACKET_BYTES, complete_pong, &peer.key, d, peer.is_neighbour);
+    put_session_time(b + HOST_RECV_AT, &parts.map, d->arrived_ns);
+    pl_datagram_answer(r->fd, b, PL_CLOCK_PACKET_BYTES, complete_pong, &parts, d, peer.is_neighbour);
     return true;
 }
 

@@ -86,13 +86,15 @@ typedef struct {
 typedef struct {
     intptr_t fd;
     pl_atomic_u32 stop;
+    pl_clock_map *map;                  /* from this machine's time to session time */
     pl_seqlock allowed[PL_MAX_PEERS];   /* written by the network thread: a pl_allowed_peer each */
     pl_heard_pings heard[PL_MAX_PEERS]; /* of each slot of `allowed` */
     pl_atomic_u64 answered, refused;    /* packets */
 } pl_responder;
 
-/* `fd`: a bound UDP socket, which the caller keeps open. */
-void pl_responder_init(pl_responder *responder, intptr_t fd);
+/* `fd`: a bound UDP socket, which the caller keeps open. `map`: the times in the answers are session time by
+ * this map. Without a valid one, no ping is answered. */
+void pl_responder_init(pl_responder *responder, intptr_t fd, pl_clock_map *map);
 /* Network thread: answer this peer's pings from this address under this key; an earlier key of this peer is
  * void. False when there are PL_MAX_PEERS already. */
 bool pl_responder_allow(pl_responder *responder, uint32_t peer_id, const pl_address *address,

@@ -232,7 +232,7 @@ def command_line() -> Parser:
             "calibrate stop, levels [even|undo|reset], check [NAME|stop], say TEXT, volume [0..100], "
             "role [[NAME] left|right|mono|stereo], offset [MILLISECONDS|reset|anyway|forget], code [new|off|CODE], "
             "invite [ADDRESS], withdraw, guest-page [on|off|new-secret], "
-            "peers, queue, status, quit."
+            "peers, queue, status, hand-over [NAME], leave, quit."
         ),
     )
     host.add_argument(
@@ -260,6 +260,12 @@ def command_line() -> Parser:
         help=tr("let so many peers join, 1 to {most} (default: as last time, at first {number})").format(
             most=MAX_PEERS, number=DEFAULT_PEERS
         ),
+    )
+    host.add_argument(
+        "--no-succession",
+        dest="succession",
+        action="store_false",
+        help=tr("end the jam when this machine is gone, instead of letting another one be its host"),
     )
     host.add_argument(
         "--wait-peers", type=number(0, MAX_PEERS), metavar=tr("N"), help=tr("with --play: wait for so many peers")
@@ -344,6 +350,12 @@ def command_line() -> Parser:
         "address", nargs="?", type=invitation, metavar=tr("ADDRESS[:PORT]"), help=tr("where the jam is hosted")
     )
     which.add_argument("--session", type=name, metavar=tr("NAME"), help=tr("which of the jams that are found"))
+    join.add_argument(
+        "--never-host",
+        dest="may_host",
+        action="store_false",
+        help=tr("never let this machine be the host when the host is gone"),
+    )
     join.add_argument("--cache", metavar=tr("DIR"), help=tr("keep received files here"))
     join.add_argument("--clock-filter", choices=FILTERS, default=FILTERS[0], help=argparse.SUPPRESS)
     join.set_defaults(run=_join)
@@ -510,6 +522,7 @@ def _host(options: argparse.Namespace, terminal: Terminal) -> int:
         library="" if options.library == "off" else options.library,
         guest_port=options.guest_port,
         outside_port=options.outside_port,
+        succession=options.succession,
         relay=options.relay or "",
         rules=PRESETS[options.rules] if options.rules else None,
     )
@@ -541,6 +554,7 @@ def _join(options: argparse.Namespace, terminal: Terminal) -> int:
         device=options.device,
         card=_card(options),
         clock_filter=options.clock_filter,
+        may_host=options.may_host,
         microphone=options.microphone,
         relay=options.relay or "",
     )

@@ -46,10 +46,12 @@ READ_BY_NETWORK = {
     m.PairingStart,
     m.PairingReply,
     m.PairingProof,
+    m.HostTold,
 }
-"""Messages of file connections and of pairings, which network/ reads itself. All others go to the session."""
-BY_PEERS = HOST_ACCEPTS | {m.JoinRequest}
-"""Messages that the host receives on control connections; the first one is a JoinRequest."""
+"""Messages of file connections, of pairings and of questions for the host, which network/ reads itself. All others go
+to the session."""
+BY_PEERS = HOST_ACCEPTS | {m.JoinRequest, m.HostSeek}
+"""Messages that the host receives on control connections; the first one is a JoinRequest or a HostSeek."""
 BY_THE_HOST = frozenset[type]().union(*PEER_ACCEPTS.values())
 """Messages that a peer receives on control connections."""
 SHELLS = "shell.py", "shell_base.py", "party_words.py"

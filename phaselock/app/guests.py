@@ -13,7 +13,6 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from phaselock import _native
 from phaselock.model.address import DEFAULT_GUEST_PORT
 from phaselock.network.interfaces import usable_addresses
 from phaselock.network.listener import bind
@@ -135,7 +134,7 @@ class GuestPage:
                 self._cache,
                 names=(name, f"{name}.local"),
                 read_art=_art_reader(self._covers),
-                now_ns=_native.now_ns,
+                now_ns=self._runner.session_ns,
                 songs=lambda: self.songs(),
             )
             await server.start(listener)

@@ -30,7 +30,7 @@ import pathlib
 import signal
 import socket
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from types import FrameType
 from typing import Any
 
@@ -39,9 +39,10 @@ from phaselock.app import memory
 from phaselock.app.finding import address_of, rivals_text
 from phaselock.app.media_controls import Actions, MediaControls
 from phaselock.app.options import HostOptions, JoinOptions
-from phaselock.app.session import open_host_session, open_peer_session
+from phaselock.app.session import OpenHostSession, OpenPeerSession, Stage
 from phaselock.app.shell import HostShell, PeerShell
-from phaselock.app.shell_base import Shell
+from phaselock.app.succession import take_part
+from phaselock.app.typed import Completed
 from phaselock.audio import priority
 from phaselock.audio.device import list_outputs
 from phaselock.console import events as ce
@@ -205,14 +206,138 @@ def _run(session: Coroutine[Any, Any, Ended], terminal: Terminal) -> int:
     return 0
 
 
+class _Part:
+    """One machine's part in a session, on a terminal. `begin` is called with the shell of a host that opens one."""
+
+    def __init__(
+        self,
+        wish: HostOptions | JoinOptions,
+        store: SettingsStore,
+        terminal: Terminal,
+        *,
+        desktop: bool,
+        begin: Callable[[HostShell, OpenHostSession], Awaitable[None]] | None = None,
+    ) -> None:
+        self._wish = wish
+        self._store = store
+        self._terminal = terminal
+        self._desktop = desktop
+        self._begin = begin
+        self._desk: HostShell | PeerShell | None = None
+        self._controls: MediaControls | None = None
+        self._listening = False
+
+    async def play(self, give_up: Callable[[int], object]) -> Ended:
+        """Take part until the session ends here. Until it is open, an interrupt calls `give_up`."""
+        self._interrupts = contextlib.ExitStack()
+        with self._interrupts:
+            self._interrupts.enter_context(_polite_interrupts(give_up))
+            try:
+                return await take_part(self._wish, self._store, self._tell, self._present)
+            finally:
+                if self._controls is not None:
+                    await self._controls.aclose()
+
+    def _tell(self, event: e.Event) -> None:
+        if self._desk is None or self._controls is None:  # about the way to the host
+            self._terminal.event(event)
+            return
+        self._desk.tell(event)
+        self._controls.tell(event)
+        if isinstance(event, e.Joined):  # before, the terminal may be needed to ask for the code
+            self._listen()
+
+    async def _present(self, stage: Stage) -> None:
+        begins = self._desk is None
+        self._desk = self._shell(stage)
+        if self._controls is None:
+            actions = Actions(self._end, notifies=lambda: self._hosts and self._terminal.for_people)
+            self._controls = MediaControls(stage, self._store, actions, on=self._desktop)
+            self._interrupts.close()
+            self._interrupts.enter_context(_polite_interrupts(lambda _: self._end()))
+        else:
+            self._controls.use(stage)
+        if begins and self._begin is not None and isinstance(stage, OpenHostSession):
+            assert isinstance(self._desk, HostShell)
+            await self._begin(self._desk, stage)
+            self._listen()
+
+    def _shell(self, stage: Stage) -> HostShell | PeerShell:
+        if isinstance(stage, OpenPeerSession):
+            return PeerShell(stage.runner, stage.player, stage.correction, self._store, self._terminal, stage.address)
+        desk = HostShell(
+            stage.runner,
+            stage.intake,
+            stage.player,
+            stage.correction,
+            self._store,
+            self._terminal,
+            stage.address,
+            stage.music,
+        )
+        desk.guest_page, desk.fallback, desk.outside = stage.guest_page, stage.fallback, stage.outside
+        return desk
+
+    @property
+    def _hosts(self) -> bool:
+        return isinstance(self._desk, HostShell)
+
+    def _end(self) -> None:
+        if isinstance(self._desk, HostShell):
+            self._desk.quit()
+        elif self._desk is not None:
+            self._desk.leave()
+
+    def _listen(self) -> None:
+        """Take lines from now on."""
+        if self._listening:
+            return
+        self._listening = True
+        start = (
+            N_("Type play to begin, or help for all commands. Tab completes what you type.")
+            if self._hosts
+            else N_("Type help for all commands. Tab completes what you type.")
+        )
+        typing = Typing(TypedLines(typed_lines_path()), self._completions, tr(start), self._end_hint)
+        self._terminal.listen(_on_loop(self._line), typing)
+
+    def _line(self, line: str) -> None:
+        if self._desk is not None:
+            self._desk.line(line)
+
+    def _completions(self, before: str) -> list[Completed]:
+        return self._desk.completions(before) if self._desk is not None else []
+
+    def _end_hint(self) -> str:
+        return tr(
+            N_("To end the jam for everybody, type quit.") if self._hosts else N_("To leave the jam, type leave.")
+        )
+
+
 async def _host(options: HeadlessHostOptions, terminal: Terminal) -> Ended:
     for file in (*options.files, *filter(None, (options.fallback,))):
         if not pathlib.Path(file).exists():
             raise NoticeError(Notice(Code.NO_FILE, file_name=file))
 
-    def tell(event: e.Event) -> None:
-        desk.tell(event)
-        controls.tell(event)
+    async def begin(desk: HostShell, stage: OpenHostSession) -> None:
+        names, ports = (stage.session_name, stage.host_name), (stage.port, stage.clock_port)
+        shown, needs_code = options.wish.code if options.shows_code else "", bool(options.wish.code)
+        where = stage.address, stage.addresses
+        terminal.event(
+            e.SessionOpened(stage.runner.session_ns(), *names, *ports, *where, stage.host_words, shown, needs_code)
+        )
+        if options.guests:
+            await stage.guest_page.switch_on()
+        if options.invites:
+            desk.line("invite")
+        if options.autoplay is not None:
+            stage.runner.command(c.Autoplay(options.autoplay))
+        if options.fallback == "":
+            store.update(fallback="")
+        elif fallback := options.fallback or store.settings.fallback:
+            stage.fallback.use([fallback])
+        for file in options.files:
+            stage.intake.take([file])
 
     with _settings(terminal) as store, _naming_the_option(options.wish):
         places = options.wish.max_peers or store.settings.max_peers
@@ -223,83 +348,24 @@ async def _host(options: HeadlessHostOptions, terminal: Terminal) -> Ended:
                 number=options.autoplay,
                 option="--max-peers",
             )
-        async with open_host_session(options.wish, store, tell) as stage:
-            desk = HostShell(
-                stage.runner,
-                stage.intake,
-                stage.player,
-                stage.correction,
-                store,
-                terminal,
-                stage.address,
-                stage.music,
-            )
-            desk.guest_page, desk.fallback, desk.outside = stage.guest_page, stage.fallback, stage.outside
-            actions = Actions(desk.quit, notifies=lambda: terminal.for_people)
-            media = MediaControls(stage, store, actions, on=options.desktop)
-            async with contextlib.aclosing(media) as controls:
-                with _polite_interrupts(lambda _: desk.quit()):
-                    names, ports = (stage.session_name, stage.host_name), (stage.port, stage.clock_port)
-                    shown, needs_code = options.wish.code if options.shows_code else "", bool(options.wish.code)
-                    where = stage.address, stage.addresses
-                    terminal.event(
-                        e.SessionOpened(_native.now_ns(), *names, *ports, *where, stage.host_words, shown, needs_code)
-                    )
-                    if options.guests:
-                        await stage.guest_page.switch_on()
-                    if options.invites:
-                        desk.line("invite")
-                    hints = (
-                        N_("Type play to begin, or help for all commands. Tab completes what you type."),
-                        N_("To end the jam for everybody, type quit."),
-                    )
-                    terminal.listen(_on_loop(desk.line), _typing(desk, *hints))
-                    if options.autoplay is not None:
-                        stage.runner.command(c.Autoplay(options.autoplay))
-                    if options.fallback == "":
-                        store.update(fallback="")
-                    elif fallback := options.fallback or store.settings.fallback:
-                        stage.fallback.use([fallback])
-                    for file in options.files:
-                        stage.intake.take([file])
-                    return await stage.run()
+        part = _Part(options.wish, store, terminal, desktop=options.desktop, begin=begin)
+        return await part.play(_cancel_this_task())
 
 
 async def _join(options: HeadlessJoinOptions, terminal: Terminal) -> Ended:
-    this_task = asyncio.current_task()
-    assert this_task is not None
     if not options.wish.places:
         name = options.wish.session_name
         named = Message('Looking for the jam "{session_name}" on this network…', session_name=name)
         terminal.say(named if name else Message("Looking for a jam on this network…"))
-
-    def tell(event: e.Event) -> None:
-        if desk is None:  # about the way to the host
-            terminal.event(event)
-            return
-        desk.tell(event)
-        controls.tell(event)
-        if isinstance(event, e.Joined) and not event.again:  # before, the terminal may be needed to ask for the code
-            terminal.listen(_on_loop(desk.line), _typing(desk, *hints))
-
-    desk: PeerShell | None = None
-    with _settings(terminal) as store, _polite_interrupts(this_task.cancel) as give_up:
-        async with open_peer_session(options.wish, store, tell) as stage:
-            desk = PeerShell(stage.runner, stage.player, stage.correction, store, terminal, stage.address)
-            give_up.close()
-            actions = Actions(desk.leave, notifies=lambda: False)
-            media = MediaControls(stage, store, actions, on=options.desktop)
-            async with contextlib.aclosing(media) as controls:
-                with _polite_interrupts(lambda _: desk.leave()):
-                    hints = (
-                        N_("Type help for all commands. Tab completes what you type."),
-                        N_("To leave the jam, type leave."),
-                    )
-                    return await stage.run()
+    with _settings(terminal) as store:
+        part = _Part(options.wish, store, terminal, desktop=options.desktop)
+        return await part.play(_cancel_this_task())
 
 
-def _typing(desk: Shell, start_hint: str, end_hint: str) -> Typing:
-    return Typing(TypedLines(typed_lines_path()), desk.completions, tr(start_hint), tr(end_hint))
+def _cancel_this_task() -> Callable[[int], object]:
+    this_task = asyncio.current_task()
+    assert this_task is not None
+    return this_task.cancel
 
 
 @contextlib.contextmanager

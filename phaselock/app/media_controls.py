@@ -65,6 +65,11 @@ class MediaControls:
         self._controls = Controls(self._post, window, on=on)
         self.changed()
 
+    def use(self, session: OpenHostSession | OpenPeerSession) -> None:
+        """This machine has another role in the session from now on."""
+        self._session = session
+        self.changed()
+
     def tell(self, event: Event) -> None:
         """Show what an event changes, and notify the user of a request."""
         self.changed()

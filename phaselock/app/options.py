@@ -45,6 +45,8 @@ class HostOptions:
     """TCP port of the page for guests, if it is switched on. None: DEFAULT_GUEST_PORT."""
     outside_port: int | None = None
     """TCP port for friends elsewhere, while an invitation is open. None: DEFAULT_OUTSIDE_PORT, or another one."""
+    succession: bool = True
+    """Another machine becomes the host when this one is lost, or hands the session over."""
     relay: str = ""
     """By which friends come in where the router does not let them in: see model/relay.py. Empty: the default one,
     if the extra is installed."""
@@ -72,6 +74,8 @@ class JoinOptions:
     clock_filter: str = "envelope"
     code: str = dataclasses.field(default="", repr=False)
     """The code of the session, in its normal form; empty: the user was told none."""
+    may_host: bool = True
+    """This machine may become the host."""
     microphone: str | None = None
     """The sound input that the host may use for `calibrate`; empty: the one of the settings, or the default one of the
     system. None: the host may use it only if the user permits it later."""

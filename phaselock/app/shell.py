@@ -444,6 +444,17 @@ class HostShell(HostPartyShell):
             "role",
         ),
         **{word: Shell.COMMON_WORDS[word] for word in ("offset", "status", "help")},
+        "hand-over": Word(
+            lambda self, rest: self._do(c.HandOver(rest or None)),
+            N_("hand-over [NAME]"),
+            N_("let another machine be the host, and stay in the jam"),
+            "peer",
+        ),
+        "leave": Word(
+            lambda self, rest: self._plain("leave", rest, c.HandOver(None, stay=False)),
+            "leave",
+            N_("let another machine be the host, and leave the jam"),
+        ),
         "quit": Word(lambda self, rest: self._plain("quit", rest, c.Quit()), "quit", N_("end the jam for everybody")),
     }
     SYNONYMS: ClassVar[Mapping[str, str]] = {

@@ -24,11 +24,12 @@ from phaselock.app.cover_decoder import CoverDecoder
 from phaselock.app.finding import address_of, rivals_text
 from phaselock.app.library import MusicFolder
 from phaselock.app.media_controls import Actions, MediaControls
-from phaselock.app.options import HostOptions
+from phaselock.app.options import HostOptions, JoinOptions
 from phaselock.app.output_correction import OutputCorrection
 from phaselock.app.queue_files import QueueKeeper, save_queue
-from phaselock.app.session import OpenHostSession, OpenPeerSession, open_host_session, open_peer_session
+from phaselock.app.session import OpenHostSession, OpenPeerSession, Stage
 from phaselock.app.show_file import show_file
+from phaselock.app.succession import take_part
 from phaselock.app.window_guests import GuestPageSwitch, host_view
 from phaselock.app.window_joins import Joins
 from phaselock.audio import device
@@ -42,7 +43,6 @@ from phaselock.network.listener import PortTaken
 from phaselock.network.runner import log_failure
 from phaselock.network.service_record import FoundSession
 from phaselock.session import commands as c
-from phaselock.session.effects import Ended
 from phaselock.session.events import Event, Joined, QueueChanged, SyncMeasured, VolumeSet, Warned
 from phaselock.storage import log as log_storage
 from phaselock.storage.last_queue import load_last_queue
@@ -116,6 +116,9 @@ class WindowBackend:
         self._found: dict[str, FoundSession] = {}
         """The sessions that discovery shows, by the address that the window shows."""
         self._joins = Joins()
+        self._shown: Stage | None = None
+        """The one that the window shows. A machine that was the host shows its last view until it has joined the next
+        one."""
         self._view_due: asyncio.TimerHandle | None = None
         self._page = GuestPageSwitch()
         self._local_status: LocalStatus | None = None
@@ -146,7 +149,10 @@ class WindowBackend:
         try:
             await self._over.wait()
         finally:
-            self.leave()
+            if isinstance(self._open, OpenHostSession) and self._open.runner.snapshot().successors:
+                self._open.runner.command(c.HandOver(None, stay=False))
+            else:
+                self.leave()
             self.browse(False)
             self._covers.close()
             waiting = [task for task in (self._session, *self._tasks) if task is not None]
@@ -176,7 +182,7 @@ class WindowBackend:
             device=self._device_name,
             code=code,
         )
-        self._start_session(open_host_session(options, self._store, self._on_event))
+        self._start_session(options)
 
     def join(self, address: str, display_name: str, code: str | None) -> None:
         try:
@@ -186,7 +192,7 @@ class WindowBackend:
         except ValueError as error:
             self._emit(Closed(tr(str(error)), failed=True))
         else:
-            self._start_session(open_peer_session(options, self._store, self._on_event))
+            self._start_session(options)
 
     def leave(self) -> None:
         if isinstance(self._open, OpenHostSession):
@@ -346,37 +352,25 @@ class WindowBackend:
 
     # -- the session -------------------------------------------------------------------------------------------------
 
-    def _start_session(
-        self, opening: contextlib.AbstractAsyncContextManager[OpenHostSession | OpenPeerSession]
-    ) -> None:
+    def _start_session(self, wish: HostOptions | JoinOptions) -> None:
         if self._session is not None and not self._session.done():
             self._emit(Closed(tr("There is a jam already."), failed=True))
         else:
-            self._session = asyncio.create_task(self._run_session(opening))
+            self._session = asyncio.create_task(self._run_session(wish))
 
-    async def _run_session(
-        self, opening: contextlib.AbstractAsyncContextManager[OpenHostSession | OpenPeerSession]
-    ) -> None:
+    async def _run_session(self, wish: HostOptions | JoinOptions) -> None:
         closed = Closed("", failed=False)
         try:
             with bug_net("the session", PhaseLockError):
-                async with opening as session:
-                    self._open = session
-                    if isinstance(session, OpenHostSession):
-                        self._show_view()
-                        self._emit(Opened())
-                        self._keeper = QueueKeeper(session.runner, last_queue_path())
-                        if self._store.settings.fallback:
-                            session.fallback.use([self._store.settings.fallback])
-                    self._controls = self._media_controls(session)
-                    try:
-                        ended: Ended = await session.run()
-                    finally:
+                try:
+                    ended = await take_part(wish, self._store, self._on_event, self._present)
+                finally:
+                    if self._controls is not None:
                         await self._controls.aclose()
-                        if self._keeper is not None:
-                            await self._keeper.close()
-                if isinstance(session, OpenPeerSession):
-                    self._joins.left(session.address, session.runner.told_places)
+                    if self._keeper is not None:
+                        await self._keeper.close()
+                if isinstance(self._open, OpenPeerSession):
+                    self._joins.left(self._open.address, self._open.runner.told_places)
                 reason, why = self._joins.reason(ended)
                 closed = Closed(reason, ended.failed, why=why)
         except PhaseLockError as error:
@@ -386,13 +380,37 @@ class WindowBackend:
         except asyncio.CancelledError:
             pass
         finally:
-            self._open = self._local_status = self._keeper = self._controls = None
+            self._open = self._shown = self._local_status = self._keeper = self._controls = None
             self._page = GuestPageSwitch()
             if self._view_due:
                 self._view_due.cancel()
                 self._view_due = None
             self._show(None)
             self._emit(closed)
+
+    async def _present(self, stage: Stage) -> None:
+        """The session is open, or this machine has another role in it from now on."""
+        begins, self._open = self._open is None, stage
+        self._page = GuestPageSwitch()
+        if self._controls is None:
+            self._controls = self._media_controls(stage)
+        else:
+            self._controls.use(stage)
+        if self._keeper is not None:
+            await self._keeper.close()
+            self._keeper = None
+        if isinstance(stage, OpenHostSession):
+            self._show_stage()
+            if begins:  # a host that has taken over does not keep the songs of others
+                self._keeper = QueueKeeper(stage.runner, last_queue_path())
+                if self._store.settings.fallback:
+                    stage.fallback.use([self._store.settings.fallback])
+
+    def _show_stage(self) -> None:
+        """Let the window show the screen of this stage."""
+        self._shown = self._open
+        self._show_view()
+        self._emit(Opened())
 
     def _media_controls(self, session: OpenHostSession | OpenPeerSession) -> MediaControls:
         actions = Actions(
@@ -404,11 +422,10 @@ class WindowBackend:
         return MediaControls(session, self._store, actions, window=self._presence()[1])
 
     def _on_event(self, event: Event) -> None:
-        if isinstance(event, Joined) and not event.again:
-            if isinstance(self._open, OpenPeerSession):
-                self._joins.joined(self._open.address, event.session_name)
-            self._show_view()
-            self._emit(Opened())
+        if isinstance(event, Joined) and not event.again and isinstance(self._open, OpenPeerSession):
+            self._joins.joined(self._open.address, event.session_name)
+        if isinstance(event, Joined) and self._shown is not self._open:
+            self._show_stage()
         if isinstance(event, QueueChanged) and self._keeper is not None:
             self._keeper.changed()
         if not isinstance(event, SyncMeasured | QueueChanged):  # the view contains their data
@@ -436,7 +453,7 @@ class WindowBackend:
         if self._view_due is not None:
             self._view_due.cancel()
             self._view_due = None
-        if self._open is not None:
+        if self._open is not None and self._shown in (None, self._open):
             self._show_in(VIEW_INTERVAL_S)
             status = self._read_local_status(self._open)
             snapshot, clock = self._open.runner.snapshot(), _session_clock(self._open)

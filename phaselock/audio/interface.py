@@ -76,7 +76,8 @@ class AudioOutput(Protocol):
     """Plays timelines. All methods return at once; one thread (the network thread) calls them."""
 
     def start(self, on_event: Callable[[AudioEvent], None]) -> None:
-        """Start. No event is delivered before this call. `on_event` is called on threads of the implementation."""
+        """Start. No event is delivered before this call. `on_event` is called on threads of the implementation. Another
+        call replaces `on_event`, and tells it which output is open; what plays goes on."""
 
     def follow(self, plan: Plan | SweepPlan | None, next_plan: Plan | None = None) -> None:
         """Follow `plan` from now on (None: silence, after a short fade). `next_plan` starts where `plan` ends.

@@ -129,8 +129,11 @@ class Player:
 
     def start(self, on_event: Callable[[AudioEvent], None]) -> None:
         self._on_event = on_event
-        for thread in self._threads:
-            thread.start()
+        if self._threads[0].ident is None:
+            for thread in self._threads:
+                thread.start()
+        elif (name := self._device_name) is not None:
+            on_event(DeviceChanged("open", name, "", self._timing))
 
     def follow(self, plan: Plan | SweepPlan | None, next_plan: Plan | None = None) -> None:
         self._decks.follow(plan, next_plan)

@@ -29,5 +29,5 @@ class Typing:
     it replaces."""
     start_hint: str
     """What to say before the first line."""
-    end_hint: str
-    """What to say at Ctrl-D, which would end a program too easily."""
+    end_hint: Callable[[], str]
+    """Returns what to say at Ctrl-D, which would end a program too easily."""

@@ -173,7 +173,7 @@ class InputLine:
 
         @keys.add("c-d", filter=Condition(lambda: not buffer.text))
         def _end(event: KeyPressEvent) -> None:
-            self._print_above(self._typing.end_hint + "\n", lambda: None)
+            self._print_above(self._typing.end_hint() + "\n", lambda: None)
 
         if hasattr(signal, "SIGTSTP"):
 

@@ -366,6 +366,8 @@ class SessionSnapshot:
     upcoming: UUID | None = None
     """Host: the track that `Play` without a track starts if nothing is playing."""
     peers: tuple[PeerView, ...] = ()
+    successors: tuple[str, ...] = ()
+    """Host: the display names of the machines that can become the host, the first in line first."""
     requests: tuple[RequestView, ...] = ()
     """Host: the unfinished requests of all peers. Peer: its own, and for a minute the finished ones."""
     repeat: bool = False

@@ -269,6 +269,10 @@ class Browser:
                 await close_multicast(self._zeroconf)
             self._zeroconf = None
 
+    def announcements(self, session_id: str) -> list[FoundSession]:
+        """Everything that is announced as the session with this id now: a session that was cut in two has two hosts."""
+        return self._table.announcements(session_id, self._networks, asyncio.get_running_loop().time())
+
     def service_names(self) -> frozenset[str]:
         """Names of all services of our type that are announced now, sessions or not."""
         return self._table.names(asyncio.get_running_loop().time())

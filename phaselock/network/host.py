@@ -7,7 +7,8 @@ import concurrent.futures
 import itertools
 import pathlib
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from phaselock.model.loudness import Tagged
 from phaselock.model.measurement import Measurement
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import GuestPage
-from phaselock.model.types import HOST_CLOCK, ClockStatus, Track
+from phaselock.model.types import ClockStatus, Track
 from phaselock.network import transfer
 from phaselock.network.arrivals import Arrivals
 from phaselock.network.call_back import Calls
@@ -27,7 +28,7 @@ from phaselock.network.connection import MESSAGES_AT_ONCE, Connection, Connectio
 from phaselock.network.file_connection import FileConnection
 from phaselock.network.pairing import Pairing
 from phaselock.network.piece_service import Pieces, WholeFile, send_pieces
-from phaselock.network.runner import Hear, HearSong, Runner, log
+from phaselock.network.runner import Hear, HearSong, Outcome, Runner, log
 from phaselock.network.secure import HostIdentity, SecureChannel
 from phaselock.network.unauthenticated import RefusalLog, UnauthenticatedConnections
 from phaselock.protocol import messages as m
@@ -58,8 +59,8 @@ from phaselock.session.effects import (
     Close,
     CloseOutside,
     Effect,
-    Ended,
     FetchFromLibrary,
+    FollowHost,
     ForbidClock,
     ForGuest,
     GuestCalibrated,
@@ -70,6 +71,7 @@ from phaselock.session.effects import (
     OpenOutside,
     ReachedAt,
     Send,
+    TakeOver,
     TellGuest,
     WantFallback,
 )
@@ -113,7 +115,10 @@ message still arrives in time."""
 
 
 class ClockResponder(Protocol):
-    """Answers clock pings of the peers that are allowed, from their IP addresses and under their keys."""
+    """Session time at the host. Answers clock pings of the peers that are allowed, from their IP addresses and under
+    their keys."""
+
+    def status(self, now_session_ns: int) -> ClockStatus: ...
 
     def allow(self, peer_id: int, ip: str, key: bytes) -> None: ...
 
@@ -132,9 +137,9 @@ class GuestServer(Protocol):
 class HostRunner(Runner[HostSession]):
     """Runs the session of a host: accepts connections, and transfers files in worker threads.
 
-    For the network thread. `describe` returns the track in a file, and the file to play: another
-    one if it was converted. It is called in a worker thread, with a function that it calls with the share that is
-    converted, and that returns whether the song is still wanted.
+    For the network thread. `now_ns` returns session time. `describe` returns the track in a file, and the file to play:
+    another one if it was converted. It is called in a worker thread, with a function that it calls with the share that
+    is converted, and that returns whether the song is still wanted.
     """
 
     def __init__(
@@ -150,8 +155,9 @@ class HostRunner(Runner[HostSession]):
         on_event: Callable[[Event], None],
         hear: Hear | None = None,
         hear_song: HearSong | None = None,
+        files: Mapping[UUID, tuple[Track, pathlib.Path]] = MappingProxyType({}),
     ) -> None:
-        super().__init__(session, output, now_ns=now_ns, on_event=on_event, hear=hear, hear_song=hear_song)
+        super().__init__(session, output, now_ns=now_ns, on_event=on_event, hear=hear, hear_song=hear_song, files=files)
         self._clock = clock
         self._identity = identity
         self._cache = cache
@@ -166,8 +172,9 @@ class HostRunner(Runner[HostSession]):
         self._pieces: dict[UUID, WholeFile] = {}
         """The files that are sent in pieces."""
         self._uploads: dict[int, tuple[UUID, FileConnection]] = {}
-        self._own: frozenset[bytes] = frozenset()
+        self._own = frozenset(track.sha256 for track, path in files.values() if path.is_relative_to(cache.folder))
         """Hashes of the songs that exist in the cache only: the cache must not remove them."""
+        cache.keep(self._own)
         self._origins: dict[UUID, pathlib.Path] = {}
         """The user's files of which tracks of this machine were made."""
         self._member_ips: dict[int, str] = {}
@@ -195,7 +202,21 @@ class HostRunner(Runner[HostSession]):
         """Of lost friends: see `CallBack`."""
         self._accepting_outside: dict[socket.socket, asyncio.Task[None]] = {}
 
-    async def run(self, listeners: Sequence[socket.socket]) -> Ended:
+    def took_over(self, effect: TakeOver) -> None:
+        """This machine was a peer until this effect. Call this before `run`."""
+        self._do(self._session.took_over(effect.cause, now_ns=self._now_ns()))
+
+    def reachable_at(self, addresses: tuple[str, ...], port: int, wired: bool | None) -> None:
+        """See HostSession.reachable_at."""
+        if not self._ended.done():
+            self._do(self._session.reachable_at(addresses, port, wired=wired, now_ns=self._now_ns()))
+
+    def met(self, address: str, port: int, announced_key: bytes) -> None:
+        """See HostSession.met."""
+        if not self._ended.done():
+            self._do(self._session.met(address, port, announced_key, now_ns=self._now_ns()))
+
+    async def run(self, listeners: Sequence[socket.socket]) -> Outcome:
         """Serve until the session ends. The caller closes the listeners."""
         working = [self._spawn(self._accept(listener)) for listener in listeners]
         self._report_regularly()
@@ -232,6 +253,11 @@ class HostRunner(Runner[HostSession]):
         """See HostSession.session_id."""
         return self._session.session_id
 
+    @property
+    def max_peers(self) -> int:
+        """See HostSession.max_peers."""
+        return self._session.max_peers
+
     def command(self, command: HostCommand) -> None:
         """Execute a command of the host's user."""
         self._do(self._session.command(command, now_ns=self._now_ns()))
@@ -247,6 +273,20 @@ class HostRunner(Runner[HostSession]):
             self._own |= {track.sha256}
             self._cache.keep(self._own)
         self.command(Add(track, fallback))
+
+    def add_file(self, path: pathlib.Path, name: str) -> None:
+        """Append a file of the cache to the queue, under this name."""
+        self._spawn(self._add_file(path, name))
+
+    async def _add_file(self, path: pathlib.Path, name: str) -> None:
+        try:
+            with bug_net("describing a song", PhaseLockError, OSError):
+                found = await self._loop.run_in_executor(self._request_pool, self._describe, path, name, _goes_on)
+        except (PhaseLockError, OSError) as error:
+            log.warning("%s cannot be added: %s", name, error)
+        else:
+            if not self._ended.done():
+                self.add(*found, origin=path)
 
     def guest(self, guest_id: bytes, action: GuestAction) -> None:
         """A guest does something; see HostSession.guest."""
@@ -306,7 +346,7 @@ class HostRunner(Runner[HostSession]):
         return self._origins.get(file_id) or self.path(file_id)
 
     def clock_status(self) -> ClockStatus:
-        return HOST_CLOCK
+        return self._clock.status(self._now_ns())
 
     def _report_clock(self, status: ClockStatus) -> None:
         self._clock.log_counts()
@@ -342,6 +382,8 @@ class HostRunner(Runner[HostSession]):
                     if file_connection is not None:
                         file_connection.end()
                 self._shut_upload(peer_id)
+            case FollowHost():
+                self._ended.set_result(effect)
             case TellGuest() | GuestRemoved() | GuestSweep() | GuestSweepEnd() | GuestCalibrated():
                 if self.guest_server is not None:
                     self.guest_server.tell(effect)
@@ -598,10 +640,11 @@ class HostRunner(Runner[HostSession]):
         """Receive a requested song. A new upload of a peer ends its previous one."""
         self._shut_upload(start.peer_id)
         self._uploads[start.peer_id] = start.request_id, connection
+        row = self._session.recovers(start.request_id)
         try:
             with bug_net("receiving a song", PhaseLockError, ProtocolError, OSError):
                 found = await self._loop.run_in_executor(self._pool, self._receive_song, connection, start, request)
-            self._uploaded(start.request_id, *found)
+            self._uploaded(start.request_id, row or found[0], found[1])
         except UnplayableFileError as error:
             self._refuse(start.request_id, error.message)
         except (PhaseLockError, ProtocolError, OSError) as error:  # the peer notices it too, and tries again
@@ -704,6 +747,11 @@ class HostRunner(Runner[HostSession]):
         if not self._ended.done():
             now_ns = self._now_ns()
             self._do(self._session.fetch_progress(request.peer_id, request.file_id, sent_bytes, now_ns=now_ns))
+
+
+def _goes_on(_converted: float) -> bool:
+    """The song stays wanted while it is converted."""
+    return True
 
 
 def _answered(code: str, host_key: bytes, share: bytes) -> Pairing:

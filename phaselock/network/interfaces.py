@@ -49,6 +49,8 @@ _OVERLAYS = (
     ("WireGuard", re.compile(r"^(wg|wireguard)", re.IGNORECASE)),
 )
 _POINT_TO_POINT = re.compile(r"^u?tun\d*$")
+_RADIO = re.compile(r"wi-?fi|wlan|wireless|airport|802\.11", re.IGNORECASE)
+_CABLE = re.compile(r"ethernet|\blan\b|gigabit", re.IGNORECASE)
 _SYS_CLASS_NET = pathlib.Path("/sys/class/net")
 _ARPHRD_NONE = "65534"
 
@@ -193,6 +195,17 @@ def distance(address: Address, source: Address, adapters: Iterable[Adapter]) -> 
         if any(address in one.network for one in ours):
             return Distance.ROOM
     return Distance.ROUTED
+
+
+def is_wired(address: str, adapters: Iterable[Adapter]) -> bool | None:
+    """Whether this computer has the address on a network cable, or by radio (False). None: the system does not tell."""
+    for adapter in adapters:
+        if address in (str(one.ip) for one in adapter.addresses):
+            folder = _SYS_CLASS_NET / adapter.name
+            if (folder / "wireless").exists() or any(map(_RADIO.search, adapter.labels)):
+                return False
+            return True if (folder / "device").exists() or any(map(_CABLE.search, adapter.labels)) else None
+    return None
 
 
 def source_of(family: int, sockaddr: tuple[Any, ...]) -> Address:

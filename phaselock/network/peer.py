@@ -31,8 +31,9 @@ from phaselock.network.peer_swarm import PeerSwarm
 from phaselock.network.piece_fetch import FileInPieces
 from phaselock.network.queue_updates import QueueUpdates
 from phaselock.network.reach import CannotConnect, Place, connect_any, place_of
-from phaselock.network.runner import Hear, HearSong, Runner, log
+from phaselock.network.runner import Hear, HearSong, Outcome, Runner, log
 from phaselock.network.secure import HostIdentity, SecureChannel
+from phaselock.network.succession import StandBy, StandByPorts
 from phaselock.protocol import messages as m
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import HOST_CAP, Framer
@@ -42,18 +43,21 @@ from phaselock.session.effects import (
     CancelFetch,
     CancelUpload,
     Close,
+    CloseForSuccession,
     Connect,
     Effect,
-    Ended,
     Fetch,
     FetchPieces,
+    FollowHost,
     Keep,
     LetFetch,
+    OpenForSuccession,
     OpenPieces,
     Pair,
     Send,
     StartClock,
     StopClock,
+    TakeOver,
     Upload,
     UsePlaces,
 )
@@ -122,12 +126,14 @@ class PeerRunner(Runner[PeerSession]):
         identity: Callable[[], HostIdentity] | None = None,
         hear: Hear | None = None,
         hear_song: HearSong | None = None,
+        files: Mapping[UUID, tuple[Track, pathlib.Path]] = MappingProxyType({}),
+        open_ports: Callable[[], Awaitable[StandByPorts]] | None = None,
     ) -> None:
         """`find` searches the network for the session with this id and this host key (in hex digits) and returns where
         it is now. `clock_ports`: the UDP port of a place, where it is not the one that the host tells. `identity`
         returns the key of this machine, with which it passes songs on to other peers; called in a worker thread. None:
-        it does not."""
-        super().__init__(session, output, now_ns=now_ns, on_event=on_event, hear=hear, hear_song=hear_song)
+        it does not. `open_ports` opens the ports of a host for `OpenForSuccession`; it may raise PhaseLockError."""
+        super().__init__(session, output, now_ns=now_ns, on_event=on_event, hear=hear, hear_song=hear_song, files=files)
         self._clock = clock
         self._cache = cache
         self._inspect = inspect
@@ -155,6 +161,7 @@ class PeerRunner(Runner[PeerSession]):
         self._own_ip = ""
         self._clock_due: asyncio.TimerHandle | None = None
         """The next start of the clock, after one that failed."""
+        self.stand_by = StandBy(open_ports, session.standby_info, self._sought, self._stands_by)
         self._keep: frozenset[bytes] = frozenset()
         self._own: frozenset[bytes] = frozenset()
         """Hashes of the songs requested by this user: the cache must not remove them before their upload."""
@@ -174,14 +181,24 @@ class PeerRunner(Runner[PeerSession]):
         return self._told_places
 
     @property
+    def places(self) -> Sequence[Place]:
+        """Where the host announces itself; empty before `run`."""
+        return self._places
+
+    @property
     def host_key(self) -> bytes:
         """SHA-256 of the host's certificate; empty before the first connection."""
         return self._session.host_key
 
-    async def run(self, sock: socket.socket, places: Sequence[Place] = ()) -> Ended:
-        """Take part until the session ends, then close the socket. `places` are all that the host has announced."""
+    async def run(self, sock: socket.socket | None, places: Sequence[Place] = ()) -> Outcome:
+        """Take part until the session ends, then close the socket. `places` are all that the host has announced.
+        Without a socket, this machine was the host before, and looks for the new one at these places."""
         self._places = places
-        self._spawn(self._listen(sock))
+        if sock is not None:
+            self._spawn(self._listen(sock))
+        else:
+            self._address = places[0]
+            self._do(self._session.resume(self.clock_status(), now_ns=self._now_ns()))
         self._spawn(self._report_room())
         self._report_regularly()
         try:
@@ -191,6 +208,8 @@ class PeerRunner(Runner[PeerSession]):
                 task.cancel()
             if self._connection:
                 self._connection.end("the session is over")
+            if not self._is_taking_over:
+                await self.stand_by.close()
             self._updates.drop()
             for transfer in [*self._fetches.values(), *self._uploads.values()]:
                 transfer.cancel()
@@ -265,6 +284,18 @@ class PeerRunner(Runner[PeerSession]):
                     self._begin(self._pair(self._connection, code))
             case Connect():
                 self._begin(self._reconnect())
+            case FollowHost(host):
+                self._places = [(address, host.control_port) for address in host.addresses]
+                self._address = self._places[0]
+                self._told_places, self._told_clock_ports, self._clock_ports = (), {}, {}
+                self._false_places.clear()
+                self._bridge = None
+            case TakeOver():
+                self._ended.set_result(effect)
+            case OpenForSuccession():
+                self.stand_by.open()
+            case CloseForSuccession():
+                self._spawn(self.stand_by.close())
             case StartClock(peer_id, clock_port, key):
                 self._start_clock(peer_id, clock_port, key)
             case StopClock():
@@ -287,7 +318,8 @@ class PeerRunner(Runner[PeerSession]):
                 if file_id in self._fetches:
                     self._fetches.pop(file_id).cancel()
             case Upload(request_id, sha256, size, peer_id, token):
-                path = self._cache.path(sha256)
+                held = [path for track, path in self._files.values() if track.sha256 == sha256]
+                path = next((one for one in held if one.exists()), self._cache.path(sha256))
                 upload = bulk.Upload(request_id, path, size, sha256, self._access(peer_id, token))
                 self._uploads[request_id] = upload
                 self._spawn(self._upload(upload))
@@ -305,6 +337,21 @@ class PeerRunner(Runner[PeerSession]):
                 self._cache.keep(self._keep | self._own)
             case _:
                 raise AssertionError(f"{effect} is not for this runner")
+
+    @property
+    def _is_taking_over(self) -> bool:
+        """The next role of this machine is that of the host: its ports are taken from `stand_by`."""
+        return self._ended.done() and not self._ended.cancelled() and isinstance(self._ended.result(), TakeOver)
+
+    def _stands_by(self, open_: StandByPorts) -> None:
+        if not self._ended.done():
+            ports = open_.ports.control_port, open_.ports.clock_port, open_.ports.identity.host_key
+            self._do(self._session.stands_by(*ports, open_.addresses, open_.wired, now_ns=self._now_ns()))
+
+    def _sought(self, question: m.HostSeek) -> m.HostTold:
+        answer, effects = self._session.sought(question, now_ns=self._now_ns())
+        self._do(effects)
+        return answer
 
     def _begin(self, attempt: Coroutine[Any, Any, None]) -> None:
         """Start an attempt to join, which the end of the session cancels."""
@@ -654,7 +701,11 @@ class PeerRunner(Runner[PeerSession]):
         path = None
         try:
             with bug_net("a transfer", PhaseLockError):
-                path = get(self._cache)
+                held = self._files.get(track.file_id)
+                if held is not None and held[0].sha256 == track.sha256 and held[1].exists():
+                    path = held[1]  # this machine was the host before
+                else:
+                    path = get(self._cache)
                 rate_hz = self._inspect(path, track.sha256).rate_hz
                 if rate_hz != track.rate_hz:  # the timelines of the host count other frames than the file has
                     raise UnplayableFileError(path.name, OTHER_RATE)

@@ -11,7 +11,8 @@ import contextlib
 import logging
 import pathlib
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
@@ -32,17 +33,22 @@ from phaselock.model.sweeps import SWEEP_ID, Sounds
 from phaselock.model.timeline import Timeline
 from phaselock.model.timing import DeviceState, Timing
 from phaselock.model.types import AudioStatus, ClockStatus, Track
+from phaselock.network.seek import ask_host
+from phaselock.protocol.messages import HostTold
 from phaselock.session import events as e
 from phaselock.session.commands import CommonCommand
 from phaselock.session.effects import (
+    AskHost,
     Effect,
     Ended,
     Follow,
+    FollowHost,
     Listen,
     ListenToSong,
     Notify,
     SetQuiet,
     StopListening,
+    TakeOver,
     UseSounds,
 )
 from phaselock.session.event_json import event_fields
@@ -87,9 +93,13 @@ class SessionCore(Protocol):
 
     def heard(self, number: int, heard: HeardPass, *, now_ns: int) -> list[Effect]: ...
 
+    def told(self, number: int, answer: HostTold | None, *, refused: bool = False, now_ns: int) -> list[Effect]: ...
+
     def snapshot(self) -> SessionSnapshot: ...
 
 
+Outcome: TypeAlias = Ended | TakeOver | FollowHost
+"""How a runner ends: the session is over for this machine, or the machine has another role in it from now on."""
 Hear: TypeAlias = Callable[[int, Sequence[Sounds], threading.Event], HeardPass]
 """Records the pass that begins at this session time, until the event is set, and finds the sounds of all machines. May
 raise PhaseLockError. Called on a thread of its own."""
@@ -114,13 +124,15 @@ class Runner(Generic[M]):
         on_event: Callable[[e.Event], None],
         hear: Hear | None = None,
         hear_song: HearSong | None = None,
+        files: Mapping[UUID, tuple[Track, pathlib.Path]] = MappingProxyType({}),
     ) -> None:
+        """`files`: those that are on this machine already, because it had another role in the session before."""
         self._loop = asyncio.get_running_loop()
         self._session = session
         self._output = output
         self._now_ns = now_ns
         self._on_event = on_event
-        self._files: dict[UUID, tuple[Track, pathlib.Path]] = {}
+        self._files = dict(files)
         self._sounds = Sounds((0,), upward=True)
         """The sounds of a timeline of SWEEP_ID."""
         self._hear = hear
@@ -134,7 +146,9 @@ class Runner(Generic[M]):
         """Times of the loop: of the newest report, and from which on output and clock count as settled."""
         self._sync_due_s = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._ended: asyncio.Future[Ended] = self._loop.create_future()
+        self._asking: set[asyncio.Task[None]] = set()
+        """Questions of `AskHost`."""
+        self._ended: asyncio.Future[Outcome] = self._loop.create_future()
         output.start(self._pass_on)
 
     def snapshot(self) -> SessionSnapshot:
@@ -144,6 +158,15 @@ class Runner(Generic[M]):
     def command(self, command: CommonCommand) -> None:
         """Execute a command of this machine's user."""
         self._do(self._session.command(command, now_ns=self._now_ns()))
+
+    async def outcome(self) -> Outcome:
+        """How the session ends here. `run` returns later, when all its connections and transfers have ended."""
+        return await asyncio.shield(self._ended)
+
+    @property
+    def files(self) -> Mapping[UUID, tuple[Track, pathlib.Path]]:
+        """The tracks whose files are on this machine."""
+        return self._files
 
     def path(self, file_id: UUID) -> pathlib.Path | None:
         """The path of a track's file; None if the file is not on this machine."""
@@ -196,6 +219,10 @@ class Runner(Generic[M]):
                         self._stop_hearing.set()
                     case Notify(event):
                         self._publish(event)
+                    case AskHost():
+                        asking = self._spawn(self._ask_host(effect))
+                        self._asking.add(asking)
+                        asking.add_done_callback(self._asking.discard)
                     case Ended():
                         self._ended.set_result(effect)
                         log.log(
@@ -247,6 +274,11 @@ class Runner(Generic[M]):
             heard = HeardPass(fault=MicrophoneFault.FAILED)
         if not stop.is_set() and not self._ended.done():
             self._do(self._session.heard(task.number, heard, now_ns=self._now_ns()))
+
+    async def _ask_host(self, effect: AskHost) -> None:
+        answer, refused = await ask_host(effect.contact, effect.message)
+        if not self._ended.done():
+            self._do(self._session.told(effect.number, answer, refused=refused, now_ns=self._now_ns()))
 
     def _plan(self, line: Timeline | None, gain_db: float) -> Plan | None:
         return None if line is None else Plan(line, *self._files[line.file_id], gain_db)
@@ -328,9 +360,11 @@ class Runner(Generic[M]):
         return task
 
     async def _finish(self) -> None:
-        """Stop the timers and the recording, and wait for the tasks. The caller has cancelled those that do not end by
-        themselves."""
+        """Stop the timers, the recording and the questions, and wait for the tasks. The caller has cancelled those that
+        do not end by themselves."""
         self._stop_hearing.set()
+        for asking in self._asking:
+            asking.cancel()
         if not self._ended.done():
             self._ended.cancel()
         for timer in filter(None, (self._timer, self._next_report)):

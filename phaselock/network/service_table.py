@@ -115,6 +115,11 @@ class ServiceTable:
         ]
         return tuple(sorted(found, key=lambda one: (one.session_name.casefold(), one.session_id)))
 
+    def announcements(self, session_id: str, networks: tuple[Network, ...], now_s: float) -> list[FoundSession]:
+        """All different announcements of the session with this id, except those that nothing answers to."""
+        groups = self._groups(networks, now_s)
+        return [one for group in groups for one in group if one.session_id == session_id and self._doubt(one) < 2]
+
     def doubtful(self, networks: tuple[Network, ...], now_s: float) -> list[FoundSession]:
         """The announcements to check, the newest first: those of one session that contradict each other, and all that
         were not checked if there are more sessions than the list shows."""

@@ -72,6 +72,17 @@ connection the host is still the server of TLS. It sends one HostPlaces, and the
 
 A peer that has lost the connection proves the token of its last JoinAccepted and is the same peer again.
 
+The host asks peers with StandBy whether they can become the host; StandingBy is the answer. The host tells all peers
+its successors in a SuccessionLine, and these a HeritageUpdate whenever something changes. To hand the session over, the
+host sends HostMoved to the first of them, and after its TookOver to the others. At the ports of a machine that stands
+by, and of every host, a peer or a host that looks for the session's host asks after SessionInfo:
+
+    asker    HostSeek
+    machine  HostTold
+
+A host that has joined an older part of its session says so with FormerHost, and offers the songs of its own part with
+SongBequest. A new host seeks files that it does not have with SongsSought; a peer that has one answers with SongsFound.
+
 The clock's ClockPing and ClockPong are UDP datagrams of their own format, each with a MAC: see ext/pl_udp.h.
 
 Times are session time (the host's monotonic clock) in nanoseconds. Positions are frames at the track's own rate. A peer
@@ -96,6 +107,21 @@ from uuid import UUID
 from phaselock.model.bounds import ChatText, FileName, PersonName, Size, Title, Within
 from phaselock.model.calibration import Place
 from phaselock.model.group import MAX_CALIBRATED, MAX_PEERS
+from phaselock.model.heritage import (
+    MAX_ADDRESSES,
+    MAX_MEMBERS,
+    MAX_SUCCESSORS,
+    MAX_TERMS,
+    Claim,
+    HeirBar,
+    HeirMember,
+    HeirRound,
+    HeirSettings,
+    HeirSong,
+    HeirVotes,
+    HostContact,
+    LossVote,
+)
 from phaselock.model.loudness import MAX_GAIN_DB, MIN_GAIN_DB
 from phaselock.model.microphone import MAX_CLOCK_PPM, MicrophoneFault
 from phaselock.model.names import FILE_BYTES, SENTENCE_BYTES
@@ -118,6 +144,8 @@ CHUNK_BYTES = 64 * 1024
 MAX_FILE_BYTES = 2 << 30
 MAX_DURATION_NS = 60_000_000_000
 """Longest round trip or output latency in a message."""
+MAX_HEIR_ROWS = 64
+"""Most rows of one kind in a HeritageUpdate."""
 MAX_HOST_PLACES = 8
 """Most places in HostPlaces."""
 MAX_TASKS_AT_ONCE = 64
@@ -138,6 +166,7 @@ PieceNumber: TypeAlias = Annotated[int, Within(0, MAX_PIECES - 1)]
 PieceResult: TypeAlias = Literal["right", "wrong", "lost"]
 Percent: TypeAlias = Annotated[int, Within(0, 100)]
 RefusalKind: TypeAlias = Literal["other", "code", "removed"]
+HostSight: TypeAlias = Literal["present", "lost", "host"]
 ChatRefusal: TypeAlias = Literal["off", "too_fast", "busy"]
 Offset: TypeAlias = Annotated[int, Within(0, MAX_FILE_BYTES)]
 Sha256: TypeAlias = Annotated[bytes, Size(32, 32)]
@@ -146,6 +175,7 @@ Share: TypeAlias = Annotated[bytes, Size(33, 33)]
 ClockKey: TypeAlias = Annotated[bytes, Size(16, 16)]
 Chunk: TypeAlias = Annotated[bytes, Size(1, CHUNK_BYTES)]
 Sentence: TypeAlias = Annotated[str, Size(0, SENTENCE_BYTES)]
+PersonKey: TypeAlias = Annotated[str, Size(0, 64)]
 DeviceName: TypeAlias = Annotated[str, Size(0, FILE_BYTES)]
 
 
@@ -874,6 +904,148 @@ class PeerStatus:
     least_rtt_ns: DurationNs = 0
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class StandBy:
+    """Extension, host to peer: may this machine become the host? A peer that is willing opens the ports of a host and
+    answers with StandingBy. A peer that is not does not answer."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StandingBy:
+    """Extension, peer to host: the peer can become the host, at these ports and with this certificate. `addresses`:
+    its own, the best first. `wired`: its network is a cable (None: unknown)."""
+
+    control_port: Port
+    clock_port: Port
+    host_key: Sha256
+    addresses: Annotated[tuple[AddressText, ...], Size(0, MAX_ADDRESSES)] = ()
+    wired: bool | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SuccessionLine:
+    """Extension, host to all peers, after JoinAccepted and after each change: who becomes the host if this one is lost,
+    the first in line first. `chain`: see Claim; `term` and `host` are those of this host. `voters` is the number of
+    peers of which more than half must have lost the host before one of them takes over at once."""
+
+    term: U32
+    chain: Annotated[tuple[Sha256, ...], Size(1, MAX_TERMS)]
+    host: HostContact
+    successors: Annotated[tuple[HostContact, ...], Size(0, MAX_SUCCESSORS)]
+    voters: U32
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HeritageUpdate:
+    """Extension, host to a successor: rows of the heritage that are new or have changed, and those that are gone.
+    `accepted`: all requests that the host's user has accepted. `loss_votes`: by which the host of `elected_term` took
+    over, of `electors` peers. None: as before. `complete`: the successor now knows all."""
+
+    settings: HeirSettings | None = None
+    songs: Annotated[tuple[HeirSong, ...], Size(0, MAX_HEIR_ROWS)] = ()
+    gone_songs: Annotated[tuple[UUID, ...], Size(0, MAX_ITEMS)] = ()
+    votes: Annotated[tuple[HeirVotes, ...], Size(0, MAX_HEIR_ROWS)] = ()
+    gone_votes: Annotated[tuple[UUID, ...], Size(0, MAX_ITEMS)] = ()
+    members: Annotated[tuple[HeirMember, ...], Size(0, MAX_HEIR_ROWS)] = ()
+    gone_members: Annotated[tuple[U32, ...], Size(0, MAX_MEMBERS)] = ()
+    bars: Annotated[tuple[HeirBar, ...], Size(0, MAX_HEIR_ROWS)] = ()
+    gone_bars: Annotated[tuple[Token, ...], Size(0, MAX_ITEMS)] = ()
+    rounds: Annotated[tuple[HeirRound, ...], Size(0, MAX_HEIR_ROWS)] = ()
+    gone_rounds: Annotated[tuple[PersonKey, ...], Size(0, MAX_ITEMS)] = ()
+    loss_votes: Annotated[tuple[LossVote, ...], Size(0, MAX_MEMBERS)] | None = None
+    elected_term: U32 = 0
+    electors: U32 = 0
+    accepted: Annotated[tuple[UUID, ...], Size(0, MAX_ITEMS)] | None = None
+    complete: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HostMoved:
+    """Extension, host to peer: this machine is the host from now on. To the new host itself it is the request to take
+    over; it answers with TookOver. The others leave this host and join the new one. `chain` and `term`: of the new
+    host."""
+
+    host: HostContact
+    term: U32
+    chain: Annotated[tuple[Sha256, ...], Size(1, MAX_TERMS)]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TookOver:
+    """Extension, peer to host: this peer is the host now. The peer closes the connection afterwards."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HostSeek:
+    """Extension, at the ports of a machine that stands by or is the host, after its SessionInfo: where is the host?
+
+    A member that has lost its host tells its number, and may vote for the machine that it asks. Another host of the
+    session tells its claim, without votes, and where it is. The answer is one HostTold; then the connection is closed.
+    """
+
+    session_id: Token
+    peer_id: U32
+    vote: LossVote | None = None
+    claim: Claim | None = None
+    contact: HostContact | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HostTold:
+    """Extension, the answer to a HostSeek.
+
+    "present": the machine is connected to its host. "lost": it has lost its host, too; it has counted `votes` of the
+    `voters` of its line. "host": it is the host itself. `host` and `claim` describe the host of the first and the last.
+    `gives_way`: this host will join the one that asks; None: it does not know yet, and asks it.
+    """
+
+    sight: HostSight
+    votes: U32 = 0
+    voters: U32 = 0
+    host: HostContact | None = None
+    claim: Claim | None = None
+    gives_way: bool | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FormerHost:
+    """Extension, peer to host: this peer was the host of another part of the session, by this claim. Songs of that part
+    follow as SongBequest."""
+
+    claim: Claim
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SongBequest:
+    """Extension, peer to host: a song of the part of the session whose host this peer was, and that this host does not
+    have. Answered like a SongRequest. The song belongs to the member `asker_id`, or to this peer (None)."""
+
+    request_id: UUID
+    file_name: FileName
+    file_size: FileBytes
+    title: Title
+    artist: Title
+    duration_secs: Annotated[float, Within(0, 1e9)]
+    added_by: PersonName
+    asker_id: U32 | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SongsSought:
+    """Extension, host to peers: the host has no file of these songs of the queue. A peer that has one of them sends it
+    as it sends a song that was accepted; `request_id` is then the `file_id`."""
+
+    file_ids: Annotated[tuple[UUID, ...], Size(1, MAX_ITEMS)]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SongsFound:
+    """Extension, peer to host: the peer has the files of these songs, which the host seeks. The host answers with
+    SongRequestAccepted for those that the peer shall send."""
+
+    file_ids: Annotated[tuple[UUID, ...], Size(1, MAX_ITEMS)]
+
+
 Message: TypeAlias = (
     SessionInfo
     | JoinRequest
@@ -943,6 +1115,18 @@ Message: TypeAlias = (
     | QueueUpdate
     | QueueChange
     | PeerStatus
+    | StandBy
+    | StandingBy
+    | SuccessionLine
+    | HeritageUpdate
+    | HostMoved
+    | TookOver
+    | HostSeek
+    | HostTold
+    | FormerHost
+    | SongBequest
+    | SongsSought
+    | SongsFound
 )
 
 TYPE_OF: dict[type[Message], int] = {
@@ -1005,6 +1189,18 @@ TYPE_OF: dict[type[Message], int] = {
     SkipVote: 113,
     HostPlaces: 120,
     CallBackAt: 121,
+    StandBy: 124,
+    StandingBy: 125,
+    SuccessionLine: 126,
+    HeritageUpdate: 127,
+    HostMoved: 128,
+    TookOver: 129,
+    HostSeek: 130,
+    HostTold: 131,
+    FormerHost: 132,
+    SongBequest: 133,
+    SongsSought: 134,
+    SongsFound: 135,
     PiecesAt: 140,
     PiecesKey: 141,
     PieceSource: 142,

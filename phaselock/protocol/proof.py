@@ -3,6 +3,10 @@ itself is sent once, by the host.
 
 The proof is HMAC-SHA256 (RFC 2104) under the token over the purpose and the host's key: it is useless at another host,
 and for another purpose.
+
+A successor of the host learns tokens that are derived from those of the members, for this successor alone. A member
+derives the same one from its own token when it comes to the successor. So a successor cannot act as a member at the
+host or at another successor.
 """
 
 from __future__ import annotations
@@ -13,6 +17,8 @@ from uuid import UUID
 JOIN = b"join"
 FETCH = b"fetch"
 UPLOAD = b"upload"
+HOST_LOST = b"host lost"
+_HEIR_CONTEXT = b"PhaseLock heir\0"
 _CONTEXT = b"PhaseLock membership\0"
 _ACCESS_CONTEXT = b"PhaseLock access to pieces\0"
 _PROOF_CONTEXT = b"PhaseLock fetch of pieces\0"
@@ -42,3 +48,13 @@ def piece_proof(access: bytes, host_key: bytes) -> bytes:
 def is_piece_proof(proof: bytes, access: bytes, host_key: bytes) -> bool:
     """Whether this is the proof. The time that this takes does not depend on the bytes."""
     return hmac.compare_digest(proof, piece_proof(access, host_key))
+
+
+def heir_token(token: bytes, heir_key: bytes) -> bytes:
+    """The token, 16 bytes, of the same membership at the host with the key `heir_key`, a successor."""
+    return hmac.digest(token, _HEIR_CONTEXT + heir_key, "sha256")[:16]
+
+
+def loss_purpose(term: int, candidate_key: bytes) -> bytes:
+    """The purpose of a proof that the host of this term is lost, and that the machine with this key shall follow it."""
+    return HOST_LOST + term.to_bytes(4, "little") + candidate_key

@@ -337,6 +337,16 @@ class Say:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class HandOver:
+    """Make another machine the host: the one of this name, or the first in line (None). An `error` event says why that
+    is not possible."""
+
+    name: str | None
+    stay: bool = True
+    """This machine stays as a peer; otherwise it leaves."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Quit:
     """End the session for all machines."""
 
@@ -382,6 +392,7 @@ HostCommand = (
     | AllowGuest
     | UseFallback
     | CommonCommand
+    | HandOver
     | Quit
 )
 

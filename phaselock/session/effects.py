@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 from uuid import UUID
 
+from phaselock.model.heritage import Bequest, Cause, Claim, Heritage, HostContact, Membership
 from phaselock.model.invitation import Candidate
 from phaselock.model.notices import Notice
 from phaselock.model.role import Role
 from phaselock.model.sweeps import Sounds
 from phaselock.model.timeline import Timeline
 from phaselock.model.types import Track
-from phaselock.protocol.messages import HostPlaces, Message, PieceSource
+from phaselock.protocol.messages import HostPlaces, HostSeek, Message, PieceSource, SuccessionLine
+from phaselock.session.commands import Request
 from phaselock.session.events import Event
 
 HOST_CONN = 0
@@ -332,6 +334,79 @@ class UsePlaces:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class OpenForSuccession:
+    """Peer: open the ports of a host, for control connections and for the clock, and load or make this machine's host
+    certificate. Then call `stands_by`. If the ports are open already, call it at once.
+
+    At the control port, greet every connection with `standby_info`, take one HostSeek, answer it with the result of
+    `sought`, and close. The ports become those of the host at `TakeOver`.
+    """
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CloseForSuccession:
+    """Peer: close these ports."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AskHost:
+    """Ask this machine for the host of the session: connect to its control port, at all its addresses, check that it
+    answers with the certificate of its `host_key`, wait for its SessionInfo, send this message, and wait for a
+    HostTold; all within two seconds. Then call `told` with this `number`. Later calls for the same machine may run
+    beside an earlier one."""
+
+    number: int
+    contact: HostContact
+    message: HostSeek
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TakeOver:
+    """Peer: this machine is the host from now on; this is the last effect of the peer's session, which has told it to
+    its user. Build `HostSession.from_heritage`, and call its `took_over`. The output plays on, by the present clock
+    map. `wishes`: the requests of this machine's user that were not answered; add their songs, which are in the
+    cache."""
+
+    heritage: Heritage
+    cause: Cause
+    wishes: tuple[Request, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FollowHost:
+    """Another machine is the host from now on.
+
+    Peer: look for the host only there, for the next `Connect`, which follows. The output plays on by the present clock
+    map until `StartClock` has measured the new host's clock as well.
+
+    Host: this is the last effect; the machine becomes a peer. Build `PeerSession.of_former_host` with this effect, and
+    call its `resume`. The output plays on.
+    """
+
+    host: HostContact
+    session_id: bytes
+    membership: Membership
+    cause: Cause
+    term: int
+    chain: tuple[bytes, ...]
+    """Of the new host: see Claim."""
+    # The rest is what a former host brings along.
+    display_name: str = ""
+    """Its name in the session."""
+    line: SuccessionLine | None = None
+    """Its last one."""
+    playing: Timeline | None = None
+    then: Timeline | None = None
+    tracks: tuple[Track, ...] = ()
+    """The songs of the queue whose files it has."""
+    gains: tuple[tuple[UUID, float], ...] = ()
+    claim: Claim | None = None
+    """By which it was the host."""
+    bequest: tuple[Bequest, ...] = ()
+    """Songs that nobody has heard and that the new host may not have. Their files must stay."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Notify:
     """Report an event to the user of this machine."""
 
@@ -387,6 +462,11 @@ Effect = (
     | CallBack
     | AwaitCall
     | UsePlaces
+    | OpenForSuccession
+    | CloseForSuccession
+    | AskHost
+    | TakeOver
+    | FollowHost
     | Notify
     | Ended
 )

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 from uuid import UUID
 
 from phaselock.model.calibration import Confirmation, Place
+from phaselock.model.heritage import Cause
 from phaselock.model.invitation import InvitationState, Nat
 from phaselock.model.notices import LeftOut, Notice
 from phaselock.model.party import PartyRules
@@ -105,6 +106,30 @@ class Joined(Event):
     """The peer had lost its host and is back."""
     host_words: str
     """The host's key as four short words. They are the same at the host."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HostChanged(Event):
+    """Another machine is the host of this session."""
+
+    event_name: ClassVar[str] = "host_changed"
+
+    name: str
+    """Its display name."""
+    you: bool
+    """It is this machine."""
+    cause: Cause
+    """`handed_over`, `host_lost`, or `reunion`: two parts of the session have met again."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SuccessorsChanged(Event):
+    """The machines that become the host if it is lost are others now, or have another order."""
+
+    event_name: ClassVar[str] = "successors"
+
+    names: tuple[str, ...]
+    """Their display names, the first in line first."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

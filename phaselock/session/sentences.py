@@ -16,6 +16,7 @@ from phaselock.errors import PhaseLockError
 from phaselock.language.message import ENGLISH, N_, Figure, Message, Words, joined, translated
 from phaselock.model.code import CODE_RULE, shown_code
 from phaselock.model.file_kinds import UnplayableFileError, format_of
+from phaselock.model.heritage import Cause
 from phaselock.model.invitation import InvitationState
 from phaselock.model.notices import Code, Notice
 from phaselock.model.role import ROLE_PHRASES
@@ -59,6 +60,12 @@ NOTICES: dict[Code, str] = {
     Code.RELAY_LEFT_OUT: N_("What {peer} passed on to others was damaged. Nobody fetches songs from there any more."),
     Code.UNPLAYABLE_HERE: N_("This machine cannot play {file_name}: {detail}"),
     Code.UNPLAYABLE_AT_PEER: N_("{peer} cannot play {file_name}: {detail}"),
+    Code.NO_SUCCESSION: N_("No other machine may become the host of this jam."),
+    Code.NO_SUCCESSOR: N_("No other machine is ready to become the host."),
+    Code.CANNOT_HOST: N_("{peer} cannot become the host."),
+    Code.HANDING_OVER: N_("The jam is being handed over. Please wait a moment."),
+    Code.HAND_OVER_FAILED: N_("{peer} did not take over. This machine is still the host."),
+    Code.HANDED_OVER: N_("{peer} is the host now. You left the jam."),
     Code.PEER_BARRED: N_("{peer} was not let in, because {choices} was removed."),
     Code.NOT_REMOVED: N_("No peer called {peer} was removed."),
     Code.NO_SUCH_GUEST: N_("There is no such guest."),
@@ -313,6 +320,17 @@ PLAIN_EVENTS: dict[type[e.Event], str] = {
     ),
 }
 HOST_HEARD_AGAIN = N_("The host is heard again.")
+NEW_HOSTS: dict[Cause, str] = {
+    Cause.HANDED_OVER: N_("{name} is the host now."),
+    Cause.HOST_LOST: N_("The host is gone. {name} is the host now, and the music plays on."),
+    Cause.REUNION: N_("Two parts of the jam have met again. {name} is the host now."),
+}
+NEW_HOSTS_HERE: dict[Cause, str] = {
+    Cause.HANDED_OVER: N_("You are the host now."),
+    Cause.HOST_LOST: N_("The host is gone. You are the host now, and the music plays on."),
+    Cause.REUNION: N_("Two parts of the jam have met again. You are the host now."),
+}
+"""The same where this machine is the host."""
 TRANSFERS: dict[e.TransferState, str] = {
     e.TransferState.DONE: N_("{peer} has received {file_name}."),
     e.TransferState.RETRY: N_("{file_name} did not reach {peer}; trying again."),
@@ -518,6 +536,8 @@ def event_text(event: e.Event, words: Words = ENGLISH) -> str:
             return peer_left_text(event, words)
         case e.Joined(again=True):
             return words.gettext(HOST_HEARD_AGAIN)
+        case e.HostChanged(name=name, you=you, cause=cause):
+            return words.gettext((NEW_HOSTS_HERE if you else NEW_HOSTS)[cause]).format(name=name)
         case e.TransferChanged():
             return transfer_text(event, words)
         case e.RequestChanged():

@@ -73,9 +73,15 @@ HOST_ACCEPTS: frozenset[type[Message]] = frozenset(
         m.CallBackAt,
         m.PiecesAt,
         m.PiecesEnded,
+        m.StandingBy,
+        m.TookOver,
+        m.FormerHost,
+        m.SongBequest,
+        m.SongsFound,
     }
 )
-"""The messages that the host accepts from a MEMBER. From an unauthenticated connection it accepts JoinRequest only."""
+"""The messages that the host accepts from a MEMBER. From an unauthenticated connection it accepts JoinRequest and
+HostSeek only."""
 
 PEER_ACCEPTS: dict[PeerSide, frozenset[type[Message]]] = {
     PeerSide.OFFLINE: frozenset(),
@@ -119,6 +125,11 @@ PEER_ACCEPTS: dict[PeerSide, frozenset[type[Message]]] = {
             m.PiecesKey,
             m.PieceSource,
             m.PieceTasks,
+            m.StandBy,
+            m.SuccessionLine,
+            m.HeritageUpdate,
+            m.HostMoved,
+            m.SongsSought,
         }
     ),
     PeerSide.AWAY: frozenset(),

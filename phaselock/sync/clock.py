@@ -14,7 +14,7 @@ import threading
 from typing import Any
 
 from phaselock import _native
-from phaselock.model.types import UNKNOWN_CLOCK, ClockStatus
+from phaselock.model.types import HOST_CLOCK, UNKNOWN_CLOCK, ClockStatus
 from phaselock.sync.trace import Exchange, round_trip_ns
 
 _log = logging.getLogger("phaselock.clock")
@@ -64,13 +64,17 @@ def clock_status(
 
 
 class HostClock:
-    """Answers the pings of allowed peers on a bound UDP socket, and owns this socket."""
+    """Answers the pings of allowed peers on a bound UDP socket, and owns this socket.
 
-    def __init__(self, bound: socket.socket) -> None:
+    The machine that has opened the session made its local time session time. A later host brings `clock_map`, which it
+    has measured as a peer: from now on that line is session time, and nobody may write the map.
+    """
+
+    def __init__(self, bound: socket.socket, clock_map: _native.ClockMap | None = None) -> None:
         self._socket = bound
         _prepare(bound)
-        self.clock_map = _native.ClockMap(identity=True)
-        self._responder = _native.Responder(bound.fileno())
+        self.clock_map = clock_map or _native.ClockMap(identity=True)
+        self._responder = _native.Responder(bound.fileno(), self.clock_map)
         self._counts = self._responder.counts
         """As of the last line of the log."""
         self._counts_due_ns = 0
@@ -84,6 +88,22 @@ class HostClock:
     def forbid(self, peer_id: int) -> None:
         """Stop answering this peer."""
         self._responder.forbid(peer_id)
+
+    def session_ns(self) -> int:
+        """Session time now."""
+        return self.clock_map.session_from_local(_native.now_ns())
+
+    def status(self, now_session_ns: int) -> ClockStatus:
+        """The map at a session time. Its uncertainty is that of the last measurement, against the clocks of the
+        hosts before this one: it does not grow, because this line is session time now."""
+        known, local_ns = self.clock_map.value(), self.clock_map.local_from_session(now_session_ns)
+        return dataclasses.replace(
+            HOST_CLOCK,
+            local_ns=local_ns,
+            offset_ns=now_session_ns - local_ns,
+            drift_ppm=known.drift * 1e6,
+            uncertainty_ns=int(known.uncertainty_ns),
+        )
 
     def log_counts(self) -> None:
         """Log the numbers of pings if they have changed, at most every _COUNTS_EVERY_NS."""
@@ -184,10 +204,14 @@ class PeerClock:
 
 
 class PeerClocks:
-    """A peer's clock: one clock map for the player, and the thread that updates it while the host can be asked."""
+    """A peer's clock: one clock map for the player, and the thread that updates it while the host can be asked.
 
-    def __init__(self, filter_kind: str) -> None:
-        self.clock_map = _native.ClockMap()
+    A machine that was the host before brings its `clock_map`. What it says stays in use until the new host's clock is
+    measured better: see pl_pinger_init in ext/pl_udp.h.
+    """
+
+    def __init__(self, filter_kind: str, clock_map: _native.ClockMap | None = None) -> None:
+        self.clock_map = clock_map or _native.ClockMap()
         self._filter_kind = filter_kind
         self._clock: PeerClock | None = None
         self._target: tuple[str, int, int, str] | None = None
@@ -220,8 +244,10 @@ class PeerClocks:
             self._clock = self._target = None
 
     def status(self, now_ns: int) -> ClockStatus:
-        """What is known at that local time."""
-        return self._clock.status(now_ns) if self._clock else dataclasses.replace(UNKNOWN_CLOCK, local_ns=now_ns)
+        """What is known at that local time; while nothing is measured, what was measured before."""
+        return (
+            self._clock.status(now_ns) if self._clock else clock_status(self.clock_map.value(), None, 0, now_ns=now_ns)
+        )
 
 
 def _numeric(ip: str, port: int) -> tuple[int, tuple[Any, ...]]:

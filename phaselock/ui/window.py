@@ -35,6 +35,7 @@ from phaselock.ui.backend import (
 from phaselock.ui.chat import WindowChat
 from phaselock.ui.dialogs import Dialogs
 from phaselock.ui.invitations import WindowInvitations
+from phaselock.ui.leaving import WindowLeaving
 from phaselock.ui.look import WindowLook
 from phaselock.ui.lost_display import ended_by_lost_display
 from phaselock.ui.placement import MIN_SIZE, fits, geometry, position, to_remember
@@ -110,6 +111,7 @@ class Window(ctk.CTk):  # type: ignore[misc]  # customtkinter has no types
         self.tk.call("interp", "alias", "", "::tk::mac::LaunchURL", "", self.register(self._opened_url))
         self._mapped = self.bind("<Map>", self._on_map, add="+")
         self._bind_keys()
+        self._leaving = WindowLeaving(self)
         self._invitations = WindowInvitations(self, lambda: self._session is not None, self._ask_to_change)
         self._host_address = ""
         """Of the session that is open, or was last."""
@@ -140,10 +142,11 @@ class Window(ctk.CTk):  # type: ignore[misc]  # customtkinter has no types
         if self.program.state() is None:
             self.end()
         elif not self._closing:
-            self.ask(self._ending(), tr("Close"), self.end)
+            self._leaving.close()
 
     def end(self) -> None:
-        """Close the window and the program without a question. A session that is open ends with a goodbye."""
+        """Close the window and the program without a question. A session that is open gets another host, or else ends
+        with a goodbye."""
         if self._closing:
             return
         self._closing = True
@@ -189,8 +192,7 @@ class Window(ctk.CTk):  # type: ignore[misc]  # customtkinter has no types
 
     def leave(self, at: Any = None) -> None:
         """Leave the session, or end it if hosting, after a question below the button `at`."""
-        word = tr("End jam") if self._hosting else tr("Leave jam")
-        self.ask(self._ending(), word, self.program.leave, at)
+        self._leaving.leave(at)
 
     def ask(
         self,
@@ -207,14 +209,17 @@ class Window(ctk.CTk):  # type: ignore[misc]  # customtkinter has no types
         middle."""
         from phaselock.ui.widgets.question import Question
 
-        self.close_question()
-
         def agree() -> None:
             self.close_question()
             act()
 
-        self._question = Question(self, text, word, agree, self.close_question, harmless=harmless)
-        self._question.show(at, lower_y)
+        self.show_question(Question(self, text, word, agree, self.close_question, harmless=harmless), at, lower_y)
+
+    def show_question(self, question: Dialog, at: Any = None, lower_y: int | None = None) -> None:
+        """Show a question in place of the one that is asked, if any, until `close_question`: see `ask`."""
+        self.close_question()
+        self._question = question
+        question.show(at, lower_y)
 
     def ask_code(
         self, jam: str, closed: Closed | None, join: Callable[[str], object], give_up: Callable[[], object]
@@ -429,6 +434,7 @@ class Window(ctk.CTk):  # type: ignore[misc]  # customtkinter has no types
         state = self.program.state()
         if state is not None:
             self.history.clear()
+            self.close_question()  # it may be about the other role
             screen = _host_screen() if state.hosting else _peer_screen()
             self._show(lambda: screen(self, self))
             self.on_state(state)
@@ -437,7 +443,7 @@ class Window(ctk.CTk):  # type: ignore[misc]  # customtkinter has no types
                 self.drop(waiting)
 
     def _ask_to_change(self, act: Callable[[], object]) -> None:
-        self.ask(self._ending(), tr("Join the other jam"), act)
+        self.ask(self._leaving.ending(), tr("Join the other jam"), act)
 
     def _let_wait(self, paths: Sequence[str]) -> None:
         """Set the files that are added to the next session, and say so."""
@@ -491,10 +497,6 @@ class Window(ctk.CTk):  # type: ignore[misc]  # customtkinter has no types
             word, command = actions.get(toast.action, ("", None))
             action = (word, functools.partial(self.program.command, command)) if command is not None else None
             self.toasts.show(toast.text, kind=toast.kind, action=action)
-
-    def _ending(self) -> str:
-        """What happens if this machine leaves now."""
-        return tr("This ends the jam for everybody.") if self._hosting else tr("This takes you out of the jam.")
 
     def _is_covered(self) -> bool:
         return self.overlay is not None and not self.overlay.beside

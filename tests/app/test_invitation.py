@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from phaselock.app.equipment import Equipment
 from phaselock.app.invitation import OutsidePort, places
 from phaselock.app.options import JoinOptions
 from phaselock.app.session import open_peer_session
@@ -121,8 +122,9 @@ def test_an_invitation_is_how_to_join() -> None:
 def why_not_joined(options: JoinOptions, folder: pathlib.Path) -> PhaseLockError:
     async def join() -> None:
         with contextlib.closing(SettingsStore(folder / "settings.json", lambda problem: None)) as store:
-            async with open_peer_session(options, store, lambda event: None):
-                pass
+            with contextlib.closing(Equipment(options, store, lambda event: None)) as kit:
+                async with open_peer_session(options, kit):
+                    pass
 
     with pytest.raises(PhaseLockError) as raised:
         asyncio.run(join())

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from phaselock.app import analyser, finding, session, window_backend
+from phaselock.app import analyser, finding, session, succession, window_backend
+from phaselock.app.equipment import Equipment
 from phaselock.app.options import JoinOptions
 from phaselock.app.session import OpenHostSession
 from phaselock.app.window import WindowProgram
@@ -97,7 +98,7 @@ def wishes(monkeypatch: pytest.MonkeyPatch) -> list[JoinOptions]:
         raise PhaseLockError("Enough is known.")
         yield
 
-    monkeypatch.setattr(window_backend, "open_peer_session", open_peer_session)
+    monkeypatch.setattr(succession, "open_peer_session", open_peer_session)
     return found
 
 
@@ -150,11 +151,11 @@ def test_a_code_is_forgotten_only_if_it_was_wrong(monkeypatch: pytest.MonkeyPatc
             return Ended(Notice(reasons[len(wishes) - 1]), failed=True)
 
         wishes.append(wish)
-        yield SimpleNamespace(run=run)
+        yield SimpleNamespace(run=run, runner=SimpleNamespace(outcome=run))
 
     async def aclose() -> None: ...
 
-    monkeypatch.setattr(window_backend, "open_peer_session", open_peer_session)
+    monkeypatch.setattr(succession, "open_peer_session", open_peer_session)
     monkeypatch.setattr(WindowBackend, "_media_controls", lambda *_: SimpleNamespace(aclose=aclose))
     program = WindowProgram("null")
     try:
@@ -176,8 +177,10 @@ def test_a_peer_shows_the_address_that_the_host_announces_first(
     async def address(*places: tuple[str, int]) -> str:
         store = SettingsStore(settings_path())
         try:
-            async with session.open_peer_session(JoinOptions(places, backend="null"), store, lambda _: None) as opened:
-                return opened.address
+            wish = JoinOptions(places, backend="null")
+            with contextlib.closing(Equipment(wish, store, lambda _: None)) as kit:
+                async with session.open_peer_session(wish, kit) as opened:
+                    return opened.address
         finally:
             store.close()
 

@@ -55,7 +55,7 @@ static struct {
     bool answered;
     pl_pinger pinger;
     pl_responder responder;
-    pl_clock_map map;
+    pl_clock_map map, host_map;
 } w;
 
 /* ---- the steps ---- */
@@ -291,9 +291,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     w.input = (fuzz_input){data, size};
     w.now_ns = 1000 * PL_NS_PER_S;
     pl_clock_map_init(&w.map, false);
+    pl_clock_map_init(&w.host_map, true);
     pl_address address = {{[10] = 0xff, [11] = 0xff}};
     memcpy(address.bytes + 12, PEER_ADDRESS, sizeof PEER_ADDRESS);
-    pl_responder_init(&w.responder, RESPONDER_FD);
+    pl_responder_init(&w.responder, RESPONDER_FD, &w.host_map);
     CHECK(pl_responder_allow(&w.responder, PEER_ID, &address, &KEY));
     pl_filter_kind kind = kinds[fuzz_below(&w.input, 4)];
     w.runs = true;

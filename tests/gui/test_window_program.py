@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from phaselock import _native
-from phaselock.app import window_backend
+from phaselock.app import succession, window_backend
 from phaselock.app.session import OpenHostSession
 from phaselock.app.window import MAX_UNREAD_EVENTS, WindowProgram
 from phaselock.model.calibration import OutputCalibration
@@ -81,6 +81,9 @@ class SimulatedSession:
             self._over.set()
 
     async def run(self, _listeners: object) -> Ended:
+        return await self.outcome()
+
+    async def outcome(self) -> Ended:
         await self._over.wait()
         return Ended(Notice(Code.SESSION_ENDED), failed=False)
 
@@ -112,7 +115,7 @@ def session(monkeypatch: pytest.MonkeyPatch) -> SimulatedSession:
             simulated,
         )
 
-    monkeypatch.setattr(window_backend, "open_host_session", open_session)
+    monkeypatch.setattr(succession, "open_host_session", open_session)
     return simulated  # type: ignore[no-any-return]
 
 

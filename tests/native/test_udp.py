@@ -50,6 +50,34 @@ def test_a_ping_of_a_member_is_answered_with_times_of_this_clock(host: ClockAske
     assert is_authentic(packet, KEY)
 
 
+def test_a_later_host_answers_with_the_session_time_that_it_has_measured() -> None:
+    """The clock of a machine that took a session over is behind session time by a day, and too slow by 80 ppm."""
+    known = _native.ClockMap()
+    known.set(_native.now_ns() - 10**12, 86_400 * 10**9, 80e-6, 20_000.0, 1e-9)
+    with ClockAsker(known) as host:
+        host.clock.allow(3, "127.0.0.1", KEY)
+        before = known.session_from_local(_native.now_ns())
+        *_, received_ns, replied_ns = fields(host.ask(ping(KEY, 3, 12345)))
+        assert before <= received_ns <= replied_ns <= host.clock.session_ns()
+        status = host.clock.status(before)
+        assert abs((status.session_from_local(status.local_ns) or 0) - before) <= 1
+        assert (status.usable, status.stale, status.uncertainty_ns, status.drift_ppm) == (True, False, 20_000, 80.0)
+        measured_map = measured(host, _native.ClockMap())
+        now_ns = _native.now_ns()
+        apart_ns = (
+            measured_map.offset_ns
+            + measured_map.drift * (now_ns - measured_map.local_ns)
+            - (known.session_from_local(now_ns) - now_ns)
+        )
+        assert abs(apart_ns) < 1_000_000
+
+
+def test_a_host_that_does_not_know_session_time_answers_nothing() -> None:
+    with ClockAsker(_native.ClockMap()) as host:
+        host.clock.allow(3, "127.0.0.1", KEY)
+        assert not host.answers(ping(KEY, 3, 1))
+
+
 @pytest.mark.parametrize(
     "packet",
     [

@@ -53,12 +53,12 @@ def bound() -> socket.socket:
 
 
 class ClockAsker:
-    """A host's clock, and a socket that sends packets to it; a context manager."""
+    """A host's clock, and a socket that sends packets to it; a context manager. `clock_map`: see HostClock."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock_map: _native.ClockMap | None = None) -> None:
         listener = bound()
         self.address = listener.getsockname()
-        self.clock = HostClock(listener)
+        self.clock = HostClock(listener, clock_map)
         self._socket = bound()
         self._socket.setblocking(False)
 

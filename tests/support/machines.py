@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import Self
 
 from tests.support.programs import Program
@@ -67,10 +68,10 @@ class Namespaces:
         """What runs a command on a machine, before the command's words."""
         return ("ip", "netns", "exec", namespace(name))
 
-    def start(self, name: str, *arguments: str) -> Program:
-        """Start phaselock on a machine, on the null backend, with its own home."""
+    def start(self, name: str, *arguments: str, sound: Sequence[str] = ("--backend", "null")) -> Program:
+        """Start phaselock on a machine, with its own home. `sound`: the options of its output."""
         home = self._folder / name
-        program = Program(*arguments, "--backend", "null", "--as", name, prefix=self.prefix(name), home=home)
+        program = Program(*arguments, *sound, "--as", name, prefix=self.prefix(name), home=home)
         self._stack.callback(program.close)
         return program
 

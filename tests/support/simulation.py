@@ -313,6 +313,8 @@ class SimulatedNode:
                 self.listening = self.listening_to_song = None
             case e.Notify() | e.Keep():
                 pass  # the log has them, and files are never deleted here
+            case e.OpenForSuccession() | e.CloseForSuccession() | e.AskHost() | e.TakeOver() | e.FollowHost():
+                pass  # the host never changes here: see evening.py
             case _:
                 raise AssertionError(f"{effect} is not for this node")
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from phaselock._native import ClockMapValue
+from phaselock._native import ClockMap, ClockMapValue
 from phaselock.session.effects import Notify
 from phaselock.session.peer.session import PeerSession
 from phaselock.sync.clock import PeerClocks, clock_status
@@ -22,6 +22,14 @@ def test_an_event_without_a_host_has_the_session_time_of_the_sound() -> None:
     peer.clock(clock_status(VALUE, 1_000, 200_000, now_ns=now_ns), now_ns=now_ns)
     effects = peer.device_changed("open", "card", "", "exact", now_ns=now_ns)
     assert [one.event.session_ns for one in effects if isinstance(one, Notify)] == [now_ns + 500 + 3_000_000]
+
+
+def test_what_was_measured_before_stays_known_until_the_clock_of_the_next_host_is() -> None:
+    clock_map = ClockMap()
+    clock_map.set(*VALUE[:-1])
+    status = PeerClocks("envelope", clock_map).status(1_000 + MINUTE_NS)
+    assert (status.usable, status.stale, status.offset_ns) == (True, True, 500 + 3_000_000)
+    assert status.uncertainty_ns is not None and status.uncertainty_ns > VALUE.uncertainty_ns
 
 
 def test_what_is_not_measured_is_not_known() -> None:

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 
 from phaselock.language.message import N_
 from phaselock.model.group import MAX_PEERS
+from phaselock.model.heritage import HeirBar, HeirMember
 from phaselock.model.names import distinct, person_name, skeleton
 from phaselock.model.notices import Code, Notice
 from phaselock.protocol import messages as m
 from phaselock.protocol.proof import JOIN, is_membership_proof
-from phaselock.session.host.bars import Bars
+from phaselock.session.host.bars import Bar, Bars
 from phaselock.session.host.budgets import Budget, Budgets
 from phaselock.session.host.door import Door
-from phaselock.session.host.members import Member, Members
+from phaselock.session.host.members import Member, Members, Reports
 from phaselock.session.outbox import Outbox
 from phaselock.session.sentences import notice_text
-from phaselock.session.states import other_version
+from phaselock.session.states import HOLD_NS, other_version
 
 MAX_DEPARTED = 2 * MAX_PEERS
 """Largest number of lost members that are remembered; the oldest ones are forgotten."""
@@ -84,6 +85,30 @@ class Admission:
     def removed_names(self) -> tuple[str, ...]:
         """The names of the machines that were removed."""
         return self._bars.names
+
+    @property
+    def bars(self) -> Collection[Bar]:
+        """The machines that were removed."""
+        return self._bars.all
+
+    @property
+    def last_peer_id(self) -> int:
+        """The largest number of a member so far."""
+        return self._last_peer_id
+
+    def inherit(
+        self, members: Iterable[HeirMember], bars: Iterable[HeirBar], last_peer_id: int, *, now_ns: int
+    ) -> None:
+        """The members of the host before this one may return, and who was removed there may not. Their places are
+        reserved for HOLD_NS."""
+        for one in members:
+            budget = self._budgets.of(one.ip, now_ns=now_ns)
+            member = Member(0, one.peer_id, one.name, one.token, now_ns, Reports(now_ns), one.ip, budget)
+            member.asked_name, member.held_until_ns = one.asked_name, now_ns + HOLD_NS
+            self._departed[one.peer_id] = member
+        for bar in bars:
+            self._bars.take(Bar(bar.name, bar.asked_name, bar.token, bar.ip))
+        self._last_peer_id = last_peer_id
 
     def remove(self, member: Member) -> None:
         """The user has removed this member: keep it out. It may have had several memberships by an invitation: none of

@@ -64,9 +64,18 @@ class Bars:
         """The names of the removed machines."""
         return tuple(bar.name for bar in self._bars)
 
+    @property
+    def all(self) -> Collection[Bar]:
+        """All bars, the oldest first."""
+        return self._bars
+
     def add(self, member: Member) -> None:
         """The user has removed this member."""
-        self._bars.append(Bar(member.name, member.asked_name, member.token, member.ip))
+        self.take(Bar(member.name, member.asked_name, member.token, member.ip))
+
+    def take(self, bar: Bar) -> None:
+        """The user, or that of the host before this one, has removed this machine."""
+        self._bars.append(bar)
 
     def against(self, name: str, proves: Callable[[bytes], bool], ip: str, member_ips: Collection[str]) -> Bar | None:
         """The bar that keeps this machine out. `proves`: see `Bar.holds`. `member_ips`: those of the members."""

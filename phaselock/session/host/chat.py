@@ -49,6 +49,10 @@ class HostChat:
         """What a new peer must know; None: nothing."""
         return m.ChatHistory(self.lines) if self.lines else None
 
+    def inherit(self, lines: tuple[ChatLine, ...]) -> None:
+        """The messages to all at the host before this one."""
+        self.lines, self._last_number = lines, lines[-1].number if lines else 0
+
     def guest_says(self, guest: Guest, text: str, *, now_ns: int) -> None:
         """A guest writes to all."""
         refusal = self._take(guest.key, guest.name, text, now_ns)

@@ -176,7 +176,8 @@ class Distribution:
     def _wanted(self, member: Member, needed: list[Track]) -> Iterator[Track]:
         """The tracks in the order of need, as far as the member has free space."""
         room_bytes = member.reports.latest.room_bytes if member.reports.latest else 0
-        for place, track in enumerate(needed):
+        wanted = (track for track in needed if track.file_id not in self._members.lost_files)
+        for place, track in enumerate(wanted):
             room_bytes -= track.size
             if room_bytes < 0 and place >= ALWAYS_OFFERED:
                 return

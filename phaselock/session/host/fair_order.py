@@ -26,9 +26,9 @@ class Rounds:
     """What has played, as far as the rounds need it."""
 
     def __init__(self) -> None:
-        self._last: dict[str, int] = {}
+        self.last: dict[str, int] = {}
         """The round of the last song that has begun, by the key of the person."""
-        self._present = 1
+        self.present = 1
         """The largest round of a song that has begun."""
 
     def of(self, waiting: Iterable[QueueEntry]) -> dict[UUID, int]:
@@ -36,7 +36,7 @@ class Rounds:
         found: dict[UUID, int] = {}
         following: dict[str, int] = {}
         for entry in sorted(waiting, key=lambda one: one.number):
-            first = max(self._last.get(entry.asker, 0) + 1, self._present)
+            first = max(self.last.get(entry.asker, 0) + 1, self.present)
             found[entry.track.file_id] = following.get(entry.asker, first)
             following[entry.asker] = found[entry.track.file_id] + 1
         return found
@@ -44,8 +44,8 @@ class Rounds:
     def began(self, entry: QueueEntry, waiting: Iterable[QueueEntry]) -> None:
         """This song begins to play; `waiting` are the songs that waited, with it."""
         if entry.asker != FALLBACK_KEY:
-            self._last[entry.asker] = self.of(waiting)[entry.track.file_id]
-            self._present = max(self._present, self._last[entry.asker])
+            self.last[entry.asker] = self.of(waiting)[entry.track.file_id]
+            self.present = max(self.present, self.last[entry.asker])
 
 
 def in_order(

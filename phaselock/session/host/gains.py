@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from phaselock.model.loudness import Song, gains_db
@@ -39,6 +39,10 @@ class HostGains:
     def of(self, file_id: UUID) -> float:
         """The gain of a track in dB."""
         return self._told.get(file_id, 0.0)
+
+    def inherit(self, gains: Iterable[tuple[UUID, float]]) -> None:
+        """What the peers know from the host before this one."""
+        self._told = dict(gains)
 
     def view(self, track: Track) -> LoudnessView:
         """How loud a track is, and its gain."""

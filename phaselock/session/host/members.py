@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from uuid import UUID
 
 from phaselock.model.distance import is_far
@@ -515,6 +515,8 @@ class Members:
         self.members: dict[int, Member] = {}
         self.own: Reports | None = None
         """The reports of the host's own output; None before the first one."""
+        self.lost_files: Collection[UUID] = ()
+        """Songs of the queue whose files the host does not have."""
 
     def __iter__(self) -> Iterator[Member]:
         return iter(list(self.members.values()))
@@ -557,13 +559,15 @@ class Members:
 
     def is_missing(self, file_id: UUID, *, near: bool = False) -> bool:
         """At least one member that playback waits for can still receive this file. Transfers given up do not count.
-        `near`: far members do not count."""
-        return any(peer.waited_for and peer.lacks(file_id) and not (near and peer.far) for peer in self)
+        `near`: far members do not count. The host counts, too."""
+        return file_id in self.lost_files or any(
+            peer.waited_for and peer.lacks(file_id) and not (near and peer.far) for peer in self
+        )
 
     def missing(self, file_ids: Sequence[UUID]) -> set[UUID]:
         """Those of these files that `is_missing` holds for."""
-        missing: set[UUID] = set()
-        rest = list(file_ids)
+        missing = {file_id for file_id in file_ids if file_id in self.lost_files}
+        rest = [file_id for file_id in file_ids if file_id not in missing]
         for peer in self:
             if peer.waited_for:
                 missing.update(file_id for file_id in rest if peer.lacks(file_id))

@@ -88,11 +88,11 @@ class Party:
         self._told_skip: m.SkipState | None = None
         self._told: dict[int, m.YourVotes] = {}
         """What each member knows of its own votes, by its connection. It knows the two above, too."""
-        self._rounds = Rounds()
+        self.rounds = Rounds()
         self._current: UUID | None = None
-        self._begun: set[UUID] = set()
+        self.begun: set[UUID] = set()
         """The rows that have begun to play."""
-        self._pinned: set[UUID] = set()
+        self.pinned: set[UUID] = set()
         """The rows that the host has moved by hand."""
         self._sorted_for: object = None
         """What the order depends on, as it was when the queue was sorted."""
@@ -129,7 +129,20 @@ class Party:
 
     def moved_by_hand(self, file_ids: set[UUID]) -> None:
         """The host's user has moved these rows: they stay where they are."""
-        self._pinned |= file_ids
+        self.pinned |= file_ids
+
+    def voters_for_songs(self) -> dict[UUID, frozenset[str]]:
+        """The people who have voted for the songs, by their keys."""
+        return self._votes.all()
+
+    def inherit(self, votes: Mapping[UUID, Collection[str]], begun: set[UUID], pinned: set[UUID]) -> None:
+        """The party as it was at the host before this one."""
+        for file_id, keys in votes.items():
+            for key in keys:
+                self._votes.vote(key, file_id, True)
+        self.begun, self.pinned, self._uncounted = begun, pinned, True
+        current = self._transport.playback.current
+        self._current = current.file_id if current is not None else None
 
     # -- from all people ---------------------------------------------------------------------------------------------
 
@@ -247,7 +260,7 @@ class Party:
 
     def _set_rules(self, rules: PartyRules, now_ns: int) -> None:
         if rules.order is Order.FAIR and self.rules.order is not Order.FAIR:
-            self._pinned.clear()
+            self.pinned.clear()
             self._queue.end_shuffle()
         self._caps.rules = rules
         self._uncounted = True
@@ -291,16 +304,16 @@ class Party:
             return
         self._current, self._left, self._skip, self._uncounted = file_id, None, None, True
         entries = self._queue.rows.entries
-        self._begun &= {entry.track.file_id for entry in entries}
-        self._pinned &= {entry.track.file_id for entry in entries}
+        self.begun &= {entry.track.file_id for entry in entries}
+        self.pinned &= {entry.track.file_id for entry in entries}
         waiting = self._queue.waiting()
         for entry in entries:
             begins = entry.track.file_id == file_id
             if begins:
                 self._caps.began(entry.track, now_ns=now_ns)
-            if (begins or entry.track.file_id in self._queue.played) and entry.track.file_id not in self._begun:
-                self._begun.add(entry.track.file_id)
-                self._rounds.began(entry, [*waiting, entry])
+            if (begins or entry.track.file_id in self._queue.played) and entry.track.file_id not in self.begun:
+                self.begun.add(entry.track.file_id)
+                self.rounds.began(entry, [*waiting, entry])
 
     def _count(self, now_ns: int) -> None:
         """Count the votes, leave the song that plays if enough people want that, and tell the members."""
@@ -361,7 +374,7 @@ class Party:
     def _sort(self) -> None:
         """Bring the songs that wait into the order of the rules."""
         fixed = self._transport.fixed()
-        state = self._queue.changes, fixed, self.rules.order, frozenset(self._pinned), tuple(self._tally.items())
+        state = self._queue.changes, fixed, self.rules.order, frozenset(self.pinned), tuple(self._tally.items())
         if state == self._sorted_for:
             return
         self._sorted_for = state
@@ -378,8 +391,8 @@ class Party:
             self.rules.order,
             played=played,
             waiting=waiting_ids,
-            fixed=fixed | self._pinned,
-            rounds=self._rounds.of(waiting),
+            fixed=fixed | self.pinned,
+            rounds=self.rounds.of(waiting),
             votes=self._tally,
         )
         self._queue.arrange(tuple(ids))

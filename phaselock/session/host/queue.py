@@ -14,6 +14,7 @@ from phaselock.model.names import file_label, title
 from phaselock.model.notices import Code, Notice
 from phaselock.model.queue import MAX_ITEMS, ItemStatus, Queue, QueueEntry, QueueItem, random_place, shuffled
 from phaselock.model.queue_change import difference
+from phaselock.model.timeline import Timeline
 from phaselock.model.types import Track
 from phaselock.protocol import messages as m
 from phaselock.session import events as e
@@ -49,6 +50,8 @@ class HostQueue:
         self._members = members
         self._playback = playback
         self._outbox = outbox
+        self.seen: set[UUID] = set()
+        """All tracks that were in the queue so far."""
         self.changes = 0
         """The number of changes of the rows and their order so far."""
         self._last_number = 0
@@ -65,6 +68,12 @@ class HostQueue:
         """The seed of the random order; None: the queue is not shuffled."""
         self._in_order: list[UUID] = []
         """The order in which the tracks are when the queue is not shuffled; valid while it is."""
+
+    def inherit(self, entries: tuple[QueueEntry, ...], played: set[UUID], last_number: int) -> None:
+        """The rows as they were at the host before this one."""
+        self.rows, self.played, self._last_number = Queue(entries, 1), played, last_number
+        self.seen |= {entry.track.file_id for entry in entries}
+        self._stale = True
 
     def has_room(self) -> bool:
         """One more track fits into the queue."""
@@ -97,10 +106,20 @@ class HostQueue:
             self._outbox.error(Notice(Code.QUEUE_FULL, number=MAX_ITEMS), now_ns)
         else:
             self._last_number += 1
+            self.seen.add(track.file_id)
             self._change(self.rows.append(track, added_by, asker, self._last_number))
             self.mark_stale(track.file_id)
             if self._seed is not None:
                 self._shuffle_in(track.file_id, self._seed)
+
+    def has(self, timeline: Timeline | None) -> bool:
+        """There is an entry for the track of this timeline."""
+        return timeline is not None and self.rows.entry(timeline.file_id) is not None
+
+    @property
+    def last_number(self) -> int:
+        """The age of the newest row."""
+        return self._last_number
 
     def rows_until_now(self) -> int:
         """The number of rows up to the current track, with it."""

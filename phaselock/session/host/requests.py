@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from uuid import UUID
 
 from phaselock.language.message import N_, Message
-from phaselock.model.names import file_label, sentence, title
+from phaselock.model.names import file_label, person_name, sentence, title
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import RequestState, RequestView
 from phaselock.model.types import Track
@@ -39,6 +39,7 @@ UNSEEN_EVERY_NS = 10_000_000_000
 TOO_MANY = N_("Too many of your requests are open. Please wait until the host has answered.")
 ASKED_TWICE = N_("You have asked for this song already.")
 OVER = Notice(Code.REQUEST_OVER)
+FULL = N_("The queue is full.")
 NO_UPLOAD = N_("The song was not sent.")
 
 
@@ -70,6 +71,9 @@ class Request:
     """The song is in the host's library under this number; None: it is uploaded."""
     tell_at_ns: int = 0
     """The progress of its conversion is not told before this time."""
+    bequeathed_by: tuple[str, str] | None = None
+    """It comes from another part of the session: name and key of the person who asked for it there. The rules do not
+    count."""
 
     def view(self, reason: str = "") -> RequestView:
         """The request as users see it."""
@@ -117,6 +121,8 @@ class IncomingRequests:
         self._requests: dict[UUID, Request] = {}
         self._added: dict[UUID, None] = {}
         """Ids of the newest added requests, oldest first. A peer that missed the answer asks again and receives it."""
+        self._accepted_before: frozenset[UUID] = frozenset()
+        """Requests that the host before this one has accepted, and that have not come again."""
         self._last_number = 0
         self._paces: dict[str, _Pace] = {}
         """By the key of the person."""
@@ -124,6 +130,16 @@ class IncomingRequests:
     def views(self) -> tuple[RequestView, ...]:
         """The requests that are not finished, oldest first."""
         return tuple(request.view() for request in self._requests.values())
+
+    def accepted_ids(self) -> frozenset[UUID]:
+        """The requests of peers that were accepted, here or at the host before this one, and whose songs have not
+        come."""
+        mine = (one.request_id for one in self._requests.values() if one.state is not RequestState.OPEN)
+        return frozenset(mine) | self._accepted_before
+
+    def inherit(self, accepted: frozenset[UUID]) -> None:
+        """These requests were accepted at the host before this one: accept them as soon as they come again."""
+        self._accepted_before = accepted
 
     def of(self, who: Requester) -> list[Request]:
         """The unfinished requests of this person, oldest first."""
@@ -164,7 +180,9 @@ class IncomingRequests:
         self._requests[request_id] = request
         self._caps.asked(who.key, request_id, now_ns=now_ns)
         pace = self._paces.setdefault(who.key, _Pace(who.name))
-        if self._caps.rules.accept and self._room():
+        was_accepted = request_id in self._accepted_before
+        self._accepted_before -= {request_id}
+        if (self._caps.rules.accept or was_accepted) and self._room():
             self._take(request, now_ns)
         if request.state is RequestState.OPEN or song_id is None:
             pace.waiting[request_id] = request.view()
@@ -277,15 +295,45 @@ class IncomingRequests:
             self._answer(request.who, m.SongRequestConverting(request_id, percent))
             self._note(request, now_ns)
 
-    def arrived(self, request_id: UUID, track: Track, *, now_ns: int) -> Requester | None:
-        """The song has arrived and is playable. Return who asked for it; None if the song must not be added."""
+    def bequeathed(self, member: Member, message: m.SongBequest, key: str, *, now_ns: int) -> bool:
+        """A member brings a song of another part of the session, for which the person with this key has asked there.
+        False if the id is in use, which breaks the protocol."""
+        if message.request_id in self._requests:
+            return False
+        if not self._room():
+            self._answer(member, m.SongRequestRejected(message.request_id, FULL))
+            return True
+        names = file_label(message.file_name), title(message.title), title(message.artist)
+        self._last_number += 1
+        self._requests[message.request_id] = request = Request(
+            message.request_id,
+            self._last_number,
+            member,
+            names[0],
+            message.file_size,
+            *names[1:],
+            message.duration_secs,
+            bequeathed_by=(person_name(message.added_by), key),
+        )
+        self._accept(request, now_ns)
+        return True
+
+    def asked_for_bequest(self, member: Member, song: m.SongBequest, key: str, *, now_ns: int) -> bool:
+        """As `asked`, for a song that the member brings, but cannot prove to be of another part of the session."""
+        about = song.file_name, song.file_size, song.title, song.artist, song.duration_secs
+        return self.asked(member, m.SongRequest(song.request_id, *about), now_ns=now_ns)
+
+    def arrived(self, request_id: UUID, track: Track, *, now_ns: int) -> tuple[str, str] | None:
+        """The song has arrived and is playable. Return name and key of the person who asked for it; None if the song
+        must not be added."""
         request = self._requests.get(request_id)
         if request is None or request.state is RequestState.OPEN:
             return None
         if not self._room():
-            self.refuse(request_id, N_("The queue is full."), now_ns=now_ns)
+            self.refuse(request_id, FULL, now_ns=now_ns)
             return None
-        if refusal := self._caps.refusal_of_track(track, now_ns=now_ns):
+        refusal = "" if request.bequeathed_by else self._caps.refusal_of_track(track, now_ns=now_ns)
+        if refusal:
             self.refuse(request_id, refusal, now_ns=now_ns)
             return None
         request.done_bytes = request.size
@@ -294,7 +342,7 @@ class IncomingRequests:
             del self._added[old]
         self._answer(request.who, m.SongRequestAdded(request_id))
         self._over(request, RequestState.ADDED, "", now_ns)
-        return request.who
+        return request.bequeathed_by or (request.who.name, request.who.key)
 
     def refuse(self, request_id: UUID, reason: str, *, now_ns: int) -> None:
         """The song cannot be used: end the request and tell the person."""

@@ -15,6 +15,7 @@ from uuid import UUID
 from phaselock.language.message import N_
 from phaselock.model.code import normal_code
 from phaselock.model.group import DEFAULT_PEERS
+from phaselock.model.heritage import Cause, HeirSettings, Heritage, HostContact
 from phaselock.model.key_words import key_words
 from phaselock.model.loudness import Tagged
 from phaselock.model.measurement import Measurement
@@ -31,7 +32,8 @@ from phaselock.protocol.messages import Message
 from phaselock.protocol.proof import FETCH, JOIN, UPLOAD
 from phaselock.session import commands as c
 from phaselock.session import events as e
-from phaselock.session.effects import AllowClock, Close, Effect, Ended, Follow, ForbidClock, Send
+from phaselock.session.claims import extended
+from phaselock.session.effects import AllowClock, Close, Effect, Ended, Follow, FollowHost, ForbidClock, Send
 from phaselock.session.guest_actions import GuestAction, GuestSays
 from phaselock.session.host.admission import Admission, Admitted, Refused
 from phaselock.session.host.call_back import CallBacks
@@ -43,11 +45,14 @@ from phaselock.session.host.entrance import Entrance, Newcomer
 from phaselock.session.host.fair_order import moved
 from phaselock.session.host.gains import HostGains
 from phaselock.session.host.hearing import HostHearing
+from phaselock.session.host.inheritance import Inheritance
 from phaselock.session.host.invitation import HostInvitation
+from phaselock.session.host.lost_files import LostFiles
 from phaselock.session.host.members import SEAT_NS, Attendance, Member, Members, Reports
 from phaselock.session.host.own_report import own_report
 from phaselock.session.host.party import Party
 from phaselock.session.host.queue import HostQueue
+from phaselock.session.host.reign import Reign
 from phaselock.session.host.relays import Relays
 from phaselock.session.host.report_watch import ReportWatch
 from phaselock.session.host.requesters import FALLBACK_KEY, HOST_KEY
@@ -90,10 +95,13 @@ class HostSession:
         token_factory: Callable[[], bytes],
         host_key: bytes,
         code: str = "",
+        succession: bool = True,
+        heritage: Heritage | None = None,
     ) -> None:
         """`loudness_lufs`: the loudness of all songs; None: each plays as it is. `token_factory` returns 16 random
         bytes; they are different each time. `host_key`: SHA-256 of the certificate with which this host encrypts.
-        `code`, in its normal form: who joins must know it; empty: everybody may join.
+        `code`, in its normal form: who joins must know it; empty: everybody may join. `succession`: peers may become
+        the host. `heritage`: of the host before this one.
         """
         self._host_key = host_key
         self._session_name = person_name(session_name)
@@ -102,10 +110,13 @@ class HostSession:
         """How many peers may join."""
         self._clock_port = clock_port
         self._token_factory = token_factory
-        self._session_id = token_factory()
+        self._session_id = token_factory() if heritage is None else heritage.session_id
+        self._heritage = heritage
         self._heartbeat_at_ns: int | None = None
         self._called_at_ns: int | None = None
         self._over = False
+        self._gone: FollowHost | Ended | None = None
+        """The last effect: another machine is the host."""
         self._outbox = Outbox()
         self._door = Door(code, self._outbox)
         self._members = Members()
@@ -141,6 +152,24 @@ class HostSession:
         self._entrance = Entrance(self._door, self._invitation.door, self._admission, self._outbox)
         self._chat = HostChat(self._members, self._outbox, lambda: self._party.rules)
         self._followed = Follow(None)
+        self._lost_files = LostFiles(self._members, self._queue, self._outbox)
+        self._reign = Reign(
+            self._members,
+            self._admission,
+            self._queue,
+            self._facts,
+            self._party,
+            self._requests,
+            self._transport,
+            self._gains,
+            self._outbox,
+            session_id=self._session_id,
+            host_name=self._host_name,
+            host_key=host_key,
+            token=token_factory(),
+            settings=self._heir_settings,
+            is_on=succession,
+        )
 
     @property
     def session_id(self) -> bytes:
@@ -187,6 +216,8 @@ class HostSession:
                 self._from_member(member, message, now_ns)
             else:
                 self._breach(member, f"{type(message).__name__} was not expected", now_ns)
+        elif isinstance(message, m.HostSeek):
+            self._sought(conn, message, now_ns)
         elif (newcomer := self._entrance.received(conn, message)) is not None and isinstance(message, m.JoinRequest):
             self._join(conn, newcomer, message, now_ns)
         return self._settle(now_ns)
@@ -214,12 +245,88 @@ class HostSession:
         self._entrance.not_paired(conn, now_ns=now_ns)
         return self._settle(now_ns)
 
+    # -- succession --------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_heritage(
+        cls,
+        heritage: Heritage,
+        *,
+        clock_port: int,
+        token_factory: Callable[[], bytes],
+        host_key: bytes,
+        succession: bool = True,
+    ) -> HostSession:
+        """The session of the new host. Call `took_over` first."""
+        settings = heritage.settings
+        return cls(
+            session_name=settings.session_name,
+            host_name=heritage.me.name,
+            max_peers=settings.max_peers,
+            clock_port=clock_port,
+            loudness_lufs=settings.loudness_lufs,
+            transitions=Transitions(settings.crossfade_s, settings.skip_silence),
+            rules=settings.rules,
+            token_factory=token_factory,
+            host_key=host_key,
+            code=settings.code,
+            succession=succession,
+            heritage=heritage,
+        )
+
+    def took_over(self, cause: Cause, *, now_ns: int) -> list[Effect]:
+        """This machine, which was a peer, is the host from now on. Its output already follows the timeline."""
+        heritage = self._heritage
+        assert heritage is not None, "only a successor takes over"
+        self._reign.took_over(heritage, now_ns=now_ns)
+        Inheritance(heritage).give(
+            self._admission,
+            self._queue,
+            self._lost_files,
+            self._facts,
+            self._gains,
+            self._transport,
+            self._party,
+            self._requests,
+            self._chat,
+            now_ns=now_ns,
+        )
+        self._followed = self._to_follow()
+        return self._settle(now_ns)
+
+    def reachable_at(
+        self, addresses: tuple[str, ...], control_port: int, *, wired: bool | None = None, now_ns: int
+    ) -> list[Effect]:
+        """Where this host listens: its own addresses, the best first. Call it at the begin, and when they change."""
+        self._reign.reachable_at(addresses, control_port, self._clock_port)
+        return self._settle(now_ns)
+
+    def met(self, address: str, control_port: int, announced_key: bytes, *, now_ns: int) -> list[Effect]:
+        """Another host of this session, whose key begins with `announced_key`, is announced there."""
+        self._reign.met(address, control_port, announced_key)
+        return self._settle(now_ns)
+
+    def told(self, number: int, answer: m.HostTold | None, *, refused: bool = False, now_ns: int) -> list[Effect]:
+        """The answer to the `AskHost` of this number; None: there is none. `refused`: no program listens there."""
+        if not self._over and (other := self._reign.reunion.told(number, answer)) is not None:
+            contact, claim = other
+            self._gone = self._gone_to(contact, claim.term, claim.chain, Cause.REUNION)
+        return self._settle(now_ns)
+
+    def recovers(self, request_id: UUID) -> Track | None:
+        """The row of the queue whose missing file arrives by this upload; None: it is a song of its own. Its file
+        belongs to the `file_id` of that row. `uploaded` then expects this track."""
+        return self._lost_files.track(request_id)
+
     # -- commands of the user ----------------------------------------------------------------------------------------
 
     def command(self, command: c.HostCommand, *, now_ns: int) -> list[Effect]:
         """Execute a command of the host's user. An `error` event reports a command that cannot be done."""
         if self._over:
             return []
+        if self._reign.succession.is_handing_over and type(command) is not c.Quit:
+            self._outbox.error(Notice(Code.HANDING_OVER), now_ns)
+            return self._settle(now_ns)
         self._hearing.calibration.precede(command, now_ns=now_ns)
         match command:
             case c.Add(track=track, fallback=fallback):
@@ -285,6 +392,8 @@ class HostSession:
             case c.Say(text=text):
                 self._party.people.heard(HOST_KEY, now_ns=now_ns)
                 self._chat.host_says(self._host_name, text, now_ns=now_ns)
+            case c.HandOver():
+                self._reign.succession.hand_over(command, self._reign.claim(), now_ns=now_ns)
             case c.Quit():
                 self._quit(now_ns)
         effects = self._settle(now_ns)
@@ -372,6 +481,8 @@ class HostSession:
         """Handle all deadlines that have passed. A call before or after `next_deadline_ns` is allowed."""
         self._wake(now_ns)
         self._entrance.timer(now_ns=now_ns)
+        self._reign.timer(now_ns=now_ns)
+        self._lost_files.timer(now_ns=now_ns)
         for member in self._members:
             if now_ns >= member.heard_at_ns + DEAD_NS:
                 self._outbox.do(Close(member.conn, "silent for too long"))
@@ -398,6 +509,8 @@ class HostSession:
         deadlines = [self._heartbeat_at_ns, self._transport.end_ns(), self._queue.due_ns()]
         deadlines += [
             *self._entrance.deadlines_ns(),
+            *self._reign.deadlines_ns(),
+            *self._lost_files.deadlines_ns(),
             *self._report_watch.deadlines_ns(self._members),
             *self._distribution.deadlines_ns(),
             *self._sharing.deadlines_ns(),
@@ -445,7 +558,10 @@ class HostSession:
 
         Each call counts as one attempt.
         """
-        return self._requests.begin_upload_attempt(self._admission.member(peer_id, proof, UPLOAD), request_id)
+        member = self._admission.member(peer_id, proof, UPLOAD)
+        if self._lost_files.track(request_id) is not None:
+            return self._lost_files.begin_upload_attempt(member, request_id)
+        return self._requests.begin_upload_attempt(member, request_id)
 
     def authorise_guest_upload(self, guest_id: bytes, request_id: UUID) -> Request | None:
         """The accepted request of this guest whose song may arrive; None: refuse it."""
@@ -453,11 +569,12 @@ class HostSession:
 
     def wants_upload(self, request_id: UUID) -> bool:
         """The request is accepted and its song is not in the queue yet."""
-        return self._requests.wanted(request_id)
+        return self._requests.wanted(request_id) or self._lost_files.track(request_id) is not None
 
     def upload_progress(self, request_id: UUID, done_bytes: int, *, now_ns: int) -> list[Effect]:
         """`done_bytes` of a requested song have arrived. It may be called for each chunk."""
         self._requests.progressed(request_id, done_bytes, now_ns=now_ns)
+        self._lost_files.progressed(request_id, now_ns=now_ns)
         return self._settle(now_ns)
 
     def upload_converting(self, request_id: UUID, share: float, *, now_ns: int) -> list[Effect]:
@@ -467,14 +584,18 @@ class HostSession:
 
     def uploaded(self, request_id: UUID, track: Track, *, now_ns: int) -> list[Effect]:
         """A requested song has arrived, complete and playable."""
+        if self._reign.succession.is_handing_over or self._lost_files.arrived(request_id, track, now_ns=now_ns):
+            return self._settle(now_ns)  # the new host does not know the song: the peer asks for it again
         who = self._requests.arrived(request_id, track, now_ns=now_ns)
         if who is not None:
-            self._queue.add(track, who.name, who.key, now_ns=now_ns)
+            self._queue.seen.add(request_id)
+            self._queue.add(track, *who, now_ns=now_ns)
         return self._settle(now_ns)
 
     def upload_refused(self, request_id: UUID, reason: str, *, now_ns: int) -> list[Effect]:
         """The uploaded song cannot be used. A lost connection is no reason: the peer tries again or gives up."""
         self._requests.refuse(request_id, reason, now_ns=now_ns)
+        self._lost_files.failed(request_id, now_ns=now_ns)
         return self._settle(now_ns)
 
     def snapshot(self) -> SessionSnapshot:
@@ -492,6 +613,7 @@ class HostSession:
             waiting_for=self._transport.waiting_for(),
             upcoming=self._transport.upcoming(),
             peers=tuple(member.view(queued, self._called_at_ns or 0) for member in self._members),
+            successors=tuple(one.name for one in self._reign.succession.line()),
             requests=self._requests.views(),
             repeat=self._transport.repeat,
             shuffle=self._queue.is_shuffled,
@@ -572,11 +694,14 @@ class HostSession:
             self._call_backs.tell(member)
             self._invitation.reached(reached, now_ns=now_ns)
         self._party.joined(member)
+        self._lost_files.joined(member)
+        self._reign.joined(member)
         self._outbox.note(e.PeerJoined(now_ns, peer_id, name, again=admitted.again))
 
     def _lose(self, member: Member, reason: Notice, now_ns: int) -> None:
         """Remove a member that may reconnect."""
         self._admission.lost(member)
+        self._reign.lost(member, now_ns=now_ns)
         if member.outside:
             self._invitation.lost(now_ns=now_ns)
             self._call_backs.call(member)
@@ -588,6 +713,7 @@ class HostSession:
         member.budget.left(member.owes(), now_ns=now_ns)
         self._report_watch.tell_left_out(member, leaves=True, now_ns=now_ns)
         self._requests.left(member, now_ns=now_ns)
+        self._lost_files.left(member, now_ns=now_ns)
         self._queue.mark_stale()
         self._outbox.do(ForbidClock(member.peer_id))
         self._outbox.note(e.PeerLeft(now_ns, member.peer_id, member.name, reason))
@@ -646,6 +772,7 @@ class HostSession:
             case m.LeaveSession(peer_id=peer_id) if peer_id == member.peer_id:
                 self._outbox.do(Close(member.conn, "left"))
                 self._remove(member, Notice(Code.PEER_LEFT), now_ns)
+                self._reign.left()
             case m.HeardReport():
                 self._hearing.heard_by(member, message, now_ns=now_ns)
             case m.MicrophoneAnswer():
@@ -676,14 +803,89 @@ class HostSession:
                 self._sharing.willing(member, message)
             case m.PiecesEnded():
                 self._distribution.pieces_ended(member, message, now_ns=now_ns)
+            case m.StandingBy():
+                if not self._reign.succession.stands_by(member, message):
+                    self._breach(member, "it was not asked to stand by", now_ns)
+            case m.TookOver():
+                self._handed_over(member, now_ns)
+            case m.FormerHost(claim=claim):
+                self._reign.former_host(member, claim)
+            case m.SongBequest():
+                self._bequeathed(member, message, now_ns)
+            case m.SongsFound(file_ids=file_ids):
+                self._lost_files.found(member, file_ids, now_ns=now_ns)
             case _:
                 self._breach(member, f"{type(message).__name__} makes no sense", now_ns)
+
+    # -- other hosts -------------------------------------------------------------------------------------------------
+
+    def _sought(self, conn: int, message: m.HostSeek, now_ns: int) -> None:
+        is_open = self._entrance.leave(conn) and not self._over
+        answer = self._reign.reunion.asked(message, now_ns=now_ns) if is_open else None
+        if answer is not None:
+            self._outbox.do(Send(conn, answer))
+        self._outbox.do(Close(conn, "it has asked for the host"))
+
+    def _bequeathed(self, member: Member, song: m.SongBequest, now_ns: int) -> None:
+        """A former host brings a song of its part of the session."""
+        if song.request_id in self._queue.seen:
+            self._outbox.do(Send(member.conn, m.SongRequestAdded(song.request_id)))
+            return
+        asked = self._requests.bequeathed if self._reign.may_bequeath(member) else self._requests.asked_for_bequest
+        if not asked(member, song, self._reign.asker_of(member, song), now_ns=now_ns):
+            self._breach(member, "it asked twice under one id", now_ns)
+
+    def _handed_over(self, member: Member, now_ns: int) -> None:
+        """A member was asked to take over, and is the host now."""
+        found = self._reign.succession.took_over(member)
+        if found is None:
+            self._breach(member, "it was not asked to take over", now_ns)
+            return
+        contact, stays = found
+        claim = self._reign.claim()
+        chain = extended(claim.chain, contact.host_key)
+        self._gone = self._gone_to(contact, claim.term + 1, chain, Cause.HANDED_OVER, but=member.conn)
+        if not stays:
+            self._gone = Ended(Notice(Code.HANDED_OVER, peer=contact.name), failed=False)
+            self._outbox.note(e.SessionEnded(now_ns, self._gone.reason))
+
+    def _gone_to(
+        self, host: HostContact, term: int, chain: tuple[bytes, ...], cause: Cause, but: int = 0
+    ) -> FollowHost:
+        """Another machine is the host from now on: tell the members, but not the one on this connection. Return what
+        this machine brings along."""
+        follow, wanted = self._reign.farewell(host, term, chain, cause), self._to_follow()
+        for member in self._members:
+            if member.conn != but:
+                self._outbox.do(Send(member.conn, m.HostMoved(host, term, chain)))
+            self._outbox.do(Close(member.conn, "another machine is the host"), ForbidClock(member.peer_id))
+        self._entrance.end("")
+        self._members.members.clear()
+        self._over, self._followed = True, wanted
+        return follow
+
+    def _heir_settings(self, token: bytes) -> HeirSettings:
+        return HeirSettings(
+            session_name=self._session_name,
+            host_name=self._host_name,
+            max_peers=self.max_peers,
+            host_peer_id=self._reign.peer_id,
+            host_token=token,
+            last_peer_id=self._admission.last_peer_id,
+            last_number=self._queue.last_number,
+            code=self._door.code,
+            loudness_lufs=self._gains.target_lufs,
+            crossfade_s=self._transitions.chosen.crossfade_s,
+            skip_silence=self._transitions.chosen.skip_silence,
+            repeat=self._transport.repeat,
+            rules=self._party.rules,
+            present_round=self._party.rounds.present,
+        )
 
     # -- the end of every call ---------------------------------------------------------------------------------------
 
     def _settle(self, now_ns: int) -> list[Effect]:
         self._wake(now_ns)
-        playback = self._transport.playback
         if not self._over:
             self._hearing.calibration.settle(now_ns=now_ns)
             self._hearing.levels.settle()
@@ -695,15 +897,26 @@ class HostSession:
             self._invitation.settle(now_ns=now_ns)
             self._distribution.settle(now_ns=now_ns)
             self._sharing.settle(now_ns=now_ns)
-        sweeps = None if self._over else self._hearing.calibration.timeline()
-        wanted = Follow(sweeps) if sweeps is not None else self._gains.follow(*playback.lines())
+            self._reign.settle(now_ns=now_ns)
+        wanted = self._to_follow() if self._gone is None else self._followed
         follow = [wanted] if self._followed != wanted else []
         self._followed = wanted
-        return self._outbox.drain(*follow)
+        gone, self._gone = [self._gone] if self._gone is not None else [], None
+        return [*self._outbox.drain(*follow), *gone]
+
+    def _to_follow(self) -> Follow:
+        """What the host's own output plays. It leaves out a song whose file is not here."""
+        sweeps = None if self._over else self._hearing.calibration.timeline()
+        if sweeps is not None:
+            return Follow(sweeps)
+        lost = self._members.lost_files
+        lines = [one for one in self._transport.playback.lines() if one is None or one.file_id not in lost]
+        return self._gains.follow(*[*lines, None, None][:2])
 
     def _wake(self, now_ns: int) -> None:
         """Restart the timeouts of the members if this computer was suspended: it could not receive their messages."""
         if self._called_at_ns is not None and now_ns - self._called_at_ns > ASLEEP_NS:
             for member in self._members:
                 member.heard_at_ns = member.reports.heard_at_ns = now_ns
+            self._reign.woke(now_ns - self._called_at_ns, now_ns=now_ns)
         self._called_at_ns = now_ns

@@ -38,6 +38,10 @@ class HostTrackFacts:
         """Of this track."""
         return self._facts.get(file_id, _NOTHING)
 
+    def inherit(self, file_id: UUID, facts: TrackFacts) -> None:
+        """What the host before this one knows of a track."""
+        self._learn(file_id, facts)
+
     def learn_tags(self, file_id: UUID, tagged: Tagged) -> None:
         """The tags of a track were read."""
         self._learn(file_id, dataclasses.replace(self.of(file_id), tagged=tagged))

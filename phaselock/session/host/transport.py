@@ -79,6 +79,16 @@ class TransportControl:
         first = [track for file_id in urgent for track in tracks if track.file_id == file_id]
         return list(dict.fromkeys(first + tracks[at:] + tracks[:at]))
 
+    def inherit(self, current: Timeline | None, armed: Timeline | None, *, repeat: bool) -> None:
+        """The playback as it was at the host before this one."""
+        self.playback.current = self.playback.sound = current
+        self.playback.armed, self.repeat = armed if current is not None else None, repeat
+        self._cursor = current.file_id if current is not None else None
+        if current is not None and armed is not None:
+            self._armed_by = self._transitions.between(
+                self._queue.known(current.file_id), self._queue.known(armed.file_id)
+            )
+
     def state(self) -> m.SessionState:
         """The state that a new peer receives."""
         timeline, armed = self.playback.current, self.playback.armed

@@ -52,6 +52,10 @@ class SongVotes:
         """The songs for which this person has voted."""
         return frozenset(file_id for file_id, voters in self._voters.items() if key in voters)
 
+    def all(self) -> dict[UUID, frozenset[str]]:
+        """The people who have voted, by song."""
+        return {file_id: frozenset(keys) for file_id, keys in self._voters.items() if keys}
+
     def voters(self, file_id: UUID) -> frozenset[str]:
         """The people who have voted for this song."""
         return frozenset(self._voters.get(file_id, ()))

@@ -12,10 +12,12 @@ The host is lost if no message arrived for DEAD_NS, or if the connection broke, 
 The code has no names for these states; `Absence` computes them from its times. CONNECTING and REJOINING lead to PAUSING
 if they fail. From each state except PRESENT the session ends if:
 
-- the host's computer refuses the new connection, and the peer is not elsewhere: the host's program has ended;
+- the host's computer refuses the new connection, the peer is not elsewhere, and the host has told no successor: the
+  host's program has ended;
 - another session, or another version of the protocol, answers at the host's address;
 - the host rejects the peer;
-- the peer was without a host for HOLD_NS (from elsewhere HOLD_OUTSIDE_NS), and the track that played then has ended;
+- the peer was without a host for HOLD_NS (from elsewhere HOLD_OUTSIDE_NS), and the track that played then has ended.
+  A machine of the line takes over instead (succession.py), and a peer that has voted for one waits GRACE_NS longer;
 - the host breaks the protocol, or the user leaves.
 
 After any other failure the peer tries again, because failures of a network can be temporary. A loss of the connection
@@ -52,7 +54,7 @@ class Absence:
         """The peer then ends the session. None: PRESENT."""
         self._retry_at_ns: int | None = None
         """Start of the next attempt. None: not PAUSING."""
-        self._is_user_warned = False
+        self._is_user_warned = self._is_extended = False
         self._wanted_after_ns: int | None = None
         """After this time the user is asked for a newer invitation; None: never."""
         self._wanted_at_ns: int | None = None
@@ -78,7 +80,7 @@ class Absence:
         losing the connection.
         """
         self._give_up_at_ns = now_ns + max(hold_ns, left_ns)
-        self._is_user_warned = False
+        self._is_user_warned = self._is_extended = False
         self._wanted_after_ns = wanted_after_ns
         self._want_later(now_ns)
         if now_ns - joined_at_ns < RETRY_NS:
@@ -86,6 +88,14 @@ class Absence:
         else:
             self._retry_at_ns = None
             self._outbox.do(Connect())
+
+    def extend(self, grace_ns: int) -> bool:
+        """Wait longer by `grace_ns`, once. False: that has been done."""
+        if self._is_extended or self._give_up_at_ns is None:
+            return False
+        self._is_extended = True
+        self._give_up_at_ns += grace_ns
+        return True
 
     def attempt_failed(self, *, now_ns: int) -> None:
         """An attempt to connect or to join again has failed. The next one starts after a pause."""

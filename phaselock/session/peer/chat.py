@@ -29,6 +29,8 @@ class PeerChat:
         self._session_ns = session_ns
         self.lines: tuple[ChatLine, ...] = ()
         """The newest messages, the oldest first."""
+        self._known: frozenset[tuple[str, str, int]] = frozenset()
+        """Messages that the host before this one has told."""
         self._was_away = False
         """The host is heard again: lines of its history were missed."""
 
@@ -44,6 +46,11 @@ class PeerChat:
         """The host has accepted this peer; `again`: after an absence."""
         self._was_away = again
 
+    def moved(self) -> None:
+        """Another machine is the host: its messages have their own numbers."""
+        self._known = frozenset((line.name, line.text, line.session_ns) for line in self.lines)
+        self.lines = ()
+
     def said(self, line: ChatLine) -> None:
         """The host has told a message. Breach if its number does not grow."""
         if line.number <= self._last_number:
@@ -57,7 +64,7 @@ class PeerChat:
             raise Breach("the numbers of messages do not grow")
         for line in lines:
             if line.number > self._last_number:
-                self._append(line, is_news=self._was_away)
+                self._append(line, is_news=self._was_away or bool(self._known))
 
     def refused(self, why: m.ChatRefusal, *, now_ns: int) -> None:
         """The host does not tell the message of this peer's user."""
@@ -70,5 +77,5 @@ class PeerChat:
     def _append(self, line: ChatLine, *, is_news: bool) -> None:
         line = dataclasses.replace(line, name=person_name(line.name), text=chat_text(line.text))
         self.lines = (*self.lines, line)[-MAX_CHAT_LINES:]
-        if is_news:
+        if is_news and (line.name, line.text, line.session_ns) not in self._known:
             self._outbox.note(e.ChatSaid(line.session_ns, line.number, line.name, line.text))

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from uuid import UUID
 
 from phaselock.language.message import N_
@@ -33,6 +33,8 @@ from phaselock.session.peer.pieces import PeerPieces
 NOT_IN_PIECES = N_("The host does not send its pieces.")
 MAX_KEPT_BYTES = 4 << 30
 """Most bytes of songs that a host's queue keeps in the cache of this machine. A host may announce any number."""
+MAX_TRIES = 3
+"""Attempts to send one file to a host that lacks it."""
 ALWAYS_KEPT = 2
 """Number of tracks, first in the order of need, that are kept in any case: the current one and the next one."""
 
@@ -92,6 +94,8 @@ class PeerFiles:
         self._session_ns = session_ns
         """Returns the session time at a local time; None while the clock is not usable."""
         self._files: dict[UUID, LocalFile] = {}
+        self._offered_back: dict[UUID, int] = {}
+        """Songs whose files the host was offered, and how often they were sent."""
         self._access: tuple[int, bytes] | None = None
         """Peer number and token for fetches; None without a connection to the host."""
         self._room_bytes = MAX_KEPT_BYTES
@@ -108,6 +112,32 @@ class PeerFiles:
         """This machine can store `room_bytes` of tracks."""
         if room_bytes != self._room_bytes:
             self._room_bytes, self._stale = room_bytes, True
+
+    def keep(self, track: Track) -> None:
+        """This machine was the host, and has this file."""
+        self._files[track.file_id] = LocalFile(track, LocalState.RECEIVED)
+
+    def tracks(self) -> Mapping[UUID, Track]:
+        """All offered tracks."""
+        return {file_id: file.track for file_id, file in self._files.items()}
+
+    def sought(self, file_ids: Iterable[UUID]) -> None:
+        """The host has no files of these songs: offer it those that are here."""
+        if found := tuple(file_id for file_id in file_ids if self.has(file_id)):
+            self._offered_back |= dict.fromkeys(found, 0)
+            self._outbox.do(Send(HOST_CONN, m.SongsFound(found)))
+
+    def send_back(self, file_id: UUID) -> Track | None:
+        """The song, if the host was offered its file, which is sent now; None also after MAX_TRIES."""
+        tries = self._offered_back.get(file_id, MAX_TRIES)
+        if tries >= MAX_TRIES or not self.has(file_id):
+            return None
+        self._offered_back[file_id] = tries + 1
+        return self.track(file_id)
+
+    def is_offered_back(self, file_id: UUID) -> bool:
+        """The host was offered this file."""
+        return file_id in self._offered_back
 
     def track(self, file_id: UUID | None) -> Track | None:
         """The offered track, or None."""
@@ -201,6 +231,7 @@ class PeerFiles:
                 self._outbox.do(CancelFetch(file_id))
                 self._give_up(file)
         self._access = None
+        self._offered_back.clear()
 
     def take_queue(self, queue: tuple[QueueItem, ...]) -> None:
         """The host has sent its queue."""

@@ -26,6 +26,15 @@ class PeerGains:
         self._new |= told.keys()
         return len(self._gains) <= 4 * MAX_ITEMS
 
+    def all(self) -> tuple[tuple[UUID, float], ...]:
+        """All gains that are known."""
+        return tuple(self._gains.items())
+
+    def keep(self, gains: Iterable[tuple[UUID, float]]) -> None:
+        """This machine was the host, and plays at these gains."""
+        self._gains = dict(gains)
+        self._new = set(self._gains)
+
     def take_queue(self, needed: Iterable[UUID]) -> None:
         """The host has sent its queue. `needed` are its tracks, and those of all timelines: forget all others."""
         kept = self._new.union(needed)

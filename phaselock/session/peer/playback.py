@@ -50,6 +50,11 @@ class PeerPlayback:
             self._playback.follow(timeline)
         self._playback.armed = armed if timeline is not None else None
 
+    def go_on(self, current: Timeline | None, armed: Timeline | None) -> None:
+        """This machine was the host, and plays these timelines."""
+        self._playback.current = self._playback.sound = current
+        self._playback.armed = armed
+
     def check_rate(self, file_id: UUID, rate_hz: int) -> None:
         """Check the rate of an offered track. Breach if a timeline of this track has another one."""
         for timeline in self._timelines():

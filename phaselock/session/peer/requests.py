@@ -131,6 +131,10 @@ class OutgoingRequests:
             self._outbox.do(Send(HOST_CONN, m.SongRequestWithdrawn(request_id, sentence(problem))))
             self._end(wish, RequestState.FAILED, sentence(problem), now_ns)
 
+    def unanswered(self) -> tuple[Request, ...]:
+        """The requests that are not finished."""
+        return tuple(wish.request for wish in self._requests.values() if not wish.over)
+
     def lost_host(self) -> None:
         """The host is lost: cancel all uploads. Accepted requests are open again."""
         for request_id, wish in self._requests.items():

@@ -10,6 +10,7 @@ import dataclasses
 from uuid import UUID
 
 from phaselock.model.calibration import Confirmation
+from phaselock.model.heritage import MAX_ADDRESSES, Cause
 from phaselock.model.invitation import Invitation
 from phaselock.model.key_words import key_words
 from phaselock.model.microphone import HeardPass, MicrophoneFault
@@ -26,11 +27,13 @@ from phaselock.protocol.messages import Message
 from phaselock.protocol.proof import JOIN, membership_proof
 from phaselock.session import commands as c
 from phaselock.session import events as e
+from phaselock.session.claims import derived_token
 from phaselock.session.effects import (
     HOST_CONN,
     Close,
     Effect,
     Ended,
+    FollowHost,
     Listen,
     ListenToSong,
     Pair,
@@ -38,15 +41,19 @@ from phaselock.session.effects import (
     SetQuiet,
     StartClock,
     StopClock,
+    TakeOver,
+    Upload,
     UsePlaces,
 )
 from phaselock.session.outbox import Outbox
 from phaselock.session.peer.absence import Absence
+from phaselock.session.peer.bequest import PeerBequest
 from phaselock.session.peer.breach import Breach
 from phaselock.session.peer.chat import PeerChat
 from phaselock.session.peer.clock_watch import ClockWatch
 from phaselock.session.peer.files import PeerFiles
 from phaselock.session.peer.gains import PeerGains
+from phaselock.session.peer.heritage import heritage_of
 from phaselock.session.peer.microphone import PeerMicrophone
 from phaselock.session.peer.outside import PeerOutside
 from phaselock.session.peer.party import PeerParty
@@ -54,6 +61,7 @@ from phaselock.session.peer.pieces import PeerPieces
 from phaselock.session.peer.playback import PeerPlayback
 from phaselock.session.peer.reports import StatusReports
 from phaselock.session.peer.requests import OutgoingRequests
+from phaselock.session.peer.succession import GRACE_NS, Found, PeerSuccession
 from phaselock.session.queue_updates import updated
 from phaselock.session.states import (
     ASLEEP_NS,
@@ -85,10 +93,12 @@ class PeerSession:
         microphone: bool = False,
         session_id: bytes = b"",
         announced_key: bytes = b"",
+        may_host: bool = True,
     ) -> None:
         """`code`: that of the session, in its normal form; empty if the user was told none. `session_id`: of the
         session that was announced at this place, or the beginning of it; empty: any session. `announced_key`: the
-        beginning of the key that was announced there; empty: any key."""
+        beginning of the key that was announced there; empty: any key. `may_host`: this machine may become the
+        host."""
         self._announced_key = announced_key
         self._code = code
         self._pairing = False
@@ -131,6 +141,12 @@ class PeerSession:
         self._outside = PeerOutside(self._outbox)
         self._reached = ""
         """The address at which the host was reached last."""
+        self._succession = PeerSuccession(self._outbox, may_host=may_host)
+        self._bequest = PeerBequest(self._outbox)
+        self._former: FollowHost | None = None
+        """This machine was the host until this effect."""
+        self._moved: Cause | None = None
+        """The host is another one since the last JoinAccepted, for this reason."""
         self._ended: list[Effect] = []
 
     @property
@@ -187,10 +203,13 @@ class PeerSession:
         if self._side is PeerSide.OFFLINE:
             self._end(Notice(Code.HOST_CONNECTION_LOST, sentence(reason)), now_ns, failed=True)
         if self._side is PeerSide.AWAY:
-            if refused and not self._outside.active:
+            is_ended = refused and not self._outside.active
+            if is_ended and not self._succession.has_line:
                 self._end(HOST_LOST, now_ns, failed=True)
             else:
                 self._absence.attempt_failed(now_ns=now_ns)
+                self._succession.search(is_ended=is_ended, now_ns=now_ns)
+                self._search(now_ns)
         return self._settle(now_ns)
 
     def received(self, message: Message, *, now_ns: int) -> list[Effect]:
@@ -257,6 +276,123 @@ class PeerSession:
         if self._outside.use(places) and self._side is PeerSide.AWAY:
             self._absence.found(now_ns=now_ns)
         return self._settle(now_ns)
+
+    # -- succession --------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def of_former_host(
+        cls, follow: FollowHost, *, code: str = "", microphone: bool = False, may_host: bool = True
+    ) -> PeerSession:
+        """The session of a machine that was the host until this effect. Call `resume` first."""
+        session = cls(
+            display_name=follow.display_name,
+            code=code,
+            microphone=microphone,
+            session_id=follow.session_id,
+            may_host=may_host,
+        )
+        session._peer_id = follow.membership.peer_id
+        session._succession.inherit(follow.membership, follow.line)
+        session._former = follow
+        session._bequest.give(follow.bequest)
+        return session
+
+    def resume(self, status: ClockStatus, *, now_ns: int) -> list[Effect]:
+        """Begin to look for the new host. `status`: the clock map by which the output plays on."""
+        follow = self._former
+        assert follow is not None, "only the session of a former host resumes"
+        self._clock, self._called_at_ns = status, now_ns
+        self._playback.go_on(follow.playing, follow.then)
+        for track in follow.tracks:
+            self._files.keep(track)
+        self._gains.keep(follow.gains)
+        self._follow(Found(follow.host, follow.term, follow.chain), follow.cause, now_ns)
+        return self._settle(now_ns)
+
+    def stands_by(
+        self,
+        control_port: int,
+        clock_port: int,
+        host_key: bytes,
+        addresses: tuple[str, ...] = (),
+        wired: bool | None = None,
+        *,
+        now_ns: int,
+    ) -> list[Effect]:
+        """The ports of `OpenForSuccession` are open. `host_key`: SHA-256 of this machine's host certificate.
+        `addresses`: its own, the best first. `wired`: its network is a cable (None: unknown)."""
+        standing = m.StandingBy(control_port, clock_port, host_key, addresses[:MAX_ADDRESSES], wired)
+        self._succession.stands_by(standing, connected=self._connected)
+        return self._settle(now_ns)
+
+    def standby_info(self) -> m.SessionInfo:
+        """The greeting at these ports. It names nobody."""
+        return m.SessionInfo(m.PROTOCOL_VERSION, self._session_id, "", "", (), 0)
+
+    def sought(self, message: m.HostSeek, *, now_ns: int) -> tuple[m.HostTold, list[Effect]]:
+        """A machine has asked at these ports. Return the answer as well."""
+        is_here = message.session_id == self._session_id
+        answer = self._succession.sought(message, connected=self._connected, now_ns=now_ns) if is_here else None
+        return answer or m.HostTold("lost"), self._settle(now_ns)
+
+    def told(self, number: int, answer: m.HostTold | None, *, refused: bool = False, now_ns: int) -> list[Effect]:
+        """The answer to the `AskHost` of this number; None: there is none. `refused`: no program listens there."""
+        found = self._succession.told(number, answer, self._host_key, refused=refused, now_ns=now_ns)
+        if found is not None and self._absence.active:
+            self._follow(found, Cause.HOST_LOST, now_ns)
+        return self._settle(now_ns)
+
+    def met(self, address: str, control_port: int, announced_key: bytes, *, now_ns: int) -> list[Effect]:
+        """A host of this session, whose key begins with `announced_key`, is announced there, while this peer has lost
+        its host. The key is another one than that of the lost host."""
+        if self._absence.active:
+            self._succession.met(address, control_port, announced_key, self._session_id, self._peer_id)
+        return self._settle(now_ns)
+
+    def _send_back(self, file_id: UUID) -> None:
+        """Send a song to the host, which lacks its file, if the host was offered it."""
+        song = self._files.send_back(file_id)
+        if song is not None:
+            self._outbox.do(Upload(file_id, song.sha256, song.size, self._peer_id, self._token))
+
+    def _follow(self, found: Found, cause: Cause, now_ns: int) -> None:
+        """Join another host of this session as the same member."""
+        membership = self._succession.membership(self._peer_id)
+        self._host_key, self._announced_key, self._moved = found.host.host_key, b"", cause
+        self._token = derived_token(membership, found.term, found.chain) or b""
+        self._outbox.do(Close(HOST_CONN, "another host"))
+        self._outbox.do(FollowHost(found.host, self._session_id, membership, cause, found.term, found.chain))
+        self._lose_host(now_ns)
+
+    def _moved_to(self, moved: m.HostMoved, now_ns: int) -> None:
+        """The host tells that another machine is the host, maybe this one."""
+        cause = self._succession.moved(moved)
+        if not self._succession.is_me(moved.host):
+            self._follow(Found(moved.host, moved.term, moved.chain), cause, now_ns)
+        elif self._succession.me is not None and cause is Cause.HANDED_OVER:
+            self._outbox.do(Send(HOST_CONN, m.TookOver()))
+            self._take_over(cause, now_ns)
+
+    def _take_over(self, cause: Cause, now_ns: int) -> None:
+        """This machine is the host from now on."""
+        heritage = heritage_of(
+            self._succession,
+            self._files,
+            self._playback,
+            self._gains,
+            self._told.queue,
+            self._chat.lines,
+            session_id=self._session_id,
+            peer_id=self._peer_id,
+            name=self._display_name,
+            lost=cause is Cause.HOST_LOST,
+            now_ns=now_ns,
+        )
+        self._outbox.do(Close(HOST_CONN, "this machine is the host"))
+        self._outbox.note(e.HostChanged(self._session_ns(now_ns), self._display_name, you=True, cause=cause))
+        self._side = PeerSide.OVER
+        self._absence.end()
+        self._ended = [TakeOver(heritage, cause, self._requests.unanswered())]
 
     # -- this machine ------------------------------------------------------------------------------------------------
 
@@ -335,6 +471,9 @@ class PeerSession:
         """An upload attempt has ended. Empty `problem`: the host has received all bytes."""
         if self._connected:
             self._requests.upload_ended(request_id, problem, self._peer_id, self._token, now_ns=now_ns)
+            self._bequest.upload_ended(request_id, problem, (self._peer_id, self._token))
+            if problem:
+                self._send_back(request_id)
         return self._settle(now_ns)
 
     def heard(self, number: int, heard: HeardPass, *, now_ns: int) -> list[Effect]:
@@ -358,8 +497,12 @@ class PeerSession:
         self._requests.timer(now_ns=now_ns)
         self._microphone.timer(now_ns=now_ns)
         self._pieces.timer(connected=self._connected, now_ns=now_ns)
-        if self._absence.is_over(now_ns=now_ns):
-            self._end(HOST_LOST, now_ns, failed=True)
+        if self._absence.active:
+            self._search(now_ns)
+        if self._side is PeerSide.OVER:
+            pass
+        elif self._absence.is_over(now_ns=now_ns):
+            self._hold_is_over(now_ns)
         elif self._side is PeerSide.AWAY:
             self._absence.timer(now_ns=now_ns)
         elif self._alive and now_ns >= self._heard_at_ns + DEAD_NS:
@@ -367,6 +510,8 @@ class PeerSession:
             if self._side is PeerSide.JOINED:
                 self._lose_host(now_ns)
                 self._absence.warn(now_ns=now_ns)
+                self._succession.search(is_ended=False, now_ns=now_ns)
+                self._search(now_ns)
             elif self._absence.active:
                 self._rejoin_failed(now_ns)
             else:
@@ -380,7 +525,12 @@ class PeerSession:
         """The time for the next call of `timer`; None: no call is needed. Every call of the session may change it."""
         if not self._alive:
             return None
-        deadlines = [*self._absence.deadlines_ns(), *self._requests.deadlines_ns(), *self._microphone.deadlines_ns()]
+        deadlines = [
+            *self._absence.deadlines_ns(),
+            *self._succession.deadlines_ns(),
+            *self._requests.deadlines_ns(),
+            *self._microphone.deadlines_ns(),
+        ]
         if self._side is not PeerSide.AWAY:
             deadlines.append(self._heard_at_ns + DEAD_NS)
         if self._side is PeerSide.JOINED:
@@ -460,6 +610,16 @@ class PeerSession:
                     raise Breach("too many votes")
             case m.YourVotes():
                 self._party.take_own_votes(message)
+            case m.SongRequestAccepted(request_id=file_id) if self._files.is_offered_back(file_id):
+                self._send_back(file_id)
+            case m.SongRequestAccepted(request_id=request_id) if self._bequest.is_offered(request_id):
+                self._bequest.accepted((self._peer_id, self._token))
+            case m.SongRequestRejected(request_id=request_id) | m.SongRequestAdded(request_id=request_id) if (
+                self._bequest.is_offered(request_id)
+            ):
+                self._bequest.settled()
+            case m.SongRequestConverting(request_id=request_id) if self._bequest.is_offered(request_id):
+                pass
             case m.SongRequestAccepted(request_id=request_id):
                 self._asked(self._requests.accepted(request_id, self._peer_id, self._token, now_ns=now_ns))
             case m.SongRequestRejected(request_id=request_id, reason=reason):
@@ -527,6 +687,16 @@ class PeerSession:
                 self._pieces.source(message)
             case m.PieceTasks():
                 self._pieces.tasks(message, self._peer_id, self._token)
+            case m.StandBy():
+                self._succession.asked_to_stand_by()
+            case m.SuccessionLine():
+                self._succession.take_line(message, self._host_key, self._token, self._session_ns(now_ns))
+            case m.HeritageUpdate():
+                self._succession.take_heritage(message)
+            case m.HostMoved():
+                self._moved_to(message, now_ns)
+            case m.SongsSought(file_ids=file_ids):
+                self._files.sought(file_ids)
             case m.Heartbeat():
                 pass
             case _:
@@ -570,6 +740,11 @@ class PeerSession:
 
     def _accepted(self, accepted: m.JoinAccepted, now_ns: int) -> None:
         again = self._absence.active
+        if self._moved is not None:
+            self._outbox.note(e.HostChanged(self._session_ns(now_ns), self._host_name, you=False, cause=self._moved))
+            self._chat.moved()
+        self._moved = None
+        self._succession.joined()
         self._side = PeerSide.JOINED
         self._absence.end()
         self._peer_id = accepted.peer_id
@@ -589,6 +764,9 @@ class PeerSession:
         self._take_queue(state.queue, state.revision, now_ns)
         self._playback.join(state)
         self._requests.found_host()
+        if self._former is not None and self._former.claim is not None:
+            self._outbox.do(Send(HOST_CONN, m.FormerHost(self._former.claim)))
+        self._bequest.joined({item.id for item in self._told.queue})
         self._chat.joined(again=again)
         self._outside.joined(self._reached)
         self._pieces.joined()
@@ -645,6 +823,7 @@ class PeerSession:
         self._files.lost_host()
         self._pieces.lost_host()
         self._requests.lost_host()
+        self._bequest.lost_host()
         self._absence.begin(
             hold_ns=HOLD_OUTSIDE_NS if self._outside.active else HOLD_NS,
             wanted_after_ns=self._outside.wanted_after_ns,
@@ -657,6 +836,21 @@ class PeerSession:
         """The new connection to a lost host ended before the host accepted this peer again."""
         self._side = PeerSide.AWAY
         self._absence.attempt_failed(now_ns=now_ns)
+        self._succession.search(is_ended=False, now_ns=now_ns)
+
+    def _search(self, now_ns: int) -> None:
+        """Look for another host, or become it."""
+        if self._side is not PeerSide.OVER and self._succession.takes_over(hold_is_over=False, now_ns=now_ns):
+            self._take_over(Cause.HOST_LOST, now_ns)
+        elif self._absence.active:
+            self._succession.timer(self._session_id, self._peer_id, now_ns=now_ns)
+
+    def _hold_is_over(self, now_ns: int) -> None:
+        """The host was not found in time: this part of the session goes on by itself, or ends."""
+        if self._succession.takes_over(hold_is_over=True, now_ns=now_ns):
+            self._take_over(Cause.HOST_LOST, now_ns)
+        elif not (self._succession.awaits_another(now_ns=now_ns) and self._absence.extend(GRACE_NS)):
+            self._end(HOST_LOST, now_ns, failed=True)
 
     def _return_by(self, invitation: Invitation, now_ns: int) -> None:
         if not (invitation.session and self._session_id.startswith(invitation.session)):

@@ -63,6 +63,8 @@ def event_toast(happened: SessionEvent, hosting: bool, snapshot: SessionSnapshot
     match event := with_songs(told, functools.partial(song_of, snapshot)) if snapshot else told:
         case e.Joined(again=True):
             return Toast(tr(HOST_HEARD_AGAIN), "info")
+        case e.HostChanged():
+            return Toast(event_text(event, current()), "info")
         case e.PeerJoined():
             return Toast(peer_joined_text(event, current()), "info")
         case e.PeerLeft(reason=Notice(code=Code.PEER_REMOVED)):

@@ -1,0 +1,267 @@
+"""What a successor knows of its host, so that the session can go on with another host.
+
+The host tells every member who its successors are. It tells the successors its heritage, in small updates.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from typing import Annotated, TypeAlias
+from uuid import UUID
+
+from phaselock.model.bounds import FileName, PersonName, Size, Title, Within
+from phaselock.model.party import I_CHOOSE, PartyRules
+from phaselock.model.snapshot import ChatLine
+from phaselock.model.timeline import Timeline
+from phaselock.model.types import Track
+
+MAX_SUCCESSORS = 3
+"""Most machines in the line of succession. Each of them receives every change of the heritage."""
+MAX_TERMS = 32
+"""Most hosts of a session whose keys are remembered; the oldest are forgotten."""
+MAX_VOTERS = 200
+"""Most voters for one song in a heritage."""
+MAX_ADDRESSES = 8
+"""Most addresses of one machine."""
+MAX_MEMBERS = 128
+"""Most members in a heritage, with lost ones that may return."""
+
+_Key: TypeAlias = Annotated[bytes, Size(32, 32)]
+_Secret: TypeAlias = Annotated[bytes, Size(16, 16)]
+_Number: TypeAlias = Annotated[int, Within(0, 2**32 - 1)]
+_Port: TypeAlias = Annotated[int, Within(1, 65535)]
+_Address: TypeAlias = Annotated[str, Size(0, 45)]
+_PersonKey: TypeAlias = Annotated[str, Size(0, 64)]
+_Ns: TypeAlias = Annotated[int, Within(0, 2**62)]
+
+
+class Cause(enum.StrEnum):
+    """Why a session has another host."""
+
+    HANDED_OVER = "handed_over"
+    """The host's user has handed it over."""
+    HOST_LOST = "host_lost"
+    """The host was lost."""
+    REUNION = "reunion"
+    """Two parts of a session have met again."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HostContact:
+    """A machine that is the host of a session, or stands by to become it. `addresses` are the ones at which it may be
+    reached, the best first. `control_port` is TCP, `clock_port` UDP. `host_key`: SHA-256 of the certificate with which
+    it answers."""
+
+    peer_id: _Number
+    """Its number as a member of the session."""
+    name: PersonName
+    addresses: Annotated[tuple[_Address, ...], Size(1, MAX_ADDRESSES)]
+    control_port: _Port
+    clock_port: _Port
+    host_key: _Key
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class VoteProof:
+    """Proves a vote to one machine: see protocol/proof.py. `witness_key`: the host key of this machine."""
+
+    witness_key: _Key
+    proof: _Key
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LossVote:
+    """A member has lost its host and wants the candidate to take over. A proof for each machine that may check it."""
+
+    peer_id: _Number
+    proofs: Annotated[tuple[VoteProof, ...], Size(1, MAX_SUCCESSORS + 1)]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Claim:
+    """By which right a machine is the host. Of two hosts of one session, the claims decide who stays it."""
+
+    term: _Number
+    """Number of successions since the session was founded."""
+    chain: Annotated[tuple[_Key, ...], Size(1, MAX_TERMS)]
+    """The keys of the hosts so far, the newest last."""
+    took_over_session_ns: _Ns
+    has_members: bool
+    elected_term: _Number = 0
+    """The term of the last host that took over because its host was lost; 0: none."""
+    votes: Annotated[tuple[LossVote, ...], Size(0, MAX_MEMBERS)] = ()
+    """By which it took over. A HostSeek tells none."""
+
+    @property
+    def key(self) -> bytes:
+        """Of the host."""
+        return self.chain[-1]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HeirSettings:
+    """What a successor knows of the session as a whole. `host_peer_id` and `host_token`: the membership with which this
+    host returns when another machine is the host."""
+
+    session_name: PersonName
+    host_name: PersonName
+    max_peers: Annotated[int, Within(0, 63)]
+    host_peer_id: _Number
+    host_token: _Secret = dataclasses.field(repr=False)
+    last_peer_id: _Number
+    last_number: _Number
+    """The age of the newest song."""
+    code: Annotated[str, Size(0, 64)] = dataclasses.field(default="", repr=False)
+    loudness_lufs: Annotated[float, Within(-70, 0)] | None = None
+    crossfade_s: Annotated[float, Within(0, 12)] = 0.0
+    skip_silence: bool = False
+    repeat: bool = False
+    rules: PartyRules = I_CHOOSE
+    present_round: _Number = 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HeirLevel:
+    """A loudness: see Loudness."""
+
+    integrated_lufs: Annotated[float, Within(-200, 200)] | None
+    true_peak: Annotated[float, Within(0, 1e6)]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HeirSound:
+    """What is known of the sound of a track: see Tagged and Measurement. `range_lu` and what follows are from the
+    measurement; without `measured` there was none."""
+
+    album: Annotated[str, Size(0, 4000)] = ""
+    disc: _Number | None = None
+    number: _Number | None = None
+    tagged: HeirLevel | None = None
+    album_tagged: HeirLevel | None = None
+    measured: HeirLevel | None = None
+    range_lu: Annotated[float, Within(0, 200)] | None = None
+    begin_frame: Annotated[int, Within(0, 2**40)] = 0
+    end_frame: Annotated[int, Within(0, 2**40)] = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HeirSong:
+    """A row of the queue. `asker` and `number`: see QueueEntry. `begun`: it has begun to play once. `pinned`: the host
+    has moved it by hand. `removed_at`: it is not shown, but plays to its end, at this place (None: it is shown)."""
+
+    file_id: UUID
+    file_name: FileName
+    size: Annotated[int, Within(1, 2 << 30)]
+    sha256: _Key
+    rate_hz: Annotated[int, Within(8000, 192000)]
+    frames: Annotated[int, Within(0, 2**40)]
+    title: Title
+    artist: Title
+    added_by: PersonName
+    asker: _PersonKey
+    number: _Number
+    played: bool
+    begun: bool
+    pinned: bool
+    removed_at: _Number | None = None
+    sound: HeirSound | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HeirRound:
+    """The round of the last song of a person that has begun: see session/host/fair_order.py."""
+
+    key: _PersonKey
+    round: _Number
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HeirVotes:
+    """Who has voted for a song that waits, by key."""
+
+    file_id: UUID
+    voters: Annotated[tuple[_PersonKey, ...], Size(0, MAX_VOTERS)]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HeirMember:
+    """A member, or a lost one that may return. `token` is derived for one successor and useless at any other host."""
+
+    peer_id: _Number
+    name: PersonName
+    asked_name: PersonName
+    token: _Secret = dataclasses.field(repr=False)
+    ip: _Address
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HeirBar:
+    """A machine that the host's user has removed."""
+
+    name: PersonName
+    asked_name: PersonName
+    token: _Secret = dataclasses.field(repr=False)
+    ip: _Address
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Membership:
+    """How a machine proves to later hosts that it is a member. `tokens` are those of the terms in which it was a
+    member: term, key of the host, token; the newest last."""
+
+    peer_id: int
+    tokens: tuple[tuple[int, bytes, bytes], ...] = dataclasses.field(repr=False)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Bequest:
+    """A song that a former host brings into the session that it joins."""
+
+    track: Track
+    added_by: str
+    asker_id: int | None
+    """The number of the member that has asked for it; None: the former host itself."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Heritage:
+    """All that a successor needs to be the host."""
+
+    session_id: bytes
+    term: int
+    """Of the new host."""
+    chain: tuple[bytes, ...]
+    """The keys of the hosts so far, that of the new host last."""
+    me: HostContact
+    """The new host."""
+    previous: HostContact | None
+    """Where the previous host may be found again; None: unknown."""
+    line: tuple[HostContact, ...]
+    """The line of succession as it was told last."""
+    settings: HeirSettings
+    songs: tuple[HeirSong, ...]
+    """In the order of the queue."""
+    votes: tuple[HeirVotes, ...]
+    members: tuple[HeirMember, ...]
+    """Without the new host, with the previous one."""
+    bars: tuple[HeirBar, ...]
+    rounds: tuple[HeirRound, ...]
+    membership: Membership
+    """Of the new host, at the hosts before it."""
+    elected_term: int
+    """See Claim."""
+    electors: int
+    """Number of peers that might have voted then."""
+    voters: int
+    """Number of peers that the line of succession was told with."""
+    accepted: frozenset[UUID]
+    """Requests of peers that the host's user has accepted."""
+    current: Timeline | None
+    armed: Timeline | None
+    gains: tuple[tuple[UUID, float], ...]
+    chat: tuple[ChatLine, ...]
+    loss_votes: tuple[LossVote, ...]
+    """By which the host of `elected_term` took over."""
+    here: frozenset[UUID]
+    """The songs whose files are on this machine."""

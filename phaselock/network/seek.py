@@ -1,0 +1,125 @@
+"""One question and its answer between machines of a session: where is the host?
+
+It is asked at the port of a host, or of a machine that stands by to become one: see HostSeek in protocol/messages.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Callable
+
+from phaselock.errors import InternalError, PhaseLockError, bug_net
+from phaselock.model.address import address_group
+from phaselock.model.heritage import HostContact
+from phaselock.network.connection import Connection, ConnectionLost
+from phaselock.network.reach import CannotConnect, connect_any
+from phaselock.network.secure import HostIdentity, SecureChannel
+from phaselock.protocol.codec import ProtocolError
+from phaselock.protocol.framing import GREETING_CAP, SESSION_CAP, Framer
+from phaselock.protocol.messages import HostSeek, HostTold, SessionInfo
+
+ASK_S = 2.0
+"""Time limit of a question and its answer, in seconds."""
+MAX_ASKERS = 16
+"""Connections that are answered at one time: those of all machines that have lost their host at once."""
+MAX_OF_GROUP = 4
+"""The same from one group of addresses."""
+AGAIN_S = 0.1
+"""Time in seconds from a failed `accept` to the next one."""
+
+Told = tuple[HostTold | None, bool]
+"""The answer, and whether no program listens at that port."""
+
+log = logging.getLogger("phaselock.session")
+
+
+async def ask_host(contact: HostContact, message: HostSeek) -> Told:
+    """Ask the machine with this key. It may be reached at another place of the contact by another machine."""
+    places = [(address, contact.control_port) for address in contact.addresses]
+    try:
+        async with asyncio.timeout(ASK_S):
+            with bug_net("asking for the host", PhaseLockError, ConnectionLost, ProtocolError, TimeoutError):
+                return await _ask(await connect_any(places, ASK_S), contact, message), False
+    except CannotConnect as error:
+        log.debug("%s was not asked: %s", contact.name, error)
+        return None, error.refused
+    except (PhaseLockError, ConnectionLost, ProtocolError, TimeoutError) as error:
+        log.debug("%s did not answer: %s", contact.name, error or type(error).__name__)
+        return None, False
+
+
+async def _ask(sock: socket.socket, contact: HostContact, message: HostSeek) -> HostTold | None:
+    connection, channel = Connection(sock, Framer(SESSION_CAP)), SecureChannel()
+    try:
+        if not await connection.secure(channel) or channel.host_key != contact.host_key:
+            raise ConnectionLost("another machine is there")
+        if not isinstance(await connection.receive(), SessionInfo):
+            raise ProtocolError("it does not greet")
+        connection.send(message)
+        answer = await connection.receive()
+        return answer if isinstance(answer, HostTold) else None
+    finally:
+        connection.abort("only asked")
+        await connection.close()
+
+
+class StandByDoor:
+    """Answers questions at the port of a machine that stands by. For the network thread.
+
+    `info` returns the greeting, and `sought` the answer.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        identity: HostIdentity,
+        info: Callable[[], SessionInfo],
+        sought: Callable[[HostSeek], HostTold],
+    ) -> None:
+        self._listener, self._identity = listener, identity
+        self._info, self._sought = info, sought
+        self._askers: dict[asyncio.Task[None], str] = {}
+        """By the group of addresses from which they come."""
+        self._accepting = asyncio.create_task(self._accept())
+
+    async def close(self) -> None:
+        """Accept no more connections, and end those that are open. The listener stays open."""
+        self._accepting.cancel()
+        for asker in self._askers:
+            asker.cancel()
+        await asyncio.wait([self._accepting, *self._askers])
+
+    async def _accept(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                sock, address = await loop.sock_accept(self._listener)
+            except OSError:  # the connection is closed already, or this process has no free file descriptor
+                await asyncio.sleep(AGAIN_S)
+                continue
+            group = address_group(address[0].removeprefix("::ffff:"))
+            if len(self._askers) >= MAX_ASKERS or list(self._askers.values()).count(group) >= MAX_OF_GROUP:
+                sock.close()
+            else:
+                asker = asyncio.create_task(self._answer(sock))
+                self._askers[asker] = group
+                asker.add_done_callback(self._askers.pop)
+            await asyncio.sleep(0)  # the sockets just closed are released before the next accept
+
+    async def _answer(self, sock: socket.socket) -> None:
+        connection = Connection(sock, Framer(GREETING_CAP))
+        try:
+            with contextlib.suppress(InternalError, ConnectionLost, ProtocolError, TimeoutError):
+                with bug_net("a question for the host", ConnectionLost, ProtocolError, TimeoutError):
+                    async with asyncio.timeout(ASK_S):
+                        if not await connection.secure(SecureChannel(self._identity)):
+                            return
+                        connection.send(self._info())
+                        connection.framer.cap = SESSION_CAP
+                        if isinstance(question := await connection.receive(), HostSeek):
+                            connection.send(self._sought(question))
+        finally:
+            await connection.close()

@@ -1,0 +1,217 @@
+"""By which right this machine is the host, and what it does so that the session can have another host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from phaselock.model.heritage import Bequest, Cause, Claim, HeirSettings, Heritage, HostContact, LossVote, Membership
+from phaselock.model.queue import QueueEntry
+from phaselock.protocol import messages as m
+from phaselock.session.claims import Standing
+from phaselock.session.effects import FollowHost
+from phaselock.session.host.admission import Admission
+from phaselock.session.host.estate import Estate
+from phaselock.session.host.gains import HostGains
+from phaselock.session.host.members import Member, Members
+from phaselock.session.host.party import Party
+from phaselock.session.host.queue import HostQueue
+from phaselock.session.host.requesters import HOST_KEY, peer_key
+from phaselock.session.host.requests import IncomingRequests
+from phaselock.session.host.reunion import Reunion
+from phaselock.session.host.succession import HostSuccession
+from phaselock.session.host.track_facts import HostTrackFacts
+from phaselock.session.host.transport import TransportControl
+from phaselock.session.outbox import Outbox
+from phaselock.session.states import HOLD_NS
+
+FOUNDER_ID = 0
+"""The number of the founder as a member, after it was the host. Those of peers begin with 1."""
+
+
+class Reign:
+    """`settings` returns the session as a whole, with the token of `settings(token)`. `now_ns` is session time."""
+
+    def __init__(
+        self,
+        members: Members,
+        admission: Admission,
+        queue: HostQueue,
+        facts: HostTrackFacts,
+        party: Party,
+        requests: IncomingRequests,
+        transport: TransportControl,
+        gains: HostGains,
+        outbox: Outbox,
+        *,
+        session_id: bytes,
+        host_name: str,
+        host_key: bytes,
+        token: bytes,
+        settings: Callable[[bytes], HeirSettings],
+        is_on: bool,
+    ) -> None:
+        """`token`: random, the secret with which this machine returns when another one is the host."""
+        self._members = members
+        self._admission = admission
+        self._queue = queue
+        self._transport = transport
+        self._gains = gains
+        self._session_id = session_id
+        self._host_name = host_name
+        self._host_key = host_key
+        self._token = token
+        self.peer_id = FOUNDER_ID
+        """The number of this machine as a member of the session."""
+        self._term = 0
+        self._chain: tuple[bytes, ...] = (host_key,)
+        self._took_over_ns = 0
+        self._elected_term = 0
+        self._votes: tuple[LossVote, ...] = ()
+        self._earlier: Membership | None = None
+        """Of this machine, at the hosts before it."""
+        self._electors = self._voters = 0
+        """See Standing."""
+        self._has_slept = False
+        self._woke_at_ns = -1
+        estate = Estate(
+            members,
+            admission,
+            queue,
+            facts,
+            party,
+            requests,
+            outbox,
+            settings=lambda: settings(token),
+            election=lambda: (self._votes, self._elected_term, self._electors),
+        )
+        self.succession = HostSuccession(members, queue, estate, outbox, is_on=is_on)
+        self.reunion = Reunion(session_id, lambda: self.peer_id, self._standing, self._token_of, outbox)
+
+    # -- this host ---------------------------------------------------------------------------------------------------
+
+    def took_over(self, heritage: Heritage, *, now_ns: int) -> None:
+        """This machine has taken over from another host."""
+        self._term, self._chain, self._took_over_ns = heritage.term, heritage.chain, now_ns
+        self.peer_id, self._earlier = heritage.me.peer_id, heritage.membership
+        self._elected_term, self._votes, self._voters = heritage.elected_term, heritage.loss_votes, heritage.voters
+        self._electors = heritage.electors
+        others = [one for one in heritage.line if one.host_key != self._host_key]
+        self.succession.keys = {one.peer_id: one.host_key for one in others}
+        previous = [heritage.previous] if heritage.previous is not None else []
+        self.reunion.seek([*previous, *others], now_ns=now_ns)
+
+    def reachable_at(self, addresses: tuple[str, ...], control_port: int, clock_port: int) -> None:
+        """Where this host listens."""
+        about = control_port, clock_port, self._host_key
+        me = HostContact(self.peer_id, self._host_name, addresses, *about) if addresses else None
+        self.reunion.contact = me
+        if me is not None:
+            self.succession.reachable_at(me)
+
+    def met(self, address: str, control_port: int, announced_key: bytes) -> None:
+        """Another host of this session is announced there."""
+        keys = [key for key in self._known_keys() if key.startswith(announced_key) and key != self._host_key]
+        if announced_key and keys:
+            self.reunion.ask(HostContact(0, "", (address,), control_port, control_port, keys[0]))
+
+    def claim(self) -> Claim:
+        """By which right this machine is the host."""
+        has_members = any(member.heard_at_ns > self._woke_at_ns for member in self._members)
+        return Claim(self._term, self._chain, self._took_over_ns, has_members, self._elected_term, self._votes)
+
+    def farewell(self, host: HostContact, term: int, chain: tuple[bytes, ...], cause: Cause) -> FollowHost:
+        """This machine joins another host, and brings this along."""
+        playback, lost, is_reunion = self._transport.playback, self._members.lost_files, cause is Cause.REUNION
+        here = [one.track for one in self._queue.rows.entries if one.track.file_id not in lost]
+        waiting = [one for one in self._queue.waiting() if is_reunion and one.track.file_id not in lost]
+        return FollowHost(
+            host,
+            self._session_id,
+            self._membership(),
+            cause,
+            term,
+            chain,
+            display_name=self._host_name,
+            line=self.succession.told(self.claim()),
+            playing=playback.current,
+            then=playback.armed,
+            tracks=tuple(here),
+            gains=tuple((track.file_id, self._gains.of(track.file_id)) for track in here),
+            claim=self.claim() if is_reunion else None,
+            bequest=tuple(map(_bequest, waiting)),
+        )
+
+    # -- the members -------------------------------------------------------------------------------------------------
+
+    def joined(self, member: Member) -> None:
+        """A member has joined, maybe again."""
+        self._voters, self._has_slept = len(self._members), False
+        self.reunion.found(member.peer_id)
+
+    def lost(self, member: Member, *, now_ns: int) -> None:
+        """A member is lost, and still a member. If it is in the line, it may be a host soon."""
+        line = self.succession.line()
+        self.reunion.seek([one for one in line if one.peer_id == member.peer_id], now_ns=now_ns)
+
+    def former_host(self, member: Member, claim: Claim) -> None:
+        """A member says that it was the host of another part of the session."""
+        self.reunion.former_host(member.peer_id, self.succession.keys.get(member.peer_id), claim)
+
+    def may_bequeath(self, member: Member) -> bool:
+        """The songs that this member brings are of another part of the session, which it has proved."""
+        return member.peer_id in self.reunion.reunited
+
+    def asker_of(self, member: Member, song: m.SongBequest) -> str:
+        """The key of the person who has asked for a song that this member brings."""
+        if song.asker_id is None:
+            return member.key
+        return HOST_KEY if song.asker_id == self.peer_id else peer_key(song.asker_id)
+
+    def left(self) -> None:
+        """A member has left, or was removed."""
+        self._voters = len(self._members)
+
+    def woke(self, slept_ns: int, *, now_ns: int) -> None:
+        """This computer was suspended."""
+        self._woke_at_ns = now_ns
+        self._has_slept |= slept_ns >= HOLD_NS
+
+    # -- time --------------------------------------------------------------------------------------------------------
+
+    def settle(self, *, now_ns: int) -> None:
+        """At the end of each call."""
+        self.succession.settle(self.claim(), now_ns=now_ns)
+
+    def timer(self, *, now_ns: int) -> None:
+        """Handle all deadlines that have passed."""
+        self.succession.timer(now_ns=now_ns)
+        self.reunion.timer(now_ns=now_ns)
+
+    def deadlines_ns(self) -> Iterator[int]:
+        """When `timer` must be called."""
+        yield from self.succession.deadlines_ns()
+        yield from self.reunion.deadlines_ns()
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _membership(self) -> Membership:
+        """How this machine proves to another host that it is a member."""
+        earlier = self._earlier.tokens if self._earlier is not None else ()
+        return Membership(self.peer_id, (*earlier, (self._term, self._host_key, self._token)))
+
+    def _standing(self) -> Standing:
+        return Standing(self.claim(), self._electors, self._voters, self._has_slept)
+
+    def _token_of(self, peer_id: int) -> bytes | None:
+        return next((one.token for one in (*self._members, *self._admission.departed) if one.peer_id == peer_id), None)
+
+    def _known_keys(self) -> Iterator[bytes]:
+        yield from self._chain
+        yield from self.succession.keys.values()
+        yield from self.reunion.sought_keys
+
+
+def _bequest(entry: QueueEntry) -> Bequest:
+    """The song of this row, for another part of the session."""
+    kind, _, number = entry.asker.partition(":")
+    return Bequest(entry.track, entry.added_by, int(number) if kind == "peer" else None)

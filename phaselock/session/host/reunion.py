@@ -1,0 +1,155 @@
+"""Finds the other hosts of the session, after its network was cut or a host has come back, and decides who stays.
+
+The host asks the machines that may be another host: the host before it, the machines of its line that are not members,
+those that it gave the session to and lost, and those that are announced on the network. claims.py has the rules. A host
+gives way only to a machine whose key it has checked itself, by the certificate of the connection on which it has asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+
+from phaselock.model.heritage import Claim, HostContact
+from phaselock.protocol import messages as m
+from phaselock.session.claims import Standing, gives_way, is_before, proven_votes
+from phaselock.session.effects import AskHost
+from phaselock.session.outbox import Outbox
+
+ASK_EVERY_NS = 2_000_000_000
+"""Interval between two questions to a machine that may be another host."""
+ASK_FOR_NS = 600_000_000_000
+"""For this time a machine that is lost is asked often, then every ASK_LATER_NS."""
+ASK_LATER_NS = 30_000_000_000
+ASK_BACK_EVERY_NS = 250_000_000
+"""Smallest interval between two questions to machines that have asked this host, and may lie."""
+MAX_ASKED = 12
+"""Largest number of machines that are asked; the oldest are forgotten."""
+MAX_WAITS = 3
+"""An earlier host of the chain, which is alone, has this number of questions to find out that it must give way."""
+
+
+class Reunion:
+    """`now_ns` is session time. `standing` returns what this host knows of itself, and `token_of` the token of a
+    member."""
+
+    def __init__(
+        self,
+        session_id: bytes,
+        peer_id: Callable[[], int],
+        standing: Callable[[], Standing],
+        token_of: Callable[[int], bytes | None],
+        outbox: Outbox,
+    ) -> None:
+        self._session_id = session_id
+        self._peer_id = peer_id
+        self._standing = standing
+        self._token_of = token_of
+        self._outbox = outbox
+        self.contact: HostContact | None = None
+        """Of this host."""
+        self._sought: dict[bytes, tuple[HostContact, int]] = {}
+        """The machines that may be another host, by key, and since when they are sought."""
+        self._ask_at_ns: int | None = None
+        self._ask_back_at_ns = 0
+        self._last_number = 0
+        self._asked: dict[int, HostContact] = {}
+        self._waits: dict[bytes, int] = {}
+        self._verdicts: dict[bytes, bool] = {}
+        """Whether this host gives way to the one with this key, as it has decided last."""
+        self.reunited: set[int] = set()
+        """Members that were the host of another part, for which another member has voted."""
+
+    def seek(self, machines: Iterable[HostContact], *, now_ns: int) -> None:
+        """These machines are not members, and may be hosts."""
+        own_key = self._standing().claim.key
+        for one in machines:
+            if one.host_key != own_key and one.host_key not in self._sought:
+                self._sought[one.host_key] = one, now_ns
+                self._ask_at_ns = min(self._ask_at_ns or now_ns, now_ns)
+        for key in list(self._sought)[:-MAX_ASKED]:
+            del self._sought[key]
+
+    def found(self, peer_id: int) -> None:
+        """This machine is a member: do not seek it."""
+        self._sought = {key: one for key, one in self._sought.items() if one[0].peer_id != peer_id}
+        self._ask_at_ns = self._ask_at_ns if self._sought else None
+
+    @property
+    def sought_keys(self) -> Collection[bytes]:
+        """The keys of the machines that are sought."""
+        return self._sought.keys()
+
+    def ask(self, contact: HostContact) -> None:
+        """Ask one machine now."""
+        self._last_number += 1
+        self._asked[self._last_number] = contact
+        claim = Claim(*_without_votes(self._standing().claim))
+        seek = m.HostSeek(self._session_id, self._peer_id(), None, claim, self.contact)
+        self._outbox.do(AskHost(self._last_number, contact, seek))
+
+    def timer(self, *, now_ns: int) -> None:
+        """Ask if that is due."""
+        if self._ask_at_ns is None or now_ns < self._ask_at_ns:
+            return
+        self._asked.clear()  # later answers are too late
+        waits_ns = []
+        for contact, since_ns in self._sought.values():
+            self.ask(contact)
+            waits_ns.append(ASK_EVERY_NS if now_ns < since_ns + ASK_FOR_NS else ASK_LATER_NS)
+        self._ask_at_ns = now_ns + min(waits_ns) if waits_ns else None
+
+    def deadlines_ns(self) -> Iterator[int]:
+        """When `timer` must be called."""
+        if self._ask_at_ns is not None:
+            yield self._ask_at_ns
+
+    def told(self, number: int, answer: m.HostTold | None) -> tuple[HostContact, Claim] | None:
+        """The answer of a machine that was asked. Return the host that this one joins; None: it stays."""
+        contact = self._asked.pop(number, None)
+        if contact is None or answer is None or answer.claim is None:
+            return None
+        me, claim = self._standing(), answer.claim
+        if answer.sight == "present" and answer.host is not None and answer.host.host_key == claim.key:
+            self._elsewhere(answer.host, claim)
+            return None
+        if answer.sight != "host" or claim.key != contact.host_key or claim.key == me.claim.key:
+            return None
+        proven = proven_votes(me.claim, claim, self._token_of)
+        verdict = gives_way(me, claim, len(proven))
+        if not verdict and is_before(claim, me.claim):  # it is alone: it must find out that it gives way
+            self._waits[claim.key] = self._waits.get(claim.key, 0) + 1
+            verdict = answer.gives_way is False or self._waits[claim.key] > MAX_WAITS and not answer.gives_way
+        self._verdicts[claim.key] = verdict
+        return (contact, claim) if verdict else None
+
+    def asked(self, message: m.HostSeek, *, now_ns: int) -> m.HostTold | None:
+        """A machine has asked this host; None: it belongs to another session."""
+        if message.session_id != self._session_id:
+            return None
+        me, claim, contact = self._standing(), message.claim, message.contact
+        verdict = None
+        if claim is not None and contact is not None and claim.key == contact.host_key != me.claim.key:
+            verdict = self._verdicts.pop(claim.key, None)
+            if self.is_related(claim) and now_ns >= self._ask_back_at_ns:
+                self._ask_back_at_ns = now_ns + ASK_BACK_EVERY_NS
+                self.ask(contact)
+        return m.HostTold("host", host=self.contact, claim=me.claim, gives_way=verdict)
+
+    def is_related(self, claim: Claim) -> bool:
+        """Whether the chains of this host and of the claim have a host in common."""
+        return bool(set(claim.chain) & set(self._standing().claim.chain))
+
+    def former_host(self, peer_id: int, host_key: bytes | None, claim: Claim) -> None:
+        """A member says that it was the host of another part. Its songs are taken if another member has voted for it.
+        `host_key`: of this member; None: not known."""
+        if claim.key == host_key and set(proven_votes(self._standing().claim, claim, self._token_of)) - {peer_id}:
+            self.reunited.add(peer_id)
+
+    def _elsewhere(self, host: HostContact, claim: Claim) -> None:
+        """A machine says that it is the peer of this host."""
+        if self.is_related(claim) and host.host_key not in (self._standing().claim.key, *self._sought):
+            self.ask(host)
+
+
+def _without_votes(claim: Claim) -> tuple[int, tuple[bytes, ...], int, bool, int]:
+    return claim.term, claim.chain, claim.took_over_session_ns, claim.has_members, claim.elected_term

@@ -1,0 +1,60 @@
+"""What a peer makes of the session when it becomes the host."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from phaselock.model.heritage import Heritage
+from phaselock.model.queue import QueueItem
+from phaselock.model.snapshot import ChatLine
+from phaselock.session.claims import extended
+from phaselock.session.peer.files import PeerFiles
+from phaselock.session.peer.gains import PeerGains
+from phaselock.session.peer.playback import PeerPlayback
+from phaselock.session.peer.succession import PeerSuccession
+
+
+def heritage_of(
+    succession: PeerSuccession,
+    files: PeerFiles,
+    playback: PeerPlayback,
+    gains: PeerGains,
+    queue: Sequence[QueueItem],
+    chat: tuple[ChatLine, ...],
+    *,
+    session_id: bytes,
+    peer_id: int,
+    name: str,
+    lost: bool,
+    now_ns: int,
+) -> Heritage:
+    """The heritage of a host that is `lost`, or has handed over. AssertionError if this machine is not in the line."""
+    line, estate, me = succession.line, succession.estate, succession.me
+    assert line is not None and me is not None and estate.settings is not None
+    tracks = files.tracks()
+    return Heritage(
+        session_id=session_id,
+        term=line.term + 1,
+        chain=extended(line.chain, me.host_key),
+        me=dataclasses.replace(me, peer_id=peer_id, name=name),
+        previous=line.host,
+        line=line.successors,
+        settings=estate.settings,
+        songs=estate.rows(queue, tracks),
+        votes=tuple(estate.votes.values()),
+        members=tuple(estate.members.values()),
+        bars=tuple(estate.bars.values()),
+        rounds=tuple(estate.rounds.values()),
+        membership=succession.membership(peer_id),
+        elected_term=line.term + 1 if lost else estate.elected_term,
+        electors=line.voters if lost else estate.electors,
+        voters=line.voters,
+        accepted=estate.accepted,
+        current=playback.timeline,
+        armed=playback.armed,
+        gains=gains.all(),
+        chat=chat,
+        loss_votes=succession.votes(peer_id, now_ns=now_ns) if lost else estate.loss_votes,
+        here=frozenset(file_id for file_id in tracks if files.has(file_id)),
+    )
