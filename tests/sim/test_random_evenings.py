@@ -208,9 +208,9 @@ class RandomEvening:
         return "\n".join([why, *self.log, f"{self.evening.now_ns / SECOND:.1f}", *states])
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(1))
 def test_a_random_evening(seed: int) -> None:
-    RandomEvening(seed).play(steps=8)
+    RandomEvening(seed).play(steps=6)
 
 
 @pytest.mark.slow

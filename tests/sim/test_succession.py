@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
-from phaselock.session.commands import HandOver, Play
+from uuid import UUID
+
+import pytest
+
+from phaselock.model.party import Order, PartyRules
+from phaselock.model.transitions import Transitions
+from phaselock.session.commands import (
+    Accept,
+    ChangeCode,
+    DropPeer,
+    HandOver,
+    Play,
+    Repeat,
+    Request,
+    Say,
+    SetLoudness,
+    SetRules,
+    SetTransitions,
+    VoteFor,
+)
 from tests.support.evening import Evening, Machine
 
 
@@ -52,6 +71,7 @@ def test_the_host_crashes_and_the_first_in_line_takes_over() -> None:
     assert {peer.name for peer in ana.snapshot().peers} == {"Hana", "Ben", "Cleo"}
 
 
+@pytest.mark.slow
 def test_the_battery_of_the_host_is_empty() -> None:
     evening, (hana, ana, ben, cleo) = jam("Hana", "Ana", "Ben", "Cleo")
     hana.switch_off()
@@ -59,6 +79,7 @@ def test_the_battery_of_the_host_is_empty() -> None:
     assert took_s < 9
 
 
+@pytest.mark.slow
 def test_the_next_in_line_takes_over_if_the_first_is_gone_too() -> None:
     evening, (hana, ana, ben, cleo, dan) = jam("Hana", "Ana", "Ben", "Cleo", "Dan")
     hana.switch_off()
@@ -66,6 +87,7 @@ def test_the_next_in_line_takes_over_if_the_first_is_gone_too() -> None:
     evening.run_until(lambda: all(one.is_connected for one in (ben, cleo, dan)) and ben.is_host)
 
 
+@pytest.mark.slow
 def test_three_successions_in_a_row() -> None:
     evening, machines = jam("Hana", "Ana", "Ben", "Cleo", "Dan")
     line = machines[-1].snapshot().timeline
@@ -86,6 +108,7 @@ def test_the_only_peer_takes_over_when_the_program_of_the_host_has_ended() -> No
     assert ana.is_host
 
 
+@pytest.mark.slow
 def test_the_only_peer_waits_for_a_host_that_is_silent() -> None:
     evening, (hana, ana) = jam("Hana", "Ana", tracks=6)
     hana.switch_off()
@@ -95,6 +118,7 @@ def test_the_only_peer_waits_for_a_host_that_is_silent() -> None:
     assert ana.is_host
 
 
+@pytest.mark.slow
 def test_a_minority_does_not_take_over_while_the_host_lives() -> None:
     evening, (hana, ana, ben, cleo, dan) = jam("Hana", "Ana", "Ben", "Cleo", "Dan")
     evening.cut([ana, ben])
@@ -125,6 +149,7 @@ def test_both_halves_of_a_cut_network_go_on_and_the_younger_one_joins_the_older_
         assert one.snapshot().queue == hana.snapshot().queue
 
 
+@pytest.mark.slow
 def test_a_host_that_is_cut_off_alone_joins_the_others() -> None:
     evening, (hana, ana, ben, cleo) = jam("Hana", "Ana", "Ben", "Cleo")
     evening.cut([hana])
@@ -136,6 +161,7 @@ def test_a_host_that_is_cut_off_alone_joins_the_others() -> None:
     assert {peer.name for peer in ana.snapshot().peers} == {"Hana", "Ben", "Cleo"}
 
 
+@pytest.mark.slow
 def test_a_host_that_has_slept_joins_the_others() -> None:
     evening, (hana, ana, ben, cleo) = jam("Hana", "Ana", "Ben", "Cleo")
     hana.sleep(300)
@@ -158,6 +184,7 @@ def test_a_new_host_gets_the_songs_that_it_lacks_from_the_peers() -> None:
     assert not ana.core._members.lost_files  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 def test_a_firewall_of_the_first_in_line_lets_the_next_one_take_over() -> None:
     evening, (hana, ana, ben) = jam("Hana", "Ana", "Ben")
     ana.is_walled = True
@@ -165,3 +192,125 @@ def test_a_firewall_of_the_first_in_line_lets_the_next_one_take_over() -> None:
     evening.run(12)
     assert evening.hosts() == [ben]
     assert ana.is_connected
+
+
+def test_what_people_have_done_stays_when_the_host_is_lost() -> None:
+    """Who asked, votes, rules, names, removed machines, open requests and the chat."""
+    evening, (hana, ana, ben, cleo, dan) = jam("Hana", "Ana", "Ben", "Cleo", "Dan", tracks=2)
+    rules = PartyRules(order=Order.FAIR, max_waiting=2, skip_vote=True)
+    hana.command(SetRules(rules), SetTransitions(Transitions(3.0, skip_silence=True)), SetLoudness(-14.0), Repeat(True))
+    wish = Request(UUID(int=700), "wish.mp3", 900, bytes(range(32)), "Wish", "Who")
+    open_wish = Request(UUID(int=701), "other.mp3", 901, bytes(range(1, 33)))
+    ben.command(wish)
+    evening.run(0.5)
+    hana.command(Accept(wish.request_id))
+    evening.run(1)
+    ben.command(open_wish)
+    row = next(row for row in hana.snapshot().queue if row.added_by == "Ben")
+    cleo.command(VoteFor(row.id, wanted=True))
+    hana.command(VoteFor(row.id, wanted=True), Say("Hello."), DropPeer("Dan"))
+    evening.run(3)
+    before = hana.snapshot()
+    hana.crash()
+    evening.run(5)
+    assert ana.is_host
+    now = ana.snapshot()
+    assert (now.rules, now.transitions, now.loudness_lufs, now.repeat) == (
+        rules,
+        Transitions(3.0, skip_silence=True),
+        -14.0,
+        True,
+    )
+    assert [row.id for row in now.queue] == [row.id for row in before.queue]
+    assert [row.added_by for row in now.queue] == [row.added_by for row in before.queue]
+    assert [one.text for one in now.chat] == ["Hello."]
+    assert now.removed == ("Dan",)
+    (votes,) = now.votes
+    assert (votes.file_id, votes.votes) == (row.id, 1)  # Hana is not here
+    assert [(one.peer_name, one.file_name) for one in now.requests] == [("Ben", "other.mp3")]
+    dan.join(ana)
+    evening.run(2)
+    assert dan.ended is not None and dan.ended.reason.code == "barred"
+    hana.join(ana)
+    evening.run(2)
+    assert hana.snapshot().display_name == "Hana"
+    asked = {entry.asker for entry in ana.core._queue.waiting()}  # type: ignore[union-attr]
+    assert asked <= {f"peer:{peer.peer_id}" for peer in now.peers} | {"peer:0"}
+
+
+@pytest.mark.slow
+def test_the_host_hands_over_to_a_chosen_machine_and_leaves() -> None:
+    evening, (hana, ana, ben, cleo) = jam("Hana", "Ana", "Ben", "Cleo")
+    line = hana.snapshot().timeline
+    hana.command(HandOver("Cleo", stay=False))
+    evening.run(3)
+    assert hana.ended is not None and hana.ended.reason.code == "handed_over"
+    assert evening.hosts() == [cleo]
+    assert all(one.is_connected and one.snapshot().timeline == line for one in (ana, ben, cleo))
+
+
+@pytest.mark.slow
+def test_a_former_host_can_become_the_host_again() -> None:
+    evening, (hana, ana, ben) = jam("Hana", "Ana", "Ben")
+    line = hana.snapshot().timeline
+    hana.command(HandOver("Ana"))
+    evening.run(8)
+    ana.command(HandOver("Hana"))
+    evening.run(8)
+    assert evening.hosts() == [hana]
+    hana.crash()
+    evening.run(3)
+    (host,) = evening.hosts()
+    assert all(one.is_connected and one.snapshot().timeline == line for one in (ana, ben))
+    assert host in (ana, ben)
+
+
+@pytest.mark.slow
+def test_a_new_host_that_dies_at_once_is_followed_by_the_next() -> None:
+    evening, (hana, ana, ben, cleo) = jam("Hana", "Ana", "Ben", "Cleo")
+    hana.crash()
+    evening.run_until(lambda: ana.is_host)
+    evening.run(0.5)
+    ana.crash()
+    evening.run(10)
+    assert evening.hosts() == [ben]
+    assert cleo.is_connected
+
+
+@pytest.mark.slow
+def test_a_machine_that_is_never_host_does_not_take_over_but_votes() -> None:
+    evening = Evening()
+    hana, ana, ben = evening.machine("Hana"), evening.machine("Ana", may_host=False), evening.machine("Ben")
+    hana.host()
+    ana.join(hana)
+    ben.join(hana)
+    evening.run(5)
+    hana.switch_off()
+    evening.run(12)
+    assert evening.hosts() == [ben]
+    assert ana.is_connected
+
+
+@pytest.mark.slow
+def test_without_succession_a_session_ends_with_its_host() -> None:
+    evening, (hana, ana, ben) = jam("Hana", "Ana", "Ben", succession=False)
+    hana.crash()
+    evening.run(2)
+    assert [one.ended.reason.code for one in (ana, ben) if one.ended] == ["host_lost", "host_lost"]
+
+
+@pytest.mark.slow
+def test_people_who_joined_another_part_by_a_code_follow_it() -> None:
+    evening, (hana, ana, ben, cleo) = jam("Hana", "Ana", "Ben", "Cleo")
+    hana.command(ChangeCode("123456"))
+    evening.run(2)
+    new = evening.machine("New")
+    evening.cut([hana, cleo])
+    evening.run(12)
+    new.join(ana, code="123456")
+    evening.run(5)
+    assert new.is_connected
+    evening.heal()
+    evening.run(12)
+    assert evening.hosts() == [hana]
+    assert {peer.name for peer in hana.snapshot().peers} == {"Ana", "Ben", "Cleo", "New"}

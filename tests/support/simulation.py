@@ -307,6 +307,8 @@ class SimulatedNode:
                 self.listening = self.listening_to_song = None
             case e.Notify() | e.Keep():
                 pass  # the log has them, and files are never deleted here
+            case e.OpenForSuccession() | e.CloseForSuccession() | e.AskHost() | e.TakeOver() | e.FollowHost():
+                pass  # the host never changes here: see evening.py
             case _:
                 raise AssertionError(f"{effect} is not for this node")
 
@@ -457,8 +459,6 @@ class SimulatedPeer(SimulatedNode):
         """The address at which it reaches the host."""
         self.used_places: list[e.UsePlaces] = []
         self.awaits_call = False
-        self.of_succession: list[e.Effect] = []
-        """What the core wants of a succession, which this simulation does not have (see evening.py)."""
         self.cable = Cable(simulation)
         self.conn = 0
         """The host's number of the newest connection; 0 while there is none. Data of older ones is ignored."""
@@ -609,8 +609,6 @@ class SimulatedPeer(SimulatedNode):
                 self.used_places.append(effect)
             case e.AwaitCall():
                 self.awaits_call = True
-            case e.OpenForSuccession() | e.CloseForSuccession() | e.AskHost() | e.TakeOver() | e.FollowHost():
-                self.of_succession.append(effect)
             case e.StartClock(peer_id, _, key):
                 self.start_clock(peer_id, key)
             case e.StopClock():

@@ -95,11 +95,6 @@ class Admission:
         """The largest number of a member so far."""
         return self._last_peer_id
 
-    def number(self) -> int:
-        """A number for one more member."""
-        self._last_peer_id += 1
-        return self._last_peer_id
-
     def inherit(
         self, members: Iterable[HeirMember], bars: Iterable[HeirBar], last_peer_id: int, *, now_ns: int
     ) -> None:
@@ -180,7 +175,8 @@ class Admission:
             del self._departed[before.peer_id]
             name = distinct(before.name, taken)
             return Admitted(before.peer_id, before.token, name, before.asked_name, budget, again=True)
-        return Admitted(self.number(), self._token_factory(), distinct(name, taken), name, budget, again=False)
+        self._last_peer_id += 1
+        return Admitted(self._last_peer_id, self._token_factory(), distinct(name, taken), name, budget, again=False)
 
     def _forget(self, ips: Collection[str]) -> None:
         """The lost members of these addresses do not return."""

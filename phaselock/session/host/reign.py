@@ -24,6 +24,9 @@ from phaselock.session.host.transport import TransportControl
 from phaselock.session.outbox import Outbox
 from phaselock.session.states import HOLD_NS
 
+FOUNDER_ID = 0
+"""The number of the founder as a member, after it was the host. Those of peers begin with 1."""
+
 
 class Reign:
     """`settings` returns the session as a whole, with the token of `settings(token)`. `now_ns` is session time."""
@@ -57,8 +60,8 @@ class Reign:
         self._host_name = host_name
         self._host_key = host_key
         self._token = token
-        self._peer_id = 0
-        """The number of this machine as a member; 0: it has none yet."""
+        self.peer_id = FOUNDER_ID
+        """The number of this machine as a member of the session."""
         self._term = 0
         self._chain: tuple[bytes, ...] = (host_key,)
         self._took_over_ns = 0
@@ -82,14 +85,14 @@ class Reign:
             election=lambda: (self._votes, self._elected_term, self._electors),
         )
         self.succession = HostSuccession(members, queue, estate, outbox, is_on=is_on)
-        self.reunion = Reunion(session_id, self.own_id, self._standing, self._token_of, outbox)
+        self.reunion = Reunion(session_id, lambda: self.peer_id, self._standing, self._token_of, outbox)
 
     # -- this host ---------------------------------------------------------------------------------------------------
 
     def took_over(self, heritage: Heritage, *, now_ns: int) -> None:
         """This machine has taken over from another host."""
         self._term, self._chain, self._took_over_ns = heritage.term, heritage.chain, now_ns
-        self._peer_id, self._earlier = heritage.me.peer_id, heritage.membership
+        self.peer_id, self._earlier = heritage.me.peer_id, heritage.membership
         self._elected_term, self._votes, self._voters = heritage.elected_term, heritage.loss_votes, heritage.voters
         self._electors = heritage.electors
         others = [one for one in heritage.line if one.host_key != self._host_key]
@@ -100,7 +103,7 @@ class Reign:
     def reachable_at(self, addresses: tuple[str, ...], control_port: int, clock_port: int) -> None:
         """Where this host listens."""
         about = control_port, clock_port, self._host_key
-        me = HostContact(self.own_id(), self._host_name, addresses, *about) if addresses else None
+        me = HostContact(self.peer_id, self._host_name, addresses, *about) if addresses else None
         self.reunion.contact = me
         if me is not None:
             self.succession.reachable_at(me)
@@ -138,12 +141,6 @@ class Reign:
             bequest=tuple(map(_bequest, waiting)),
         )
 
-    def own_id(self) -> int:
-        """The number of this machine as a member of the session."""
-        if not self._peer_id:
-            self._peer_id = self._admission.number()
-        return self._peer_id
-
     # -- the members -------------------------------------------------------------------------------------------------
 
     def joined(self, member: Member) -> None:
@@ -168,7 +165,7 @@ class Reign:
         """The key of the person who has asked for a song that this member brings."""
         if song.asker_id is None:
             return member.key
-        return HOST_KEY if song.asker_id == self._peer_id else peer_key(song.asker_id)
+        return HOST_KEY if song.asker_id == self.peer_id else peer_key(song.asker_id)
 
     def left(self) -> None:
         """A member has left, or was removed."""
@@ -200,7 +197,7 @@ class Reign:
     def _membership(self) -> Membership:
         """How this machine proves to another host that it is a member."""
         earlier = self._earlier.tokens if self._earlier is not None else ()
-        return Membership(self.own_id(), (*earlier, (self._term, self._host_key, self._token)))
+        return Membership(self.peer_id, (*earlier, (self._term, self._host_key, self._token)))
 
     def _standing(self) -> Standing:
         return Standing(self.claim(), self._electors, self._voters, self._has_slept)

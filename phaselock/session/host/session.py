@@ -315,7 +315,7 @@ class HostSession:
         """Execute a command of the host's user. An `error` event reports a command that cannot be done."""
         if self._over:
             return []
-        if self._reign.succession.is_handing_over and not isinstance(command, c.Quit):
+        if self._reign.succession.is_handing_over and type(command) is not c.Quit:
             self._outbox.error(Notice(Code.HANDING_OVER), now_ns)
             return self._settle(now_ns)
         self._hearing.calibration.precede(command, now_ns=now_ns)
@@ -851,7 +851,7 @@ class HostSession:
             session_name=self._session_name,
             host_name=self._host_name,
             max_peers=self._max_peers,
-            host_peer_id=self._reign.own_id(),
+            host_peer_id=self._reign.peer_id,
             host_token=token,
             last_peer_id=self._admission.last_peer_id,
             last_number=self._queue.last_number,

@@ -12,10 +12,12 @@ The host is lost if no message arrived for DEAD_NS, or if the connection broke, 
 The code has no names for these states; `Absence` computes them from its times. CONNECTING and REJOINING lead to PAUSING
 if they fail. From each state except PRESENT the session ends if:
 
-- the host's computer refuses the new connection, and the peer is not elsewhere: the host's program has ended;
+- the host's computer refuses the new connection, the peer is not elsewhere, and the host has told no successor: the
+  host's program has ended;
 - another session, or another version of the protocol, answers at the host's address;
 - the host rejects the peer;
-- the peer was without a host for HOLD_NS (from elsewhere HOLD_OUTSIDE_NS), and the track that played then has ended;
+- the peer was without a host for HOLD_NS (from elsewhere HOLD_OUTSIDE_NS), and the track that played then has ended.
+  A machine of the line takes over instead (succession.py), and a peer that has voted for one waits GRACE_NS longer;
 - the host breaks the protocol, or the user leaves.
 
 After any other failure the peer tries again, because failures of a network can be temporary. A loss of the connection

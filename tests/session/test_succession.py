@@ -1,0 +1,342 @@
+"""The line of succession and the heritage at the host, and what a peer believes of another host."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from phaselock.model.heritage import Claim, HostContact
+from phaselock.protocol import messages as m
+from phaselock.protocol.framing import GREETING_CAP, frame
+from phaselock.protocol.proof import heir_token
+from phaselock.session import effects as e
+from phaselock.session.claims import loss_vote
+from phaselock.session.commands import Add, HandOver, Move, Quit, VoteFor
+from tests.support.session_harness import HarnessPeer, SessionHarness, error, ready
+from tests.support.simulation import HOST_KEY, SECOND, a_track
+
+LIAR = b"L" * 32
+
+
+def key_of(peer: HarnessPeer) -> bytes:
+    return peer.name.encode().ljust(32, b"k")
+
+
+def a_line(*names: str, tracks: int = 3) -> tuple[SessionHarness, list[HarnessPeer]]:
+    """A session in which all peers have become successors."""
+    harness = SessionHarness()
+    peers = [harness.join(name) for name in names]
+    for node in (harness.host, *peers):
+        node._report_every_ns = SECOND  # to be quick
+    harness.command(*(Add(a_track(number + 1)) for number in range(tracks)))
+    harness.run(2.1)
+    harness.host.call(harness.host.core.reachable_at, ("10.0.0.1",), 17401)
+    harness.run(0.1)
+    for peer in peers:
+        peer.call(peer.core.stands_by, 17401, 17402, key_of(peer))
+    harness.run(0.3)
+    return harness, peers
+
+
+def line_at(peer: HarnessPeer) -> m.SuccessionLine:
+    return peer.told(m.SuccessionLine)[-1]
+
+
+def sizes(peer: HarnessPeer, since: int) -> list[int]:
+    updates = [one for one in peer.received[since:] if isinstance(one, m.HeritageUpdate)]
+    return [len(frame(one)) for one in updates]
+
+
+# -- the host ----------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_asked_before_the_host_knows_where_it_is() -> None:
+    harness, peers = ready()
+    harness.run(10)
+    assert not any(peer.told(m.StandBy) or peer.told(m.SuccessionLine) for peer in peers)
+
+
+def test_a_session_without_succession_says_nothing_of_it() -> None:
+    harness = SessionHarness()
+    harness.host.core._reign.succession._is_on = False
+    peer = harness.join("Ana")
+    harness.host.call(harness.host.core.reachable_at, ("10.0.0.1",), 17401)
+    harness.run(10)
+    assert not peer.told(m.StandBy)
+    assert not peer.told(m.SuccessionLine)
+    harness.command(HandOver(None))
+    assert error(harness.host) == "No other machine may become the host of this jam."
+
+
+def test_three_of_the_willing_peers_are_in_the_line() -> None:
+    harness, peers = a_line("Ana", "Ben", "Cleo", "Dan")
+    assert [one.name for one in line_at(peers[3]).successors] == ["Ana", "Ben", "Cleo"]
+    assert line_at(peers[0]).voters == 4
+    assert [bool(peer.told(m.HeritageUpdate)) for peer in peers] == [True, True, True, False]
+    assert harness.host.events("successors")[-1].fields["names"] == ["Ana", "Ben", "Cleo"]
+
+
+def test_a_peer_on_a_cable_comes_first() -> None:
+    harness, (ana, ben) = ready("Ana", "Ben")
+    harness.host.call(harness.host.core.reachable_at, ("10.0.0.1",), 17401)
+    harness.run(0.1)
+    ana.call(ana.core.stands_by, 17401, 17402, key_of(ana), (), False)
+    ben.call(ben.core.stands_by, 17401, 17402, key_of(ben), (), True)
+    harness.run(0.3)
+    assert [one.name for one in line_at(ana).successors] == ["Ben", "Ana"]
+
+
+def test_a_far_peer_is_not_asked() -> None:
+    harness, (ana,) = ready("Ana")
+    far = harness.join("Far", delay_ns=40_000_000)
+    harness.host.call(harness.host.core.reachable_at, ("10.0.0.1",), 17401)
+    harness.run(5)
+    assert ana.told(m.StandBy)
+    assert not far.told(m.StandBy)
+
+
+def test_a_change_costs_a_successor_one_row() -> None:
+    harness, (ana, ben) = a_line("Ana", "Ben", tracks=50)
+    for change in (Move(harness.host.snapshot().queue[30].id, 3), VoteFor(harness.host.snapshot().queue[9].id, True)):
+        since = len(ana.received)
+        harness.command(change)
+        harness.run(2)
+        assert sum(sizes(ana, since)) < 1000
+    since = len(ana.received)
+    harness.run(5)
+    assert not sizes(ana, since)
+
+
+def test_the_largest_row_is_small() -> None:
+    name = "\N{SNOWMAN}" * 60
+    harness, (ana, ben) = a_line("Ana", "Ben")
+    since = len(ana.received)
+    track = a_track(99, file_name=name + ".mp3", title=name, artist=name)
+    harness.command(Add(track))
+    harness.run(2)
+    assert sum(sizes(ana, since)) < 1500
+
+
+def test_a_successor_learns_no_secret_of_another_member() -> None:
+    harness, (ana, ben, cleo) = a_line("Ana", "Ben", "Cleo")
+    members = list(harness.host.core._members)
+    members[2].outside = True  # its address is that of a home elsewhere
+    harness.run(1)
+    tokens = {member.peer_id: member.token for member in members}
+    told = {one.peer_id: one for update in ana.told(m.HeritageUpdate) for one in update.members}
+    assert told.keys() == tokens.keys() - {1}
+    assert all(one.token == heir_token(tokens[peer_id], key_of(ana)) for peer_id, one in told.items())
+    assert [one.ip for one in told.values()] == [ben.ip, ""]
+
+
+@pytest.mark.parametrize("message", [m.StandingBy(17401, 17402, LIAR), m.TookOver()])
+def test_a_member_that_was_not_asked_breaks_the_protocol(message: m.Message) -> None:
+    harness, (ana, ben) = ready("Ana", "Ben")
+    harness.host.receive(ana.conn, message)
+    assert [peer.name for peer in harness.host.snapshot().peers] == ["Ben"]
+
+
+def test_the_user_learns_why_a_session_cannot_be_handed_over() -> None:
+    harness, (ana,) = ready("Ana")
+    harness.host.call(harness.host.core.reachable_at, ("10.0.0.1",), 17401)
+    for command, sentence in (
+        (HandOver(None), "No other machine is ready to become the host."),
+        (HandOver("Ana"), "Ana cannot become the host."),
+        (HandOver("Nobody"), "There is no peer called Nobody."),
+    ):
+        harness.command(command)
+        assert error(harness.host) == sentence
+
+
+def test_the_host_goes_on_if_the_successor_does_not_answer() -> None:
+    harness, (ana, ben) = a_line("Ana", "Ben")
+    ana.cut()
+    harness.command(HandOver("Ana"))
+    harness.command(Move(harness.host.snapshot().queue[0].id, 2))
+    assert error(harness.host) == "The jam is being handed over. Please wait a moment."
+    harness.run(4)
+    assert error(harness.host) == "Ana did not take over. This machine is still the host."
+    assert not ben.told(m.HostMoved)
+    harness.command(Quit())
+    assert ben.ended is None or not harness.host.of(e.FollowHost)
+
+
+def test_who_asks_a_host_is_told_and_sent_away() -> None:
+    harness, _ = a_line("Ana", "Ben")
+    conn = harness.open_connection()
+    harness.host.receive(conn, m.HostSeek(harness.host.core.session_id, 1))
+    (answer,) = [one.message for one in harness.host.of(e.Send) if one.conn == conn and type(one.message) is m.HostTold]
+    assert (answer.sight, answer.host.host_key, answer.claim.chain) == ("host", HOST_KEY, (HOST_KEY,))
+    other = harness.open_connection()
+    harness.host.receive(other, m.HostSeek(b"?" * 16, 1))
+    closed = [one.conn for one in harness.host.of(e.Close)]
+    assert closed[-2:] == [conn, other]
+    assert not [one for one in harness.host.of(e.Send) if one.conn == other and type(one.message) is m.HostTold]
+
+
+def liar_contact() -> HostContact:
+    return HostContact(1, "Liar", ("10.0.0.66",), 17401, 17402, LIAR)
+
+
+@pytest.mark.parametrize("chain", [(LIAR,), (LIAR, LIAR), (HOST_KEY, LIAR)])
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_host_gives_way_to_no_claim_that_it_cannot_check(chain: tuple[bytes, ...], alone: bool) -> None:
+    harness, (ana, ben) = a_line("Ana", "Ben")
+    if alone:
+        ana.cut()
+        ben.cut()
+        harness.run(12)
+    vote = loss_vote(1, b"guessed token 16", 0, HOST_KEY, line_at(ben).successors, LIAR)
+    claim = Claim(len(chain) - 1, chain, 0, has_members=True, elected_term=1, votes=(vote, vote))
+    conn = harness.open_connection()
+    without = dataclasses.replace(claim, votes=())
+    harness.host.receive(conn, m.HostSeek(harness.host.core.session_id, 1, None, without, liar_contact()))
+    asked = [one for one in harness.host.of(e.AskHost) if one.contact.host_key == LIAR]
+    for ask in asked:
+        answer = m.HostTold("host", host=liar_contact(), claim=claim, gives_way=False)
+        harness.host.call(harness.host.core.told, ask.number, answer)
+    assert not harness.host.of(e.FollowHost)
+    assert bool(asked) is (HOST_KEY in chain)
+
+
+def test_a_host_asks_few_machines_that_only_claim() -> None:
+    harness, _ = a_line("Ana", "Ben")
+    claim = Claim(1, (HOST_KEY, LIAR), 0, has_members=True)
+    for _ in range(20):
+        conn = harness.open_connection()
+        harness.host.receive(conn, m.HostSeek(harness.host.core.session_id, 1, None, claim, liar_contact()))
+    assert len(harness.host.of(e.AskHost)) == 1
+
+
+def test_a_member_that_was_no_host_brings_songs_only_as_requests() -> None:
+    harness, (ana, ben) = a_line("Ana", "Ben")
+    line = line_at(ana)
+    own = loss_vote(1, ana.core._token, 0, HOST_KEY, line.successors, key_of(ana))
+    claim = Claim(1, (HOST_KEY, key_of(ana)), 0, has_members=True, elected_term=1, votes=(own,))
+    song = m.SongBequest(a_track(77).file_id, "song.mp3", 1000, "", "", 60.0, "Ben", 2)
+    harness.host.receive(ana.conn, m.FormerHost(claim))
+    harness.host.receive(ana.conn, song)
+    (request,) = harness.host.snapshot().requests
+    assert (request.peer_name, request.state) == ("Ana", "open")
+
+
+# -- a peer ------------------------------------------------------------------------------------------------------------
+
+
+def told_by(peer: HarnessPeer, **changes: object) -> list[e.Effect]:
+    """A lost peer asks, and the first machine of its line answers with this."""
+    (ask, *_) = [one for one in peer.of(e.AskHost) if one.contact.host_key != HOST_KEY][-1:]
+    answer = dataclasses.replace(m.HostTold("host"), **changes)  # type: ignore[arg-type]
+    before = len(peer.effects)
+    peer.call(peer.core.told, ask.number, answer)
+    return [one for one in peer.effects[before:] if isinstance(one, (e.FollowHost, e.TakeOver))]
+
+
+def lost(*names: str) -> tuple[SessionHarness, HarnessPeer, HostContact]:
+    """The last peer of a session has lost its host, and the first in line."""
+    harness, peers = a_line(*names)
+    peer = peers[-1]
+    line = line_at(peer)
+    peer.cut()
+    harness.run(5.5)
+    assert peer.of(e.AskHost)
+    return harness, peer, line.successors[0]
+
+
+def test_a_lost_peer_follows_a_successor_of_its_host() -> None:
+    _, peer, first = lost("Ana", "Ben")
+    claim = Claim(1, (HOST_KEY, first.host_key), 0, has_members=False)
+    (follow,) = told_by(peer, host=first, claim=claim)
+    assert isinstance(follow, e.FollowHost)
+    assert (follow.host, follow.term) == (first, 1)
+    assert peer.core.host_key == first.host_key
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        None,
+        Claim(1, (HOST_KEY, LIAR), 0, has_members=True),
+        Claim(1, (LIAR, b"Ana".ljust(32, b"k")), 0, has_members=True),
+        Claim(0, (b"Ana".ljust(32, b"k"),), 0, has_members=True),
+    ],
+)
+def test_a_lost_peer_follows_no_host_of_another_chain(claim: Claim | None) -> None:
+    _, peer, first = lost("Ana", "Ben")
+    assert not told_by(peer, host=first, claim=claim)
+
+
+def test_a_lost_peer_counts_no_false_votes() -> None:
+    harness, (ana, ben, cleo) = a_line("Ana", "Ben", "Cleo")
+    line = line_at(ana)
+    ana.cut()
+    harness.run(5.5)
+    good = loss_vote(2, ben.core._token, 0, HOST_KEY, line.successors, key_of(ana))
+    guessed = loss_vote(3, b"guessed token 16", 0, HOST_KEY, line.successors, key_of(ana))
+    other = loss_vote(3, cleo.core._token, 0, HOST_KEY, line.successors, key_of(ben))
+    for seek, votes in (
+        (m.HostSeek(ana.core.session_id, 3, guessed), 1),
+        (m.HostSeek(ana.core.session_id, 3, other), 1),
+        (m.HostSeek(ana.core.session_id, 3, good), 1),  # of another member
+        (m.HostSeek(ana.core.session_id, 2, good), 2),
+        (m.HostSeek(ana.core.session_id, 2, good), 2),
+    ):
+        assert len(frame(seek)) < GREETING_CAP
+        answer, _ = ana.core.sought(seek, now_ns=ana.now_ns)
+        assert (answer.sight, answer.votes) == ("lost", votes)
+    ana.call(ana.core.timer)
+    assert ana.of(e.TakeOver)
+
+
+def test_votes_are_forgotten_when_they_are_not_renewed() -> None:
+    harness, (ana, ben, cleo) = a_line("Ana", "Ben", "Cleo")
+    good = loss_vote(2, ben.core._token, 0, HOST_KEY, line_at(ana).successors, key_of(ana))
+    ana.cut()
+    harness.run(5.5)
+    seek = m.HostSeek(ana.core.session_id, 2, good)
+    assert ana.core.sought(seek, now_ns=ana.now_ns)[0].votes == 2
+    assert ana.core.sought(m.HostSeek(ana.core.session_id, 9), now_ns=ana.now_ns + 4 * SECOND)[0].votes == 1
+
+
+def test_a_peer_with_a_host_tells_nobody_that_it_is_lost() -> None:
+    harness, (ana, ben) = a_line("Ana", "Ben")
+    good = loss_vote(2, ben.core._token, 0, HOST_KEY, line_at(ana).successors, key_of(ana))
+    answer, _ = ana.core.sought(m.HostSeek(ana.core.session_id, 2, good), now_ns=ana.now_ns)
+    assert (answer.sight, answer.host.host_key) == ("present", HOST_KEY)
+    harness.run(10)
+    assert not ana.of(e.TakeOver)
+    stranger, _ = ana.core.sought(m.HostSeek(b"?" * 16, 2, good), now_ns=ana.now_ns)
+    assert stranger == m.HostTold("lost")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"chain": (LIAR,)},
+        {"host": liar_contact()},
+        {"term": 0, "chain": (LIAR, HOST_KEY)},
+        {"successors": (liar_contact(), liar_contact())},
+    ],
+)
+def test_a_line_that_contradicts_itself_breaks_the_protocol(change: dict[str, object]) -> None:
+    _, (ana, _) = a_line("Ana", "Ben")
+    false = dataclasses.replace(line_at(ana), **change)  # type: ignore[arg-type]
+    ana.call(ana.core.received, false)
+    assert ana.ended is not None
+
+
+def test_a_host_that_moves_to_a_machine_with_another_key_breaks_the_protocol() -> None:
+    _, (ana, _) = a_line("Ana", "Ben")
+    ana.call(ana.core.received, m.HostMoved(liar_contact(), 1, (HOST_KEY, HOST_KEY)))
+    assert ana.ended is not None
+
+
+def test_a_machine_that_is_never_host_does_not_stand_by() -> None:
+    harness = SessionHarness()
+    peer = harness.join("Ana")
+    peer.core._succession._may_host = False
+    harness.host.call(harness.host.core.reachable_at, ("10.0.0.1",), 17401)
+    harness.run(5)
+    assert peer.told(m.StandBy)
+    assert not peer.of(e.OpenForSuccession)
