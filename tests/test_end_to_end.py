@@ -106,7 +106,7 @@ def test_a_late_peer_plays_and_its_file_is_not_sent_again(processes: ProcessFixt
 
 @pytest.mark.slow
 def test_a_killed_host_ends_the_session(processes: ProcessFixture) -> None:
-    host = processes.host(str(TUNE), "--wait-peers", "1", "--play")
+    host = processes.host(str(TUNE), "--wait-peers", "1", "--play", "--no-succession")
     ada = processes.join("Ada")
     ada.wait_for("sync", playing)
     host.process.kill()

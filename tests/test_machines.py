@@ -41,9 +41,10 @@ def in_phase(sync: Event) -> bool:
     return playing(sync) and known and abs(sync["phase_error_us"]) < IN_PHASE_US
 
 
-def playing_session(machines: Machines, *files: pathlib.Path) -> tuple[Program, Program, Program]:
+def playing_session(machines: Machines, file: pathlib.Path, *options: str) -> tuple[Program, Program, Program]:
     """A host and two peers that found it by name, playing in phase."""
-    host = machines.start("Hana", "host", *map(str, files), "--session", "Kitchen", "--wait-peers", "2", "--play")
+    common = "--session", "Kitchen", "--wait-peers", "2", "--play"
+    host = machines.start("Hana", "host", str(file), *common, *options)
     host.wait_for("session")
     ana, ben = (machines.start(name, "join", "--session", "kitchen") for name in ("Ana", "Ben"))
     for program in (host, ana, ben):
@@ -109,7 +110,7 @@ def test_a_suspended_peer_comes_back(machines: Machines, long_tune: pathlib.Path
 
 
 def test_peers_wait_for_a_suspended_host(machines: Machines, long_tune: pathlib.Path) -> None:
-    host, ana, ben = playing_session(machines, long_tune)
+    host, ana, ben = playing_session(machines, long_tune, "--no-succession")
     with asleep(host):
         for peer in (ana, ben):
             assert peer.wait_for("warning")["message"] == LOST
@@ -123,7 +124,7 @@ def test_peers_wait_for_a_suspended_host(machines: Machines, long_tune: pathlib.
 def test_a_crashed_host_ends_the_session_and_a_crashed_peer_does_not(
     machines: Machines, long_tune: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
-    host, ana, ben = playing_session(machines, long_tune)
+    host, ana, ben = playing_session(machines, long_tune, "--no-succession")
     ana.process.kill()
     assert host.wait_for("peer_left")["name"] == "Ana"
     ana = machines.start("Ana", "join", machines.address("Hana"))

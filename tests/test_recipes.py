@@ -65,8 +65,9 @@ TYPED_ELSEWHERE = {
     "InvitationPlaces": "never: the program tells it",
 }
 """Commands that these do not make themselves."""
-WITHOUT_SENTENCE = {e.SyncMeasured, e.PeerSyncMeasured, e.OutputConfirmed, e.VotesChanged}
-"""Events that the command line does not print. The progress line, `queue`, `peers` and `status` show what they say."""
+WITHOUT_SENTENCE = {e.SyncMeasured, e.PeerSyncMeasured, e.OutputConfirmed, e.VotesChanged, e.SuccessorsChanged}
+"""Events that the command line does not print. The progress line, `queue`, `peers` and `status` show what they say,
+and `host_changed` who has become the host."""
 
 
 def test_every_message_has_a_type_byte() -> None:

@@ -1,4 +1,4 @@
-"""Where a machine can be reached as a host, and the other hosts of its session."""
+"""Where a machine can be reached as a host, and which machines are hosts of its session."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ from phaselock.storage.settings import SettingsStore
 
 if TYPE_CHECKING:
     from phaselock.network.host import HostRunner
+    from phaselock.network.peer import PeerRunner
 
 LOOPBACK = "127.0.0.1"
+MEET_AGAIN_S = 5.0
+"""From one report of the other hosts to the next one, in seconds."""
 SEARCH_AGAIN_S = 30.0
 """From a search for other hosts that was impossible to the next one, in seconds."""
 
@@ -30,15 +33,12 @@ async def stand_by_ports(store: SettingsStore) -> StandByPorts:
 
 
 class HostPlace:
-    """Tells the session of a host where the host is, and which other machines are hosts of the same session. For the
-    network thread, except `addresses`."""
+    """Tells the session of a host where the host is. For the network thread, except `addresses`."""
 
-    def __init__(self, runner: HostRunner, bind_to: str, port: int, host_key: str) -> None:
-        """`host_key`: as this host announces it."""
+    def __init__(self, runner: HostRunner, bind_to: str, port: int) -> None:
         self._loop = asyncio.get_running_loop()
         self._runner = runner
         self._bind_to, self._port = bind_to, port
-        self._host_key = host_key
         self._told: tuple[tuple[str, ...], bool | None] | None = None
 
     async def tell(self) -> None:
@@ -51,32 +51,35 @@ class HostPlace:
         self._loop.call_soon_threadsafe(self._tell, found)
         return found[0]
 
-    async def meet_other_hosts(self) -> None:
-        """Tell the session of every other machine that announces it, without an end."""
-        browser = discovery.Browser()
-
-        def meet(_: tuple[FoundSession, ...]) -> None:
-            for one in browser.announcements(self._runner.session_id.hex()):
-                if one.host_key and one.host_key != self._host_key:
-                    self._runner.met(one.addresses[0], one.port, bytes.fromhex(one.host_key))
-
-        try:
-            while True:
-                try:
-                    with bug_net("the search for other hosts", PhaseLockError):
-                        await browser.start(meet)
-                        await asyncio.Event().wait()
-                except (PhaseLockError, InternalError):
-                    await asyncio.sleep(SEARCH_AGAIN_S)
-        finally:
-            await browser.close()
-
     def _tell(self, found: tuple[tuple[str, ...], bool | None]) -> None:
         if found != self._told:
             self._told = found
             addresses, wired = found
             # Without a network, peers may come from this computer.
             self._runner.reachable_at(addresses or (self._bind_to or LOOPBACK,), self._port, wired)
+
+
+async def meet_hosts(runner: HostRunner | PeerRunner) -> None:
+    """Tell the session of a runner every machine that announces itself as its host, without an end."""
+    browser = discovery.Browser()
+
+    def meet(_: tuple[FoundSession, ...]) -> None:
+        for one in browser.announcements(runner.session_id.hex()):
+            if one.host_key and not runner.host_key.hex().startswith(one.host_key):
+                runner.met(one.addresses[0], one.port, bytes.fromhex(one.host_key))
+
+    try:
+        while True:
+            try:
+                with bug_net("the search for other hosts", PhaseLockError):
+                    await browser.start(meet)
+                    while True:  # the list may not change when a host can be reached again
+                        await asyncio.sleep(MEET_AGAIN_S)
+                        meet(())
+            except (PhaseLockError, InternalError):
+                await asyncio.sleep(SEARCH_AGAIN_S)
+    finally:
+        await browser.close()
 
 
 def _reach(bind_to: str) -> tuple[tuple[str, ...], bool | None]:

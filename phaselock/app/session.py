@@ -25,7 +25,7 @@ from phaselock.app.equipment import Equipment
 from phaselock.app.finding import address_text, connect, find_again, only_session, places_of
 from phaselock.app.guests import GuestPage
 from phaselock.app.host_key import host_identity
-from phaselock.app.hosting import HostPlace, stand_by_ports
+from phaselock.app.hosting import HostPlace, meet_hosts, stand_by_ports
 from phaselock.app.importer import Importer, import_file, played
 from phaselock.app.invitation import OutsidePort, router_mapping
 from phaselock.app.library import MusicFolder
@@ -232,8 +232,7 @@ async def open_host_session(
             port,
             clock_port,
         )
-        announced_key = ports.identity.host_key[:KEY_BYTES].hex()
-        place = HostPlace(runner, wish.bind, port, announced_key)
+        place = HostPlace(runner, wish.bind, port)
         announcement = discovery.Announcer(
             snapshot.session_name,
             kit.name,
@@ -242,7 +241,7 @@ async def open_host_session(
             () if wish.unlisted else addresses,
             max_peers=runner.max_peers,
             needs_code=bool(runner.code),
-            host_key=announced_key,
+            host_key=runner.host_key[:KEY_BYTES].hex(),
             refresh=None if wish.unlisted else place.addresses,
         )
         await place.tell()
@@ -275,7 +274,7 @@ async def open_host_session(
         )
         working = [asyncio.create_task(announce())]
         if inheritance:
-            working.append(asyncio.create_task(place.meet_other_hosts()))
+            working.append(asyncio.create_task(meet_hosts(runner)))
         try:
             yield OpenHostSession(
                 runner,
@@ -405,6 +404,11 @@ async def open_peer_session(
             kit.tell(event)
             if isinstance(event, Joined) and not event.again:
                 meeting.append(asyncio.create_task(meet(event)))
+            if isinstance(event, Joined):
+                for task in seeking:
+                    task.cancel()
+            if isinstance(event, Warned) and event.notice.code in (Code.PLAYING_WITHOUT_HOST, Code.LOOKING_FOR_HOST):
+                seeking.append(asyncio.create_task(meet_hosts(runner)))
 
         async def meet(event: Joined) -> None:
             """Compare the host's key with that of the last time. A code has proved it already."""
@@ -419,6 +423,7 @@ async def open_peer_session(
                 on_event(Warned(runner.session_ns(), notice))
 
         meeting: list[asyncio.Task[None]] = []
+        seeking: list[asyncio.Task[None]] = []
         runner = PeerRunner(
             _resigned(resignation, wish) if resignation else _new_part(wish, kit),
             kit.player,
@@ -451,6 +456,10 @@ async def open_peer_session(
                 control,
             )
         finally:
+            for task in seeking:
+                task.cancel()
+            if seeking:
+                await asyncio.wait(seeking)
             await call_back.close()
 
 

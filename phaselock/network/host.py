@@ -258,6 +258,11 @@ class HostRunner(Runner[HostSession]):
         """See HostSession.max_peers."""
         return self._session.max_peers
 
+    @property
+    def host_key(self) -> bytes:
+        """SHA-256 of this host's certificate."""
+        return self._identity.host_key
+
     def command(self, command: HostCommand) -> None:
         """Execute a command of the host's user."""
         self._do(self._session.command(command, now_ns=self._now_ns()))

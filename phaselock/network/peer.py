@@ -181,6 +181,16 @@ class PeerRunner(Runner[PeerSession]):
         return self._told_places
 
     @property
+    def session_id(self) -> bytes:
+        """See PeerSession.session_id."""
+        return self._session.session_id
+
+    def met(self, address: str, port: int, announced_key: bytes) -> None:
+        """See PeerSession.met."""
+        if not self._ended.done():
+            self._do(self._session.met(address, port, announced_key, now_ns=self._now_ns()))
+
+    @property
     def places(self) -> Sequence[Place]:
         """Where the host announces itself; empty before `run`."""
         return self._places

@@ -223,13 +223,19 @@ def test_a_session_of_two_windows_and_a_headless_peer(
     assert ben.end() == (0, "[]", "")
 
 
+def headless_host(stack: contextlib.ExitStack, home: pathlib.Path, *arguments: str) -> tuple[Program, int]:
+    """A host without a window, and its port."""
+    ports = "--bind", "127.0.0.1", "--port", "0", "--clock-port", "0"
+    names = "--session", "Friday", "--as", "Hana", "--backend", "null"
+    host = Program("host", *arguments, *names, *ports, home=home)
+    stack.callback(host.close)
+    return host, host.wait_for("session")["port"]
+
+
 def test_a_host_that_dies_and_a_peer_that_leaves(
-    window: Any, remote: Callable[..., Remote], tmp_path: pathlib.Path
+    window: Any, stack: contextlib.ExitStack, tmp_path: pathlib.Path
 ) -> None:
-    port, clock_port = free_ports()
-    hana = remote("hana")
-    hana.do("host", "Friday", "Hana", port, clock_port)
-    hana.wait_for("screen", "HostScreen")
+    hana, port = headless_host(stack, tmp_path / "hana", "--no-succession")
     window.go_browse()
     window.screen.display_name.set("Ben")
     window.screen.address.set(f"127.0.0.1:{port}")
@@ -238,15 +244,49 @@ def test_a_host_that_dies_and_a_peer_that_leaves(
     click(button(window.screen, "Leave jam"))
     click(window._question.act)
     until(window, lambda: screen(window) == "HomeScreen")
-    hana.wait_until("toasts", true=lambda toasts: "Ben has left." in toasts)
+    assert hana.wait_for("peer_left")["name"] == "Ben"
 
     window.program.join(f"127.0.0.1:{port}", "Ben")
     until(window, lambda: screen(window) == "PeerScreen")
-    hana.kill()
+    hana.process.kill()
     until(window, lambda: screen(window) == "HomeScreen")
     assert reads(window, "Host disconnected — session ended.")
     click(button(window, "Rejoin"))
     until(window, lambda: reads(window, "Cannot reach Friday: no jam is open there."))
+
+
+def test_a_window_becomes_the_host_and_hands_over_again(
+    window: Any, stack: contextlib.ExitStack, tmp_path: pathlib.Path
+) -> None:
+    song = tmp_path / "long.mp3"
+    song.write_bytes(b"".join(packets(RATE_HZ, 2, 90 * RATE_HZ)))
+    hana, port = headless_host(stack, tmp_path / "hana", str(song), "--wait-peers", "2", "--play")
+    window.program.join(f"127.0.0.1:{port}", "Ben")
+    until(window, lambda: screen(window) == "PeerScreen")
+    place = f"127.0.0.1:{port}", "--as", "Sam", "--backend", "null"
+    sam = Program("join", *place, home=tmp_path / "sam")
+    stack.callback(sam.close)
+    sam.wait_for("sync", sounds)
+    hana.wait_for("successors", lambda event: event["names"] == ["Ben", "Sam"])
+    hana.process.kill()
+    until(window, lambda: screen(window) == "HostScreen")
+    assert "The host is gone. You are the host now, and the music plays on." in window.toasts.texts
+    sam.wait_for("host_changed", lambda event: event["name"] == "Ben")
+    until(window, lambda: reads(window.screen, "Sam"))
+    until(window, lambda: window.program.state().snapshot.successors == ("Sam",))
+    assert window.program.state().own.playing
+
+    click(button(window.screen, "End jam"))
+    assert reads(window._question, "Sam becomes the host, and the music plays on. You keep listening.")
+    click(window._question.act)
+    until(window, lambda: screen(window) == "PeerScreen")
+    assert sam.wait_for("host_changed")["you"] is True
+    sam.wait_for("peer_joined", lambda event: event["name"] == "Ben")
+    assert window._question is None and window.program.state().own.playing
+    underruns = {event["underruns"] for event in sam.told if event["event"] == "sync"}
+    assert underruns == {0}
+    sam.say("quit")
+    until(window, lambda: screen(window) == "HomeScreen")
 
 
 def test_a_jam_with_a_code_is_joined_by_its_code(window: Any, remote: Callable[..., Remote]) -> None:
