@@ -8,7 +8,7 @@ from phaselock.model.types import Track
 from phaselock.protocol import messages as m
 from phaselock.protocol.proof import piece_access
 from phaselock.session import effects as e
-from phaselock.session.commands import Add, Remove
+from phaselock.session.commands import Add, Invite, Remove
 from phaselock.session.host.sharing import MIN_SHARED_BYTES
 from tests.support.session_harness import HarnessPeer, SessionHarness
 from tests.support.simulation import ROOT, a_track
@@ -90,14 +90,25 @@ def test_a_wired_peer_helps_one_on_a_radio() -> None:
 
 def test_peers_of_one_house_elsewhere_fetch_once_and_share() -> None:
     harness = SessionHarness()
-    harness.host.core._invitation.door.code = ""
-    outside = {"outside": True, "ip": "203.0.113.5", "delay_ns": 15_000_000}
-    ana, ben = (harness.join(name, code="x", **outside) for name in ("Ana", "Ben"))  # type: ignore[arg-type]
-    relays = harness.host.core._sharing._relays
-    for member in harness.host.core._members:
-        relays.take(member, m.PiecesAt("192.168.1.7", 40000, KEY, True))
-        assert relays.sources(member, now_ns=0).spare_host
-    assert ana is not ben
+    harness.command(Invite("4829134471"))
+    elsewhere = {"outside": True, "ip": "203.0.113.5", "delay_ns": 15_000_000, "code": "4829134471"}
+    ana, ben = (willing(harness, name, wireless=True, **elsewhere) for name in ("Ana", "Ben"))
+    cleo = willing(harness, "Cleo")
+    assert added(ana, ben, cleo) == [ROOT, ROOT, None]
+    assert all(SONG.file_id in peer.tracks for peer in (ana, ben, cleo))
+    from_host = [piece for peer in (ana, ben) for _, piece, source in peer.piece_tasks if source == 0]
+    assert sorted(from_host) == list(range(PIECES))
+    assert ana.told(m.PieceSource)[0].address == "192.168.1.7"
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "8.8.8.8", "0.0.0.0", "224.0.0.1", "router.local", ""])
+def test_a_peer_elsewhere_cannot_name_an_address_outside_of_its_house(address: str) -> None:
+    harness = SessionHarness()
+    harness.command(Invite("4829134471"))
+    peers = [harness.join(name, outside=True, ip="203.0.113.5", code="4829134471") for name in ("Ana", "Ben")]
+    for peer in peers:
+        peer.passes_on = m.PiecesAt(address, 40000, KEY, False)
+    assert added(*peers) == [None, None]
 
 
 def test_a_relay_whose_pieces_are_wrong_is_left_out() -> None:
