@@ -7,6 +7,7 @@ import pathlib
 import threading
 from collections.abc import Callable
 from typing import Protocol
+from uuid import UUID
 
 from phaselock.errors import PhaseLockError
 from phaselock.language.message import N_
@@ -85,6 +86,8 @@ class _PieceFrames:
     def __init__(self, find: Find) -> None:
         self._find = find
         self._requests = collections.deque[PieceRequest]()
+        self._found: dict[tuple[UUID, int, bytes], Pieces] = {}
+        """The files that the peer may fetch here."""
         self._request: PieceRequest | None = None
         """What is sent now."""
         self._rest, self._offset = memoryview(b""), 0
@@ -110,9 +113,11 @@ class _PieceFrames:
         return frame(chunk)
 
     def _begin(self, request: PieceRequest) -> bytes:
-        pieces = self._find(request)
+        key = request.file_id, request.peer_id, request.proof
+        pieces = self._found.get(key) or self._find(request)
         if pieces is None or request.piece >= piece_count(pieces.size):
             raise PhaseLockError(NO_PIECE)
+        self._found[key] = pieces
         try:
             data, path = pieces.read(request.piece)
         except (LookupError, OSError, ValueError):

@@ -5,36 +5,53 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+from collections.abc import Callable
 from uuid import UUID
 
+import pytest
+
+from phaselock.network.piece_fetch import FileInPieces
+from phaselock.network.piece_service import Pieces
 from tests.support.network_session import NetworkFixture, Peer, played
 
 SONG = random.Random(3).randbytes(3_000_001)
-"""23 pieces."""
+PIECES = 23
 WIRED_NS = 200_000
 
 
 async def on_a_switch(network: NetworkFixture, stack: contextlib.AsyncExitStack, count: int) -> list[Peer]:
     """Peers that pass songs on, as the host knows."""
-    peers = [await network.join(stack, f"Peer {number}", least_rtt_ns=WIRED_NS) for number in range(count)]
+    peers = [await network.join(stack, f"Peer {number}", least_rtt_ns=WIRED_NS) for number in range(1, count + 1)]
     for peer in peers:
         await peer.news.wait_for("joined")
-    relays = network.host.runner._session._sharing._relays
-    async with asyncio.timeout(5):
-        while not all(relays.sources(member, now_ns=0).relays for member in network.host.runner._session._members):
-            await asyncio.sleep(0.01)
+    session = network.host.runner._session
+    relays = session._sharing._relays
+    while not all(relays.sources(member, now_ns=0).relays for member in session._members):
+        await asyncio.sleep(0.01)
     return peers
 
 
-async def all_have(network: NetworkFixture, peers: list[Peer]) -> UUID:
+def listened(peer: Peer, ended: Callable[[int, str], None]) -> None:
+    """`ended` hears the source and the result of each task of the peer."""
+    swarm, before = peer.runner._swarm, peer.runner._swarm._ended
+
+    def tell(file_id: UUID, piece: int, source: int, result: str) -> None:
+        ended(source, result)
+        before(file_id, piece, source, result)  # type: ignore[arg-type]
+
+    swarm._ended = tell
+
+
+def add_song(network: NetworkFixture) -> UUID:
     path = network.folder / "long.mp3"
     path.write_bytes(SONG)
-    track = network.host.add(path, SONG)
-    for peer in peers:
-        await peer.news.wait_for("file_ready")
-        here = peer.runner.path(track.file_id)
-        assert here is not None and here.read_bytes() == SONG
-    return track.file_id
+    return network.host.add(path, SONG).file_id
+
+
+async def has(peer: Peer, file_id: UUID) -> None:
+    await peer.news.wait_for("file_ready")
+    path = peer.runner.path(file_id)
+    assert path is not None and path.read_bytes() == SONG
 
 
 @played
@@ -42,7 +59,91 @@ async def test_peers_pass_a_song_on(network: NetworkFixture, stack: contextlib.A
     peers = await on_a_switch(network, stack, 3)
     sources: list[int] = []
     for peer in peers:
-        swarm = peer.runner._swarm
-        swarm._ended = lambda *end, before=swarm._ended: (sources.append(end[2]), before(*end))  # type: ignore
-    await all_have(network, peers)
-    assert len(sources) == 3 * 23 and sources.count(0) < 2 * 23
+        listened(peer, lambda source, result: sources.append(source))
+    song = add_song(network)
+    for peer in peers:
+        await has(peer, song)
+    assert len(sources) == 3 * PIECES and sources.count(0) < 2 * PIECES
+    late = await network.join(stack, "Late", least_rtt_ns=WIRED_NS)
+    await has(late, song)
+
+
+@played
+async def test_a_relay_that_lies_is_left_out(network: NetworkFixture, stack: contextlib.AsyncExitStack) -> None:
+    peers = await on_a_switch(network, stack, 2)
+    liar, before = peers[0].runner._swarm._port, peers[0].runner._swarm._find
+    assert liar is not None
+
+    class Lie:
+        def __init__(self, pieces: Pieces) -> None:
+            self.size, self._pieces = pieces.size, pieces
+
+        def read(self, piece: int) -> tuple[bytes, tuple[bytes, ...]]:
+            data, path = self._pieces.read(piece)
+            return bytes(len(data)), path
+
+    def lie(file_id: UUID) -> Pieces | None:
+        pieces = before(file_id)
+        return Lie(pieces) if pieces is not None else None
+
+    liar._find = lie
+    song = add_song(network)
+    for peer in peers:
+        await has(peer, song)
+    warning = await network.host.news.wait_for("warning", code="relay_left_out")
+    assert dict(warning.fields)["peer"] == "Peer 1"
+
+
+@pytest.mark.slow
+@played
+async def test_a_relay_that_dies_costs_nothing_but_time(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    peers = await on_a_switch(network, stack, 3)
+
+    def die(source: int, result: str) -> None:
+        peers[0].ended.cancel()
+
+    listened(peers[0], die)
+    song = add_song(network)
+    for peer in peers[1:]:
+        await has(peer, song)
+
+
+@pytest.mark.slow
+@played
+async def test_pieces_of_the_host_that_do_not_come_are_fetched_as_a_whole(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    peers = await on_a_switch(network, stack, 2)
+    network.host.runner._pieces = type("Nothing", (dict,), {"__setitem__": lambda *item: None})()
+    song = add_song(network)
+    for peer in peers:
+        await has(peer, song)
+
+
+@played
+async def test_a_stranger_gets_no_piece(network: NetworkFixture, stack: contextlib.AsyncExitStack) -> None:
+    peers = await on_a_switch(network, stack, 2)
+    song = add_song(network)
+    for peer in peers:
+        await has(peer, song)
+    port = peers[0].runner._swarm._port
+    assert port is not None
+    served: list[UUID] = []
+    before = port._find
+    port._find = lambda file_id: (served.append(file_id), before(file_id))[1]
+    port.key = b"another key now!"
+    file = FileInPieces(peers[0].runner._files[song][0], b"")
+    swarm = peers[1].runner._swarm
+    results = asyncio.Queue[str]()
+    swarm._files[song] = file
+    listened(peers[1], lambda source, result: results.put_nowait(result))
+    swarm._complete[song] = asyncio.get_running_loop().create_future()
+    member = next(one for one in network.host.runner._session._members if one.name == "Peer 2")
+    source = network.host.runner._session._sharing._relays.describe(1, member, song)
+    for _, link in swarm._links.values():
+        link.cancel()
+    swarm.fetch(song, source, (0,), peers[1].runner._access(member.peer_id, member.token))
+    assert await results.get() == "lost"
+    assert served == []

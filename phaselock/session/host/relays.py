@@ -12,6 +12,7 @@ the piece is not asked again by this member, and by nobody if another member say
 from __future__ import annotations
 
 import dataclasses
+import functools
 import ipaddress
 from collections.abc import Callable
 from uuid import UUID
@@ -88,7 +89,10 @@ class Relays:
         relays = tuple(
             other.peer_id
             for other in self._members
-            if other is not member and _group(other) == group and self._passes_on(other, member, now_ns)
+            if other.peer_id in self._relays
+            and other is not member
+            and _group(other) == group
+            and self._passes_on(other, member, now_ns)
         )
         return Sources(relays, spare_host=group not in (HERE, ROOM))
 
@@ -122,8 +126,8 @@ class Relays:
             del self._relays[peer_id]
 
     def _passes_on(self, other: Member, member: Member, now_ns: int) -> bool:
-        relay = self._relays.get(other.peer_id)
-        if relay is None or relay.left_out or member.peer_id in relay.accusers or other.absent:
+        relay = self._relays[other.peer_id]
+        if relay.left_out or member.peer_id in relay.accusers or other.absent:
             return False
         trouble = self._troubles.get((member.peer_id, other.peer_id))
         if trouble is not None and now_ns < trouble.until_ns:
@@ -140,13 +144,17 @@ class Relays:
 
 def _group(member: Member) -> str | None:
     """Members of one group reach each other. None: it reaches the host only."""
-    if "%" in member.ip:  # a link-local address, whose scope is another one at each machine
+    group = _address_group(member.ip, member.outside)
+    return None if group == ROOM and member.far else group
+
+
+@functools.lru_cache(maxsize=256)
+def _address_group(ip: str, outside: bool) -> str | None:
+    if "%" in ip:  # a link-local address, whose scope is another one at each machine
         return None
-    if is_loopback(member.ip):  # also the end of a bridge to a friend elsewhere
-        return None if member.outside else HERE
-    if member.outside:
-        return address_group(member.ip)
-    return None if member.far else ROOM
+    if is_loopback(ip):  # also the end of a bridge to a friend elsewhere
+        return None if outside else HERE
+    return address_group(ip) if outside else ROOM
 
 
 def _helps(member: Member, told: m.PiecesAt) -> bool:

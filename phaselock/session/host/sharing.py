@@ -14,7 +14,7 @@ from phaselock.session.effects import HashPieces, Send
 from phaselock.session.host.members import Member, Members
 from phaselock.session.host.queue import HostQueue
 from phaselock.session.host.relays import Relays
-from phaselock.session.host.swarm import HOST, Swarm, Task
+from phaselock.session.host.swarm import HOST, Sources, Swarm, Task
 from phaselock.session.host.transport import TransportControl
 from phaselock.session.outbox import Outbox
 
@@ -25,7 +25,7 @@ PLAN_NS = 10_000_000
 PLAN_MEMBER_NS = 500_000
 """The same for each member of a large session, in which a plan takes longer."""
 LOOK_NS = 250_000_000
-"""Longest time between two plans: overdue tasks."""
+"""Longest time between two plans: overdue tasks. The reports of the members change their sources as seldom."""
 
 
 class Sharing:
@@ -44,6 +44,10 @@ class Sharing:
         """The root of each file; None: it is being made; empty: there is none."""
         self._told: set[tuple[int, UUID, int]] = set()
         """Member, file and source: the member knows where the source is."""
+        self._sources: dict[int, Sources] = {}
+        """The relays of each member that fetches something, as they were at this time."""
+        self._sources_at_ns: int | None = None
+        """None: they have changed since."""
         self._planned_at_ns = 0
         self._stale = False
         """Something has changed since the last plan."""
@@ -67,6 +71,7 @@ class Sharing:
     def begin(self, member: Member, track: Track, *, now_ns: int) -> None:
         """The member is offered this track with its root."""
         self._swarm.begin(member.peer_id, track.file_id, track.size, now_ns=now_ns)
+        self._sources_at_ns = None
         self._forget(lambda told: told[:2] == (member.peer_id, track.file_id))
         self._stale = True
 
@@ -81,12 +86,14 @@ class Sharing:
     def willing(self, member: Member, told: m.PiecesAt) -> None:
         """The member passes pieces on."""
         self._relays.take(member, told)
+        self._sources_at_ns = None
         self._forget(lambda told: told[2] == member.peer_id)
 
     def left(self, member: Member) -> None:
         """The member has left."""
         self._swarm.left(member.peer_id)
         self._relays.left(member.peer_id)
+        self._sources_at_ns = None
         self._forget(lambda told: member.peer_id in (told[0], told[2]))
         self._stale = True
 
@@ -107,8 +114,9 @@ class Sharing:
                 self._swarm.failed(task)
                 if end.source != HOST and end.result == "wrong":
                     self._relays.wrong(member, end.source, now_ns=now_ns)
+                    self._sources_at_ns = None
                 elif end.source != HOST:
-                    self._relays.lost(member, end.source, now_ns=now_ns)
+                    self._lost(member, end.source, now_ns)
         return self._swarm.done_bytes(member.peer_id, message.file_id, track.size)
 
     def settle(self, *, now_ns: int) -> None:
@@ -136,11 +144,14 @@ class Sharing:
             self._roots.pop(file_id, None)
         self._forget(lambda told: told[1] in gone)
         for task in self._swarm.overdue(now_ns=now_ns):
-            self._relays.lost(members[task.peer_id], task.source, now_ns=now_ns)
-        sources = {peer_id: self._relays.sources(members[peer_id], now_ns=now_ns) for peer_id in self._swarm.fetching}
+            self._lost(members[task.peer_id], task.source, now_ns)
+        if self._sources_at_ns is None or now_ns - self._sources_at_ns >= LOOK_NS:
+            self._sources_at_ns = now_ns
+            fetching = self._swarm.fetching
+            self._sources = {peer_id: self._relays.sources(members[peer_id], now_ns=now_ns) for peer_id in fetching}
         order = [track.file_id for track in self._transport.in_order_of_need()]
         tasks: dict[tuple[int, UUID], list[m.PieceTask]] = {}
-        for task in self._swarm.plan(sources, order, now_ns=now_ns):
+        for task in self._swarm.plan(self._sources, order, now_ns=now_ns):
             tasks.setdefault((task.peer_id, task.file_id), []).append(m.PieceTask(task.piece, task.source))
         for (peer_id, file_id), found in tasks.items():
             member = members[peer_id]
@@ -149,6 +160,10 @@ class Sharing:
                     self._told.add((peer_id, file_id, source))
                     self._outbox.do(Send(member.conn, self._relays.describe(source, member, file_id)))
             self._outbox.do(Send(member.conn, m.PieceTasks(file_id, tuple(found))))
+
+    def _lost(self, member: Member, source: int, now_ns: int) -> None:
+        self._relays.lost(member, source, now_ns=now_ns)
+        self._sources_at_ns = None
 
     def _forget(self, is_old: Callable[[tuple[int, UUID, int]], bool]) -> None:
         self._told = {told for told in self._told if not is_old(told)}
