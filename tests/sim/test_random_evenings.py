@@ -1,7 +1,7 @@
 """Random evenings: machines crash, sleep, lose their network, come back and hand the session over, in any order.
 
 Always: ten seconds after the last change each connected group has at most one host and one timeline, and at the end
-nothing is missing from the queue that a living machine knew and nobody has heard.
+no song is missing from the queue that a living machine knew and that has not been played.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from tests.support.simulation import a_track
 NAMES = "Hana", "Ana", "Ben", "Cleo", "Dan", "Eva"
 SETTLED_NS = 10 * SECOND
 """The invariants hold this time after the last change."""
+FOUND_NS = 20 * SECOND
+"""After this time every machine of a group that has a host is connected to it."""
 MAX_ERROR_NS = 200_000
 """Largest difference of what two machines of a group believe the session time to be."""
 
@@ -171,6 +173,9 @@ class RandomEvening:
 
     def check_group(self, host: Machine, others: list[Machine]) -> None:
         peers = [one for one in others if one.is_connected and one.link and one.link.ends[1] is host]
+        if self.evening.now_ns >= self.changed_at_ns + FOUND_NS:
+            lost = [one.name for one in others if one not in peers]
+            assert not lost, self.story(f"{lost} do not find {host.name}")
         if self.evening.now_ns >= self.commanded_at_ns + SECOND:
             for one in peers:
                 here, there = one.snapshot(), host.snapshot()
