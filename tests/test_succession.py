@@ -146,7 +146,7 @@ def test_a_host_that_was_cut_off_comes_back_as_a_peer(jam: Jam) -> None:
 
 
 def test_three_successions_in_a_row(jam: Jam) -> None:
-    """A crash, a host that hands over and leaves, and another crash; the last one has nobody to ask."""
+    """A crash, a host that hands over and leaves, and another crash; the last one has no other machine to ask."""
     jam.open("Ana", "Ben", "Cleo")
     jam.programs["Hana"].process.kill()
     names = ["Ana", "Ben", "Cleo"]
