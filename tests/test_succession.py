@@ -129,8 +129,24 @@ def test_nobody_hears_that_the_host_hands_over_and_stays(jam: Jam) -> None:
     assert_nobody_heard_it(jam.played("Ana", "Hana", "Ben"))
 
 
+def test_a_host_that_was_cut_off_comes_back_as_a_peer(jam: Jam) -> None:
+    """It plays on alone. When its cable is plugged in again, it joins the part with the most machines."""
+    jam.open("Ana", "Ben")
+    hana, ana, ben = (jam.programs[name] for name in ("Hana", "Ana", "Ben"))
+    jam.machines.cable("Hana", plugged=False)
+    assert ana.wait_for("host_changed")["cause"] == "host_lost"
+    ben.wait_for("successors", lambda event: event["names"] == ["Ben"])
+    time.sleep(SETTLED_S)
+    jam.machines.cable("Hana", plugged=True)
+    changed = hana.wait_for("host_changed")
+    assert (changed["name"], changed["cause"]) == ("Ana", "reunion")
+    ana.wait_for("successors", lambda event: "Hana" in event["names"])
+    time.sleep(SETTLED_S)
+    assert_nobody_heard_it(jam.played("Ben", "Hana", "Ana"))
+
+
 def test_three_successions_in_a_row(jam: Jam) -> None:
-    """A crash, a host that hands over and leaves, and another crash; the last one has nobody to ask."""
+    """A crash, a host that hands over and leaves, and another crash; the last one has no other machine to ask."""
     jam.open("Ana", "Ben", "Cleo")
     jam.programs["Hana"].process.kill()
     names = ["Ana", "Ben", "Cleo"]

@@ -17,7 +17,7 @@ The threads of a session:
     clock     in C, without the interpreter lock: answers pings (host) or measures (peer)
     player, device, audio callback: see audio/player.py
 
-At the end the session says goodbye first, then the sound stops, then the clock.
+At the end the session says goodbye first, then the clock stops, then the sound.
 """
 
 from __future__ import annotations
@@ -248,8 +248,9 @@ class _Part:
             self._listen()
 
     async def _present(self, stage: Stage) -> None:
-        begins = self._desk is None
-        self._desk = self._shell(stage)
+        before, self._desk = self._desk, self._shell(stage)
+        if before is not None:
+            self._desk.follow(before)
         if self._controls is None:
             actions = Actions(self._end, notifies=lambda: self._hosts and self._terminal.for_people)
             self._controls = MediaControls(stage, self._store, actions, on=self._desktop)
@@ -257,7 +258,7 @@ class _Part:
             self._interrupts.enter_context(_polite_interrupts(lambda _: self._end()))
         else:
             self._controls.use(stage)
-        if begins and self._begin is not None and isinstance(stage, OpenHostSession):
+        if before is None and self._begin is not None and isinstance(stage, OpenHostSession):
             assert isinstance(self._desk, HostShell)
             await self._begin(self._desk, stage)
             self._listen()

@@ -28,8 +28,8 @@ SEARCH_AGAIN_S = 30.0
 async def stand_by_ports(store: SettingsStore) -> StandByPorts:
     """Open the ports at which this machine can become a host. PhaseLockError if that is impossible."""
     identity = await asyncio.to_thread(host_identity, host_key_path())
-    ports = HostPorts.open_any(identity, store.settings.port, store.settings.clock_port)
-    return StandByPorts(ports, *await asyncio.to_thread(_reach, ""))
+    reach = await asyncio.to_thread(_reach, "")
+    return StandByPorts(HostPorts.open_any(identity, store.settings.port, store.settings.clock_port), *reach)
 
 
 class HostPlace:

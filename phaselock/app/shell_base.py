@@ -110,6 +110,10 @@ class Shell:
             self._sync = event
             self._terminal.progress(self._status_told, event)
 
+    def follow(self, before: Shell) -> None:
+        """Go on after the shell of the role that this machine had before."""
+        self._told_ready = before._told_ready
+
     def completions(self, before: str) -> list[Completed]:
         """How the text before the cursor could go on. Any thread may call this; it may block."""
         first, blank, rest = before.lstrip().partition(" ")

@@ -144,6 +144,8 @@ class PeerRunner(Runner[PeerSession]):
         self._bridge = bridge
         self._connection: Connection | None = None
         self._connecting: set[asyncio.Task[None]] = set()
+        self._attempt: asyncio.Task[None] | None = None
+        """The newest attempt to reconnect: another host may be sought meanwhile."""
         self._address: Place = ("", 0)
         """Where the host is, by the last connection that was opened."""
         self._pairing_inbox: asyncio.Queue[m.PairingReply | m.PairingProof] = asyncio.Queue(PAIRING_MESSAGES)
@@ -293,7 +295,9 @@ class PeerRunner(Runner[PeerSession]):
                 if self._connection:
                     self._begin(self._pair(self._connection, code))
             case Connect():
-                self._begin(self._reconnect())
+                if self._attempt is not None:
+                    self._attempt.cancel()
+                self._attempt = self._begin(self._reconnect())
             case FollowHost(host):
                 self._places = [(address, host.control_port) for address in host.addresses]
                 self._address = self._places[0]
@@ -363,11 +367,12 @@ class PeerRunner(Runner[PeerSession]):
         self._do(effects)
         return answer
 
-    def _begin(self, attempt: Coroutine[Any, Any, None]) -> None:
+    def _begin(self, attempt: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Start an attempt to join, which the end of the session cancels."""
         task = self._spawn(attempt)
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
+        return task
 
     def _access(self, peer_id: int, token: bytes) -> bulk.Access:
         return bulk.Access(self._address, self._session.host_key, peer_id, token)

@@ -1041,7 +1041,7 @@ class SongsSought:
 @dataclasses.dataclass(frozen=True, slots=True)
 class SongsFound:
     """Extension, peer to host: the peer has the files of these songs, which the host seeks. The host answers with
-    SongRequestAccepted for those that the peer shall send."""
+    SongRequestAccepted for those that the peer must send."""
 
     file_ids: Annotated[tuple[UUID, ...], Size(1, MAX_ITEMS)]
 

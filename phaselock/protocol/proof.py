@@ -56,5 +56,5 @@ def heir_token(token: bytes, heir_key: bytes) -> bytes:
 
 
 def loss_purpose(term: int, candidate_key: bytes) -> bytes:
-    """The purpose of a proof that the host of this term is lost, and that the machine with this key shall follow it."""
+    """The purpose of a proof that the host of this term is lost, and the vote for the machine with this key."""
     return HOST_LOST + term.to_bytes(4, "little") + candidate_key

@@ -14,7 +14,7 @@ other one has proved its key by TLS, and its votes by the tokens of the members.
 - A host gives way to an earlier host of its own chain that still has members: the older session stays. A host that was
   elected and has members stays if the earlier host is alone.
 - A host that is alone gives way to a later host of its chain if more than half of its lost members, at least two, have
-  voted for that one; one is enough if this machine has slept for so long that its members could not wait.
+  voted for that one; one is enough if this machine has slept for HOLD_NS, for which its members wait.
 - Of two hosts that follow the same lost host, those stay in this order: the one with members, the one elected by more
   than half, the one that took over first, the one with the smaller key.
 - A host of no common chain is not of this session.
@@ -84,7 +84,7 @@ class Standing:
     voters: int
     """Members of this host before the first one was lost."""
     has_slept: bool
-    """This machine has slept for so long that its members could not wait for it."""
+    """This machine has slept for HOLD_NS, for which its members wait."""
 
     @property
     def is_elected(self) -> bool:

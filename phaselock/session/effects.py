@@ -403,7 +403,7 @@ class FollowHost:
     claim: Claim | None = None
     """By which it was the host."""
     bequest: tuple[Bequest, ...] = ()
-    """Songs that nobody has heard and that the new host may not have. Their files must stay."""
+    """Songs that have not been played and that the new host may not have. Their files must stay."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ class HostClock:
     """Answers the pings of allowed peers on a bound UDP socket, and owns this socket.
 
     The machine that has opened the session made its local time session time. A later host brings `clock_map`, which it
-    has measured as a peer: from now on that line is session time, and nobody may write the map.
+    has measured as a peer: from now on that line is session time, and no code may write the map.
     """
 
     def __init__(self, bound: socket.socket, clock_map: _native.ClockMap | None = None) -> None:

@@ -240,7 +240,7 @@ def test_a_silent_peer_is_dropped_after_five_seconds() -> None:
 
 
 def test_heartbeats_and_reports_keep_a_session_alive() -> None:
-    tokens = iter([b"s" * 16, b"a" * 16, b"k" * 16])  # one for the session, one for Ana, and the key of her clock
+    tokens = iter([b"s" * 16, b"h" * 16, b"a" * 16, b"k" * 16])  # session, host, Ana, and the key of her clock
     session = HostSession(session_name="s", host_name="h", token_factory=lambda: next(tokens), host_key=HOST_KEY)
     session.connected(1, "10.0.0.1", now_ns=0)
     session.received(1, m.JoinRequest("Ana", m.PROTOCOL_VERSION), now_ns=0)

@@ -1,7 +1,7 @@
 """Random evenings: machines crash, sleep, lose their network, come back and hand the session over, in any order.
 
 Always: ten seconds after the last change each connected group has at most one host and one timeline, and at the end
-nothing is missing from the queue that a living machine knew and nobody has heard.
+no song is missing from the queue that a living machine knew and that has not been played.
 """
 
 from __future__ import annotations

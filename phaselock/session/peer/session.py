@@ -326,7 +326,7 @@ class PeerSession:
         return self._settle(now_ns)
 
     def standby_info(self) -> m.SessionInfo:
-        """The greeting at these ports. It names nobody."""
+        """The greeting at these ports. It has no names."""
         return m.SessionInfo(m.PROTOCOL_VERSION, self._session_id, "", "", (), 0)
 
     def sought(self, message: m.HostSeek, *, now_ns: int) -> tuple[m.HostTold, list[Effect]]:

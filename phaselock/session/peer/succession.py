@@ -3,8 +3,8 @@
 A peer that has lost its host asks all machines of the line, and the host's own, every ASK_EVERY_NS. It votes for the
 first of the line that answers; a machine counts as gone after MISSES calls without an answer. So all votes go to the
 same machine as soon as all see the same ones. That machine takes over when it has the votes of more than half of the
-peers. A part of the session without so many goes on by itself when the hold has passed, unless someone is still
-connected to the host.
+peers. A part of the session with fewer goes on by itself when the hold has passed, unless a machine that it
+reaches is still connected to the host.
 
 claims.py has the votes, and describes what becomes of two hosts that meet.
 """
@@ -30,7 +30,7 @@ MISSES = 2
 FRESH_NS = 3_500_000_000
 """A vote, or an answer, is valid for this time: three questions may be lost or late."""
 UNSOUGHT_NS = 4_000_000_000
-"""A machine of the line that nobody has asked for this time is out of reach of the others."""
+"""A machine of the line that no member has asked for this time is out of reach of the others."""
 GRACE_NS = 15_000_000_000
 """For this time after the hold a peer waits for the one that it has voted for."""
 MAX_KEYS = 128
@@ -105,7 +105,7 @@ class PeerSuccession:
             self._outbox.do(Send(HOST_CONN, standing))
 
     def joined(self) -> None:
-        """A host has accepted this peer: it tells its line and its heritage anew."""
+        """A host has accepted this peer: it tells its line and its heritage again."""
         self._asked_to_stand_by = False
         self._coming = PeerEstate()
         self.place = None
@@ -290,7 +290,7 @@ class PeerSuccession:
         return next((one for one in line if one is me or self._misses.get(one.host_key, 0) < MISSES), None)
 
     def _is_out_of_reach(self, now_ns: int) -> bool:
-        """Nobody asks this machine, although another one of the line has lost the host, too: a firewall keeps them
+        """No member asks this machine, although another one of the line has lost the host, too: a firewall keeps them
         out."""
         heard = any(now_ns < at_ns + FRESH_NS for at_ns in self._heard_at_ns.values())
         return not self._is_sought and heard and now_ns >= self._since_ns + UNSOUGHT_NS

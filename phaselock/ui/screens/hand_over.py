@@ -55,7 +55,7 @@ class HandOverQuestion(Dialog):
         self.act.pack(side="right")
         self.cancel = SecondaryButton(buttons, tr("Cancel"), cancel)
         self.cancel.pack(side="right", padx=px(8))
-        # At the other side: nobody ends the jam by a click that misses its neighbour.
+        # At the other side: a click that misses its neighbour must not end the jam.
         self.end = SecondaryButton(buttons, tr("End for everybody"), end)
         self.end.pack(side="left")
         self.set_controls(self.end, self.cancel, self.act)

@@ -7,10 +7,11 @@ from uuid import UUID
 
 import pytest
 
+from phaselock.model.heritage import Cause
 from phaselock.model.notices import Code, Notice
 from phaselock.session import commands as c
 from phaselock.session import events as e
-from phaselock.ui.backend import Closed, SessionEvent
+from phaselock.ui.backend import Closed, Opened, SessionEvent
 from tests.support.session_views import guest, host, peer, playing
 from tests.support.window_driver import button, click, commands, deliver, go, press, reads, screen, show, toasts
 
@@ -157,3 +158,40 @@ def test_a_removed_peer_is_let_in_again_from_its_toast(window: Any) -> None:
         deliver(window, SessionEvent(event))
         click(button(window, "Let in again"))
     assert commands(window) == [c.AllowPeer("Sam")] * 2 and toasts(window) == ()
+
+
+def test_a_host_is_asked_to_hand_over_while_others_can_host(window: Any) -> None:
+    shown = show(window, playing(peer(), successors=("Sam", "Ana")))
+    click(button(shown, "End jam"))
+    question = window._question
+    assert reads(question, "Sam becomes the host, and the music plays on. You keep listening.")
+    assert window.focus_get() is question.act and button(question, "Hand over to Sam") is question.act
+    press(window, "<Key-Escape>")
+    assert window._question is None and commands(window) == []
+    click(button(shown, "End jam"))
+    click(window._question.act)
+    assert commands(window) == [c.HandOver(None)] and window._question is None
+    click(button(shown, "End jam"))
+    click(button(window._question, "End for everybody"))
+    assert window.program.of("leave") == [()]
+
+
+def test_a_host_that_closes_the_window_hands_over_or_ends(window: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ends: list[int] = []
+    show(window, playing(peer(), successors=("Sam",)))
+    with monkeypatch.context() as patch:
+        patch.setattr(window, "end", lambda: ends.append(len(window.program.of("leave"))))
+        for word in ("Hand over to Sam", "End for everybody"):
+            window.close()
+            assert reads(window._question, "Sam becomes the host, and the music plays on.")
+            click(button(window._question, word))
+    assert ends == [0, 1]
+
+
+def test_a_new_host_is_told_and_a_question_about_the_old_role_is_closed(window: Any) -> None:
+    show(window, guest())
+    window.leave()
+    window.program.now = host()
+    deliver(window, SessionEvent(e.HostChanged(1, "Ben", True, Cause.HOST_LOST)), Opened())
+    assert screen(window) == "HostScreen" and window._question is None
+    assert toasts(window) == ("The host is gone. You are the host now, and the music plays on.",)
