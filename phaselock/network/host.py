@@ -623,8 +623,8 @@ class HostRunner(Runner[HostSession]):
         self._piece_links[peer_id] = connection
         try:
             with bug_net("sending pieces", PhaseLockError, ProtocolError, OSError):
-                find = self._find_pieces
-                await self._loop.run_in_executor(self._piece_pool, send_pieces, connection, first, find)
+                how = self._find_pieces, self.session_ns()
+                await self._loop.run_in_executor(self._piece_pool, send_pieces, connection, first, *how)
         except (PhaseLockError, ProtocolError, OSError) as error:  # the peer notices it too, and reports it
             log.debug("a connection for pieces is over: %s", error)
         finally:

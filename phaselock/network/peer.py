@@ -173,7 +173,7 @@ class PeerRunner(Runner[PeerSession]):
         self._fetching = False
         self._uploads: dict[UUID, bulk.Upload] = {}
         self._updates = QueueUpdates(self._received, lambda: session.told_queue)
-        self._swarm = PeerSwarm(cache, self._piece_ended, self._files.get, identity)
+        self._swarm = PeerSwarm(cache, self._piece_ended, self._files.get, identity, self.session_ns)
         self._pool = concurrent.futures.ThreadPoolExecutor(1, "bulk")
         self._upload_pool = concurrent.futures.ThreadPoolExecutor(1, "upload")
 

@@ -39,14 +39,21 @@ class PiecePort:
     """Serves at a listener, which the caller closes. For the network thread."""
 
     def __init__(
-        self, listener: socket.socket, identity: HostIdentity, session_id: bytes, find: Callable[[UUID], Pieces | None]
+        self,
+        listener: socket.socket,
+        identity: HostIdentity,
+        session_id: bytes,
+        find: Callable[[UUID], Pieces | None],
+        session_ns: Callable[[], int | None],
     ) -> None:
-        """`find` returns a file of which this machine has pieces; it is called in worker threads."""
+        """`find` returns a file of which this machine has pieces, and `session_ns` the session time if it is known;
+        both are called in worker threads."""
         self.key = b""
         """Of the last `LetFetch`; empty: nobody may fetch."""
         self._listener = listener
         self._identity = identity
         self._find = find
+        self._session_ns = session_ns
         self._greeting = m.SessionInfo(m.PROTOCOL_VERSION, session_id, "", "", (), 0)
         self._pool = concurrent.futures.ThreadPoolExecutor(MAX_CLIENTS, "pieces")
         self._open: dict[FileConnection, bool] = {}
@@ -100,7 +107,7 @@ class PiecePort:
                 if not isinstance(first, PieceRequest) or not self._may_fetch(first):
                     raise ProtocolError("no access to pieces")
                 self._open[connection] = True
-                send_pieces(connection, first, self._serve)
+                send_pieces(connection, first, self._serve, self._session_ns())
         except InternalError:
             raise
         except (PhaseLockError, ProtocolError, OSError) as error:

@@ -28,6 +28,8 @@ from phaselock.storage.cache import FileCache
 
 WORKERS = 24
 """Worker threads: one for each source that is asked."""
+MAX_UNFINISHED = 3
+"""Files that were cancelled and of which the pieces are kept until the end of the session."""
 HOST_NUMBER = 0
 """The host as a source."""
 
@@ -41,17 +43,22 @@ class PeerSwarm:
         ended: Callable[[UUID, int, int, m.PieceResult], None],
         lookup: Callable[[UUID], tuple[Track, pathlib.Path] | None],
         identity: Callable[[], HostIdentity] | None,
+        session_ns: Callable[[], int | None],
     ) -> None:
-        """`ended` takes the file, piece and source of a task, and its result. `lookup` returns a complete file, in any
-        thread. `identity` returns the key of this machine, in a worker thread; None: it passes nothing on."""
+        """`ended` takes the file, piece and source of a task, and its result. `lookup` returns a complete file, and
+        `session_ns` the session time, if it is known; both are called in any thread. `identity` returns the key of this
+        machine, in a worker thread; None: it passes nothing on."""
         self._cache = cache
         self._ended = ended
         self._lookup = lookup
         self._identity = identity
+        self._session_ns = session_ns
         self._loop = asyncio.get_running_loop()
         self._pool = concurrent.futures.ThreadPoolExecutor(WORKERS, "pieces")
         self._files: dict[UUID, FileInPieces] = {}
         self._complete: dict[UUID, asyncio.Future[None]] = {}
+        self._unfinished: dict[bytes, FileInPieces] = {}
+        """Files that were cancelled, by their hash: a host that is lost offers them again, and so does another one."""
         self._early: dict[UUID, list[tuple[Access, Wanted]]] = {}
         """Tasks of files that are not open yet."""
         self._here: dict[UUID, Pieces] = {}
@@ -69,7 +76,10 @@ class PeerSwarm:
     def begin(self, track: Track, root: bytes) -> FileInPieces:
         """A file is to arrive in pieces: see `arrive`. It replaces one with the same id."""
         self.cancel(track.file_id)
-        file = self._files[track.file_id] = FileInPieces(track, root)
+        file = self._unfinished.pop(track.sha256, None)
+        if file is None or (file.track, file.root) != (track, root):
+            file = FileInPieces(track, root)
+        self._files[track.file_id] = file
         self._complete[track.file_id] = self._loop.create_future()
         self._early[track.file_id] = []
         return file
@@ -80,7 +90,9 @@ class PeerSwarm:
         file_id, complete = file.track.file_id, self._complete[file.track.file_id]
         try:
             path = await self._loop.run_in_executor(self._pool, self._begin, file)
-            if path is None and self._files.get(file_id) is file:
+            if path is None and self._files.get(file_id) is file and not complete.done():
+                for piece in file.here():
+                    self._take_end(file, piece, HOST_NUMBER, "right")
                 for access, wanted in self._early.pop(file_id):
                     self._ask(access, wanted)
                 await asyncio.wait([complete])
@@ -90,9 +102,11 @@ class PeerSwarm:
                 self._here[file_id] = file
             return path
         finally:
-            if self._files.get(file_id) is file:
-                self.cancel(file_id)
-            await self._loop.run_in_executor(self._pool, file.close)
+            if self._complete.get(file_id) is complete:
+                del self._files[file_id], self._complete[file_id]
+                self._early.pop(file_id, None)
+            if file not in (*self._files.values(), *self._unfinished.values()):
+                await self._loop.run_in_executor(self._pool, file.close)
 
     def fetch(self, file_id: UUID, source: m.PieceSource | None, pieces: tuple[int, ...], host: Access) -> None:
         """Fetch these pieces from this source; None: from the host. No effect if the file is not wanted any more."""
@@ -115,9 +129,13 @@ class PeerSwarm:
                 self._ask(access, wanted)
 
     def cancel(self, file_id: UUID) -> None:
-        """The file is not wanted any more, or is here."""
+        """The file is not wanted any more, or not now."""
         if file_id in self._files:
-            del self._files[file_id]
+            file = self._files.pop(file_id)
+            self._unfinished[file.track.sha256] = file
+            while len(self._unfinished) > MAX_UNFINISHED:
+                oldest = self._unfinished.pop(next(iter(self._unfinished)))
+                self._loop.run_in_executor(self._pool, oldest.close)
             self._early.pop(file_id, None)
             self._complete.pop(file_id).cancel()
 
@@ -125,6 +143,8 @@ class PeerSwarm:
         """End everything. The caller waits for the tasks that call `arrive`."""
         for file_id in list(self._files):
             self.cancel(file_id)
+        for file in self._unfinished.values():
+            self._loop.run_in_executor(self._pool, file.close)
         for _, link in self._links.values():
             link.cancel()
         self._shut_port()
@@ -162,14 +182,14 @@ class PeerSwarm:
 
     def _task_ended(self, wanted: Wanted, result: m.PieceResult) -> None:
         """Called in a worker thread."""
-        self._loop.call_soon_threadsafe(self._take_end, wanted, result)
+        self._loop.call_soon_threadsafe(self._take_end, wanted.file, wanted.piece, wanted.source, result)
 
-    def _take_end(self, wanted: Wanted, result: m.PieceResult) -> None:
-        file_id = wanted.file.track.file_id
-        if self._files.get(file_id) is wanted.file:
-            self._ended(file_id, wanted.piece, wanted.source, result)
+    def _take_end(self, file: FileInPieces, piece: int, source: int, result: m.PieceResult) -> None:
+        file_id = file.track.file_id
+        if self._files.get(file_id) is file:
+            self._ended(file_id, piece, source, result)
             complete = self._complete.get(file_id)
-            if wanted.file.complete and complete is not None and not complete.done():
+            if file.complete and complete is not None and not complete.done():
                 complete.set_result(None)
 
     # -- the port ------------------------------------------------------------------------------------------------------
@@ -188,7 +208,7 @@ class PeerSwarm:
             except PhaseLockError as error:
                 log.warning("this machine passes no songs on: %s", error)
                 return None
-            self._port = PiecePort(listener, identity, session_id, self._find)
+            self._port = PiecePort(listener, identity, session_id, self._find, self._session_ns)
             self._serving = self._loop.create_task(self._serve(self._port, listener))
             self._open_at = own_ip
             port = listener.getsockname()[1]

@@ -27,9 +27,9 @@ class FileInPieces:
     """A file that arrives in pieces. For any thread."""
 
     def __init__(self, track: Track, root: bytes) -> None:
-        self.track, self.size = track, track.size
-        self._root, self._count = root, piece_count(track.size)
-        self._lock = threading.Lock()
+        self.track, self.size, self.root = track, track.size, root
+        self._count = piece_count(track.size)
+        self._lock, self._opening = threading.Lock(), threading.Lock()
         self._closing = contextlib.ExitStack()
         self._partial: PartialFile | None = None
         self._leaves: dict[int, bytes] = {}
@@ -38,26 +38,34 @@ class FileInPieces:
         """After `finish`."""
 
     def open(self, cache: FileCache) -> pathlib.Path | None:
-        """Begin. Return the path if the file is in the cache. PhaseLockError if the cache cannot store it, OSError if
-        its folder cannot be written."""
-        if path := cache.find(self.track.sha256):
-            return path
-        partial = self._closing.enter_context(cache.begin(self.track.sha256, self.size, announced=True))
-        partial.restart()  # what an earlier attempt has left was checked by nobody, and may not be passed on
-        self._partial = partial
+        """Begin, or go on. Return the path if the file is in the cache. PhaseLockError if the cache cannot store it,
+        OSError if its folder cannot be written."""
+        with self._opening:
+            if self._partial is not None:
+                return None
+            if path := cache.find(self.track.sha256):
+                return path
+            partial = self._closing.enter_context(cache.begin(self.track.sha256, self.size, announced=True))
+            partial.restart()  # what an earlier attempt has left was checked by nobody, and may not be passed on
+            self._partial = partial
         return None
 
     def take(self, piece: int, data: bytes, path: tuple[bytes, ...]) -> bool:
         """Store a piece that has arrived with this proof; twice is once. False if it is wrong. PhaseLockError if the
         disk is full, OSError if it cannot be written."""
         leaf = leaf_hash(data)
-        if not is_proof(path, leaf, piece, self._count, self._root):
+        if not is_proof(path, leaf, piece, self._count, self.root):
             return False
         with self._lock:
             if piece not in self._leaves and self._partial is not None:
                 self._partial.write_at(piece_span(self.size, piece)[0], data)
                 self._leaves[piece], self._paths[piece] = leaf, path
         return True
+
+    def here(self) -> list[int]:
+        """The pieces that are here."""
+        with self._lock:
+            return sorted(self._leaves)
 
     @property
     def complete(self) -> bool:

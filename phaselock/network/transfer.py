@@ -491,8 +491,10 @@ class Frames(Protocol):
 class Sender:
     """Sends frames within the congestion window until the receiver has acknowledged all of them."""
 
-    def __init__(self, stream: Stream, frames: Frames, report: Callable[[int], None]) -> None:
+    def __init__(self, stream: Stream, frames: Frames, report: Callable[[int], None], ahead_ns: int = 0) -> None:
+        """`ahead_ns`: how far the clock by which the senders pause is ahead of this machine's one."""
         self._stream, self._frames = stream, frames
+        self._ahead_ns = ahead_ns
         self._window, self._reports = CongestionWindow(), _ProgressReports(report)
         self._unwritten = memoryview(b"")
 
@@ -506,7 +508,8 @@ class Sender:
                 self._reports(self._frames.offset)
             else:
                 events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._unwritten else 0)
-                self._stream.connection.wait(events, self._window.wake_at_ns)
+                wake_at_ns = self._window.wake_at_ns
+                self._stream.connection.wait(events, None if wake_at_ns is None else wake_at_ns - self._ahead_ns)
         self._reports(self._frames.size, last=True)
 
     def _finished(self) -> bool:
@@ -516,7 +519,7 @@ class Sender:
         """Take the next frame if the last one is written and the window allows another one."""
         if self._unwritten or self._frames.finished or self._frames.waiting:
             return
-        now_ns = _now_ns()
+        now_ns = _now_ns() + self._ahead_ns
         if max_bytes := self._window.may_send(now_ns):
             self._unwritten = memoryview(self._frames.next(max_bytes))
             self._window.sent(len(self._unwritten), now_ns)
@@ -538,7 +541,7 @@ class Sender:
             read = True
         while message := self._stream.next_message():
             if isinstance(message, BulkProgress):
-                self._window.acknowledged(message.received_bytes, _now_ns())
+                self._window.acknowledged(message.received_bytes, _now_ns() + self._ahead_ns)
             elif not self._frames.take(message):
                 raise self._stream.unexpected(message)
         return read

@@ -26,10 +26,10 @@ def willing(harness: SessionHarness, name: str, *, wireless: bool = False, **how
     return peer
 
 
-def added(*peers: HarnessPeer, song: Track = SONG, seconds: float = 5) -> list[bytes | None]:
+def added(*peers: HarnessPeer, song: Track = SONG, seconds: float = 2.5) -> list[bytes | None]:
     """The roots with which each of the peers is offered the song first."""
     harness = peers[0].simulation
-    harness.run(1.5)
+    harness.run(0.5)
     harness.host.command(Add(song))
     harness.run(seconds)
     return [peer.told(m.FileTransferStart)[0].root for peer in peers]

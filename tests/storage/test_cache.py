@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import os
 import pathlib
+import random
 import sys
 import time
 
@@ -453,3 +454,39 @@ def test_a_part_stays_claimed_until_it_has_its_name(
     assert path is not None and path.read_bytes() == DATA
     assert cache.adopt(song, len(DATA))[2] == path
     assert claimed == [True, True]
+
+
+def test_parts_may_arrive_in_any_order(tmp_path: pathlib.Path) -> None:
+    data = random.Random(7).randbytes(100_000)
+    cache, sha256 = FileCache(tmp_path), hashlib.sha256(data).digest()
+    with cache.begin(sha256, len(data), announced=True) as partial:
+        for start in (60_000, 20_000, 0, 80_000, 40_000):
+            partial.write_at(start, data[start : start + 20_000])
+            assert partial.read_at(start, 20_000) == data[start : start + 20_000]
+        assert partial.complete
+        path = partial.finish()
+    assert path is not None and path.read_bytes() == data
+
+
+def test_what_lies_behind_a_gap_is_not_kept(tmp_path: pathlib.Path) -> None:
+    cache, sha256 = FileCache(tmp_path), hashlib.sha256(b"abcdef").digest()
+    with cache.begin(sha256, 6, announced=True) as partial:
+        partial.write_at(0, b"ab")
+        partial.write_at(4, b"ef")
+        assert partial.offset == 2 and not partial.complete
+        with pytest.raises(PhaseLockError, match="More data"):
+            partial.write_at(5, b"fg")
+    with cache.begin(sha256, 6, announced=True) as partial:
+        assert partial.offset == 2
+        partial.write(b"cdef")
+        assert partial.finish() is not None
+
+
+def test_a_part_can_begin_again(tmp_path: pathlib.Path) -> None:
+    cache, sha256 = FileCache(tmp_path), hashlib.sha256(b"abcdef").digest()
+    with cache.begin(sha256, 6, announced=True) as partial:
+        partial.write(b"xyz")
+    with cache.begin(sha256, 6, announced=True) as partial:
+        partial.restart()
+        partial.write_at(0, b"abcdef")
+        assert partial.finish() is not None
