@@ -196,9 +196,21 @@ cdef class _Stopping:
     closed."""
 
     cdef object heard, rung
+    cdef bint began
 
     def __cinit__(self):
         self.heard, self.rung = socket.socketpair()
+
+    cdef intptr_t begin(self) except? -1:
+        """The thread begins: the socket that it waits for."""
+        self.began = True
+        return self.heard.fileno()
+
+    cdef void end(self):
+        """Wake the thread."""
+        self.rung.close()
+        if not self.began:
+            self.heard.close()
 
 
 cdef class Responder:
@@ -234,7 +246,7 @@ cdef class Responder:
     def run(self):
         """Returns 0, or the negative of a system error."""
         cdef int result
-        cdef intptr_t stop_fd = self.stopping.heard.fileno()
+        cdef intptr_t stop_fd = self.stopping.begin()
         with nogil:
             result = pl.pl_responder_run(self.responder, stop_fd)
         self.stopping.heard.close()
@@ -243,7 +255,7 @@ cdef class Responder:
     def stop(self):
         """Make `run` return soon."""
         pl.pl_store_relaxed(&self.responder.stop, 1)
-        self.stopping.rung.close()
+        self.stopping.end()
 
     @property
     def counts(self):
@@ -280,7 +292,7 @@ cdef class Pinger:
     def run(self):
         """Returns 0, or the negative of a system error."""
         cdef int result
-        cdef intptr_t stop_fd = self.stopping.heard.fileno()
+        cdef intptr_t stop_fd = self.stopping.begin()
         with nogil:
             result = pl.pl_pinger_run(self.pinger, stop_fd)
         self.stopping.heard.close()
@@ -289,7 +301,7 @@ cdef class Pinger:
     def stop(self):
         """Make `run` return soon."""
         pl.pl_store_relaxed(&self.pinger.stop, 1)
-        self.stopping.rung.close()
+        self.stopping.end()
 
     def status(self):
         """A coherent PingerStatus."""
@@ -703,7 +715,7 @@ cdef class NullCard:
 
     def run(self):
         """Play until `stop`. Only while the engine has a stream."""
-        cdef intptr_t stop_fd = self.stopping.heard.fileno()
+        cdef intptr_t stop_fd = self.stopping.begin()
         with nogil:
             pl.pl_null_run(&self.card, stop_fd)
         self.stopping.heard.close()
@@ -711,7 +723,7 @@ cdef class NullCard:
     def stop(self):
         """Make `run` return soon."""
         pl.pl_store_relaxed(&self.card.stop, 1)
-        self.stopping.rung.close()
+        self.stopping.end()
 
 
 def resample(
