@@ -177,10 +177,10 @@ class HostSession:
         if member is not None:
             if not member.hear(now_ns):
                 self._breach(member, "it talks without end", now_ns)
-            elif isinstance(message, m.Heartbeat):
-                return []
             elif type(message) in HOST_ACCEPTS:
                 self._from_member(member, message, now_ns)
+                if isinstance(message, m.Heartbeat):
+                    return []  # nothing else has changed
             else:
                 self._breach(member, f"{type(message).__name__} was not expected", now_ns)
         elif (newcomer := self._entrance.received(conn, message)) is not None and isinstance(message, m.JoinRequest):
@@ -661,6 +661,8 @@ class HostSession:
                 self._chat.member_says(member, text, now_ns=now_ns)
             case m.CallBackAt(port=port):
                 member.call_back_port = port
+            case m.Heartbeat():
+                pass
             case _:
                 self._breach(member, f"{type(message).__name__} makes no sense", now_ns)
 
