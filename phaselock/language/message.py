@@ -11,6 +11,9 @@ import gettext
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+MAX_JOINED = 8
+"""Most parts of a list in a sentence."""
+
 
 class Words(Protocol):
     """A language: the interface of gettext.NullTranslations."""
@@ -104,7 +107,10 @@ def translated(text: str, words: Words) -> str:
 
 
 def joined(parts: Sequence[str], words: Words = ENGLISH) -> str:
-    """Join parts of a sentence: "a", "a and b", "a, b and c"."""
+    """Join parts of a sentence: "a", "a and b", "a, b and c"; of many MAX_JOINED, and how many others there are."""
     if len(parts) < 2:
         return "".join(parts)
+    if len(parts) > MAX_JOINED + 1:
+        more = words.gettext("{number} more").format(number=len(parts) - MAX_JOINED)
+        parts = [*parts[:MAX_JOINED], more]
     return words.gettext("{list} and {last}").format(list=", ".join(parts[:-1]), last=parts[-1])

@@ -193,6 +193,24 @@ def test_a_peer_that_does_not_encrypt_learns_that_the_versions_differ(
     played(story)(tmp_path)
 
 
+def test_a_slow_handshake_is_not_answered_in_plain_text(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where many join at once, the rest of the handshake takes its time."""
+    monkeypatch.setattr(host_module, "UNENCRYPTED_S", 0.02)
+    monkeypatch.setattr(host_module, "HANDSHAKE_S", 0.2)
+
+    async def story(network: NetworkFixture, stack: contextlib.AsyncExitStack) -> None:
+        sock, loop = stack.enter_context(await connect(*network.host.address)), asyncio.get_running_loop()
+        await loop.sock_sendall(sock, SecureChannel().handshake(b""))
+        heard = b""
+        while data := await loop.sock_recv(sock, 4096):
+            heard += data
+        assert heard[0] == 0x16 and b"session_name" not in heard
+
+    played(story)(tmp_path)
+
+
 @played
 async def test_a_request_without_a_version_is_refused_in_words(
     network: NetworkFixture, stack: contextlib.AsyncExitStack

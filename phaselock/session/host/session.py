@@ -210,10 +210,10 @@ class HostSession:
         if member is not None:
             if not member.hear(now_ns):
                 self._breach(member, "it talks without end", now_ns)
-            elif isinstance(message, m.Heartbeat):
-                return []
             elif type(message) in HOST_ACCEPTS:
                 self._from_member(member, message, now_ns)
+                if isinstance(message, m.Heartbeat):
+                    return []  # nothing else has changed
             else:
                 self._breach(member, f"{type(message).__name__} was not expected", now_ns)
         elif isinstance(message, m.HostSeek):
@@ -814,6 +814,8 @@ class HostSession:
                 self._bequeathed(member, message, now_ns)
             case m.SongsFound(file_ids=file_ids):
                 self._lost_files.found(member, file_ids, now_ns=now_ns)
+            case m.Heartbeat():
+                pass
             case _:
                 self._breach(member, f"{type(message).__name__} makes no sense", now_ns)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pathlib
 import time
 import tkinter as tk
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from phaselock.errors import message_of
-from phaselock.language.catalogue import current, tr
+from phaselock.language.catalogue import current, tr, tr_plural
 from phaselock.ui import theme
 from phaselock.ui.backend import BackendEvent, SessionView
 from phaselock.ui.screens.base import WindowApi
@@ -53,6 +53,8 @@ class SyncOverlay(Overlay):
         self.plot.grid(row=1, column=0, sticky="nsew", pady=(px(8), 0))
         self._table = frame(self.body)
         self._table.grid(row=2, column=0, sticky="ew", pady=(px(8), 0))
+        self._rest = Line(self.body, theme.CAPTION, theme.TEXT_SECONDARY)
+        """How many machines the table leaves out."""
         self.calibration: CalibrationPart | None = None
         self._table.grid_columnconfigure(1, weight=1)
         font = theme.canvas_font(theme.SECONDARY)
@@ -66,10 +68,10 @@ class SyncOverlay(Overlay):
         state = api.program.state()
         if state is not None and state.hosting:
             self.calibration = CalibrationPart(self.body, api, state, self._make_room)
-            self.calibration.grid(row=3, column=0, sticky="ew", pady=(px(12), 0))
+            self.calibration.grid(row=4, column=0, sticky="ew", pady=(px(12), 0))
         elif state is not None:
             self._key = Line(self.body, theme.CAPTION, theme.TEXT_SECONDARY)
-            self._key.grid(row=3, column=0, sticky="ew", pady=(px(16), 0))
+            self._key.grid(row=4, column=0, sticky="ew", pady=(px(16), 0))
             form = tr("The host's key, for those who care: {words}")
             self._key.set(form.format(words=state.host_words))
         if state is not None:
@@ -88,19 +90,21 @@ class SyncOverlay(Overlay):
         if sync.machines != self._shown:
             self._shown = sync.machines
             self._show_readouts(sync.machines)
+            self._show_rest(len(state.snapshot.peers) + 1 - len(sync.machines))
 
     def tick(self) -> None:
         if self.calibration is not None:
             self.calibration.tick()
         self._ticks += 1
         if self._ticks % PLOT_INTERVAL_TICKS == 1:
-            self.plot.set_series(series(self._api, PLOT_SPAN_S), PLOT_SPAN_S, self._api.now_s())
+            keys = {one.key for one in self._shown}
+            self.plot.set_series(series(self._api, PLOT_SPAN_S, keys), PLOT_SPAN_S, self._api.now_s())
 
     def _make_room(self) -> None:
         """What a calibration shows takes the place of the plot, until the overlay is opened again."""
         self.plot.grid_remove()
         self.body.grid_rowconfigure(1, weight=0)
-        self.body.grid_rowconfigure(3, weight=1)
+        self.body.grid_rowconfigure(4, weight=1)
         if self.calibration is not None:
             self.calibration.grid_configure(sticky="new")
 
@@ -122,6 +126,14 @@ class SyncOverlay(Overlay):
             figures = (m.error_text, m.uncertainty_text, m.drift_text, m.correction_text, str(m.underruns))
             heard = confirmed_cell(m.confirmed, self._api.program.session_ns(), time.time())
             row.set("" if colour is None else theme.MACHINES[colour], (m.name, *figures, heard))
+
+    def _show_rest(self, number: int) -> None:
+        if number:
+            form = tr_plural("and {number} more machine", "and {number} more machines", number)
+            self._rest.set(form.format(number=number))
+            self._rest.grid(row=3, column=0, sticky="ew", pady=(px(4), 0))
+        else:
+            self._rest.grid_forget()
 
     def _export(self) -> None:
         if path := self._api.ask_save("phaselock-sync.csv"):
@@ -167,9 +179,10 @@ class _Row:
             one.destroy()
 
 
-def series(api: WindowApi, span_s: float) -> list[Series]:
-    """The lines of the last `span_s` seconds."""
+def series(api: WindowApi, span_s: float, keys: Collection[int] | None = None) -> list[Series]:
+    """The lines of the last `span_s` seconds, of the machines with these keys; None: of all."""
     return [
         Series(one.name, one.colour_index, [(p.t_s, p.error_us, p.uncertainty_us) for p in one.points])
         for one in api.history.series(span_s, api.now_s())
+        if keys is None or one.key in keys
     ]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from phaselock.language.catalogue import current, tr, tr_plural
-from phaselock.language.message import N_, joined, translated
+from phaselock.language.message import MAX_JOINED, N_, joined, translated
 from phaselock.model.code import shown_code
 from phaselock.model.file_kinds import without_ending
 from phaselock.model.notices import Code
@@ -255,6 +255,8 @@ def _obstacle(state: SessionView) -> str:
     ]
     if all(item.id in peer.have | peer.stuck for peer in s.peers if peer.waited_for):
         return ""
+    if len(missing) > MAX_JOINED + 1:
+        missing[MAX_JOINED:] = [tr("{number} more").format(number=len(missing) - MAX_JOINED)]
     return "\n".join([code_text(Code.WAITING_FOR_PEERS), *missing]) if missing else ""
 
 

@@ -33,6 +33,8 @@ _SILENT_PEER = {
     "no_file": N_("{name} has not got the song"),
 }
 """Why a machine in this state is silent, or why its phase error is not known. The host has its clock and its files."""
+MAX_READOUTS = 10
+"""Most machines whose figures are shown one by one."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -147,7 +149,7 @@ def chip(machine: Machine) -> Chip:
 def sync_view(state: SessionView) -> SyncView:
     """The sentence about the session and the numbers of all machines."""
     all_ = machines(state)
-    readouts, far = tuple(map(_readout, all_)), _far_text(all_) if state.hosting else ""
+    readouts, far = tuple(map(_readout, _shown(all_))), _far_text(all_) if state.hosting else ""
     if state.snapshot.timeline is None:
         return SyncView(code_text(Code.NOTHING_PLAYING), "neutral", readouts, "", far)
     if not sounding(state.snapshot):
@@ -290,8 +292,18 @@ def _alone(machine: Machine) -> tuple[str, Kind]:
 
 def _apart_ns(playing: list[Machine]) -> int:
     """Upper limit of the distance between two of these machines."""
-    edges = [(m.error_ns - m.uncertainty_ns, m.error_ns + m.uncertainty_ns) for m in playing]
-    return max(high - low for i, (low, _) in enumerate(edges) for j, (_, high) in enumerate(edges) if i != j)
+    lows = sorted((m.error_ns - m.uncertainty_ns, k) for k, m in enumerate(playing))[:2]
+    highs = sorted((m.error_ns + m.uncertainty_ns, k) for k, m in enumerate(playing))[-2:]
+    return max(high - low for low, i in lows for high, j in highs if i != j)
+
+
+def _shown(all_: tuple[Machine, ...]) -> tuple[Machine, ...]:
+    """This machine and, of many, those others that have trouble or are farthest off; in their order."""
+    if len(all_) <= MAX_READOUTS:
+        return all_
+    others = sorted(all_[1:], key=lambda one: (one.state in ("playing", "idle"), -one.bound_ns))
+    keys = {one.key for one in others[: MAX_READOUTS - 1]}
+    return tuple(one for one in all_ if one.key in keys or one is all_[0])
 
 
 def _readout(machine: Machine) -> SyncReadout:
