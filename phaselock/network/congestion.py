@@ -12,8 +12,10 @@ acknowledged stay within a window, and the window follows the delay of the ackno
   root of the time that `SHARE_BYTES` take. At the start the window soon grows by half only. The rate of the link is
   known from pairs of pieces that left together: jitter lengthens the time between their acknowledgements as often as it
   shortens it.
-- The target grows with the spread of the delays in a round trip: a queue delays all pieces alike, jitter does not.
-- Each flow pauses regularly and then measures the delay of the path again, as in LEDBAT++
+- The target grows with jitter: by the wait that jitter.py allows, on slow links by the spread of the delays in a round
+  trip. So the delay that counts is the mean of a round trip, not the minimum: where pieces arrive in order, the jitter
+  of others makes the fastest piece of a full window late, too.
+- Each flow pauses regularly and then measures the delay of the path and its jitter again, as in LEDBAT++
   (draft-irtf-iccrg-ledbat-plus-plus). Without this, a flow that starts while others fill the queue measures their queue
   as part of the path. All flows of a machine pause at the same times of its clock, so the queue really becomes empty.
 """
@@ -62,7 +64,8 @@ SHARE_NS = 1_300_000
 4 Mbit/s, and still more at lower rates."""
 MAX_TARGET_NS = 25_000_000
 MAX_SPREAD_NS = 4_000_000
-"""On slow links the third part is twice the spread of the delays of a round trip, this at most on top of the spread."""
+"""The third part is for jitter. On slow links it is twice the spread of the delays of a round trip, or the spread and
+this time."""
 FIRST_PROBES, FIRST_PROBE_NS = 8, 100_000_000
 """A flow begins with this number of probes, or as many as this time allows."""
 NEXT_PROBES, NEXT_PROBE_NS = 4, 30_000_000
@@ -80,9 +83,8 @@ MIN_PAUSE_NS, MAX_PAUSE_NS = 4_000_000, 20_000_000
 """A pause lasts two round trips, within these bounds, and until all is acknowledged."""
 MAX_CLIMB_PARTS = 32
 """Pauses are so far apart that filling the path again takes at most 1/32 of the time."""
-MIN_JITTER_NS = 1_000_000
-JITTER_PAUSE_EVERY_NS = 2_000_000_000
-"""With so much jitter they are at most this far apart: the clock needs them more."""
+MIN_JITTER_NS, JITTER_PAUSE_EVERY_NS = 1_000_000, 2_000_000_000
+"""With so much jitter the pauses are at most this far apart: the clock needs them, and `jitter.TRIAL_NS` is as long."""
 MAX_SPARE_ACKNOWLEDGEMENTS = 8
 """Acknowledgements allowed beyond one for each piece. A receiver that acknowledges byte by byte would overload the
 sender."""
@@ -98,8 +100,7 @@ class _Phase(enum.Enum):
     """The window doubles each round trip, or on slow links grows by half, until the delay shows a queue. At the
     start, and when the queue stays empty although the window has grown by a quarter."""
     RESUME = enum.auto()
-    """After a pause: the window grows to its old size at the flow's old rate, so that no queue builds up. The first
-    piece measures the delay of the empty path."""
+    """The window grows to its size before the pause at the flow's old rate, so that no queue builds up."""
     CRUISE = enum.auto()
     """The window follows the delay."""
 
@@ -127,6 +128,7 @@ class CongestionWindow:
         self._delays_sum_ns = 0
         self._jitter = Jitter()
         self._probes_left = FIRST_PROBES
+        """In this phase, which also ends at `_probe_until_ns`."""
         self._probe_until_ns = NEVER_NS
         self._minima = collections.deque[tuple[int, int]](maxlen=BASE_MINUTES)
         """(minute, minimum delay in it)"""
