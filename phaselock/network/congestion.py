@@ -47,6 +47,9 @@ MAX_BLIND_BYTES = 8 * 1024
 MAX_WINDOW_BYTES = 4 << 20
 SLOW_BYTES_PER_S = 7_500_000
 """60 Mbit/s: a link below is slow."""
+RADIO_JITTER_NS, RADIO_JITTER_PARTS = 2_000_000, 3
+"""So much jitter, and at least a third of the delay of the empty path, is that of a radio in this home. It lengthens
+the time between the acknowledgements of most pairs, so there the rate of the fastest pair counts."""
 PAIR_NS = 500_000
 """Two pieces left together if it was within this time."""
 PAIRS = 15
@@ -69,7 +72,7 @@ this time."""
 FIRST_PROBES, FIRST_PROBE_NS = 8, 100_000_000
 """A flow begins with this number of probes, or as many as this time allows."""
 NEXT_PROBES, NEXT_PROBE_NS = 4, 30_000_000
-"""The same after a pause. Meanwhile the path is quiet, for the clock, too."""
+"""The same after a pause, mostly. Meanwhile the path is quiet, for the clock, too."""
 MIN_DELAYS = 4
 """The delay used is the mean of the last round trip, and of at least this many acknowledgements."""
 MINUTE_NS = 60_000_000_000
@@ -127,9 +130,8 @@ class CongestionWindow:
         """(time, delay) of the acknowledgements of the last round trip."""
         self._delays_sum_ns = 0
         self._jitter = Jitter()
-        self._probes_left = FIRST_PROBES
-        """In this phase, which also ends at `_probe_until_ns`."""
-        self._probe_until_ns = NEVER_NS
+        self._probes_left = self._probe_until_ns = 0
+        """How many probes there are still, and until when."""
         self._minima = collections.deque[tuple[int, int]](maxlen=BASE_MINUTES)
         """(minute, minimum delay in it)"""
         self._phase = _Phase.PROBE
@@ -174,7 +176,7 @@ class CongestionWindow:
                 return 0
             self._forget_delays()
             self._phase, self.window_bytes = _Phase.PROBE, PROBE_BYTES
-            self._probes_left, self._probe_until_ns = NEXT_PROBES, now_ns + NEXT_PROBE_NS
+            self._begin_probes(now_ns)
         if self._phase is _Phase.RESUME:
             passed_ns = now_ns - self._resumed_at_ns
             window_bytes = self._old_bytes * passed_ns // self._old_delay_ns
@@ -192,7 +194,7 @@ class CongestionWindow:
     def sent(self, size_bytes: int, now_ns: int) -> None:
         """Call this when a piece of `size_bytes`, frame header included, is about to be written."""
         if not self._sent_bytes:
-            self._probe_until_ns = now_ns + FIRST_PROBE_NS
+            self._begin_probes(now_ns)
         self._sent_bytes += size_bytes
         self._spare += 1
         self._pieces.append((self._sent_bytes, now_ns, self.unacknowledged_bytes))
@@ -232,6 +234,13 @@ class CongestionWindow:
         else:
             self._minima[-1] = minute, min(self._minima[-1][1], delay_ns)
 
+    def _begin_probes(self, now_ns: int) -> None:
+        # What the first probes said of jitter is in doubt at the first pause: see Jitter.end_probes.
+        if not self._pauses or (self._pauses == 1 and self._jitter.jitter_ns >= RADIO_JITTER_NS):
+            self._probes_left, self._probe_until_ns = FIRST_PROBES, now_ns + FIRST_PROBE_NS
+        else:
+            self._probes_left, self._probe_until_ns = NEXT_PROBES, now_ns + NEXT_PROBE_NS
+
     def _probed(self, delay_ns: int, now_ns: int) -> None:
         """A probe was acknowledged."""
         self._jitter.probed(delay_ns)
@@ -266,18 +275,22 @@ class CongestionWindow:
         return min(max(window_bytes // 32, short), MAX_PIECE_BYTES)
 
     @property
-    def _pair_rate(self) -> float:
-        """Bytes per ns of the link, by pairs of pieces; infinite if nothing is known of it."""
-        return sorted(self._pair_rates)[len(self._pair_rates) // 2] if self._pair_rates else math.inf
-
-    @property
     def _is_slow(self) -> bool:
         """The link is slow, or nothing is known of it."""
-        return not self._pair_rates or self._pair_rate * 1e9 < SLOW_BYTES_PER_S
+        if not self._pair_rates:
+            return True
+        radio = self._jitter.jitter_ns >= max(RADIO_JITTER_NS, self._base_ns // RADIO_JITTER_PARTS)
+        rates = sorted(self._pair_rates)
+        return (rates[-1] if radio else rates[len(rates) // 2]) * 1e9 < SLOW_BYTES_PER_S
+
+    @property
+    def _base_ns(self) -> int:
+        """The delay of the empty path."""
+        return min((least for _, least in self._minima), default=NEVER_NS)
 
     def _adjust(self, acked_bytes: int, in_flight_bytes: int, now_ns: int) -> None:
         slow = self._is_slow
-        base_ns = min(least for _, least in self._minima)
+        base_ns = self._base_ns
         delay_ns = max(self._mean_delay_ns, 1)
         target_ns = min(self._target_ns(delay_ns, slow), MAX_TARGET_NS) + self._wait_ns(slow)
         if self._phase is _Phase.CLIMB:
