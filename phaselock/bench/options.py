@@ -17,7 +17,7 @@ from phaselock.model.choices import FILTERS
 from phaselock.model.group import MAX_PEERS
 
 NEEDS = ("numpy", "scipy", "matplotlib", "lameenc")
-BENCHMARKS = ("engine", "library", "decode", "clock", "calibrate", "call", "sync", "transfer", "resources")
+BENCHMARKS = ("engine", "library", "decode", "clock", "calibrate", "call", "air", "sync", "transfer", "resources")
 """In the order in which `all` runs them: the short ones first."""
 PLAY_S, TRACE_S, WATCH_S, OUTPUT_S, DECODE_S, ABUSE_S = 40, 120, 20, 15, 120, 15
 """Defaults of --seconds."""
@@ -92,6 +92,12 @@ def _add_benchmarks(add: Any, lines: argparse.ArgumentParser) -> None:
         "how long a call waits beside songs on a home's uplink",
         "Simulate uplinks of 5 to 50 Mbit/s with a call of 1 Mbit/s beside songs for one to five friends elsewhere, "
         "and say how long the packets of the call wait, and what of the rest of the link the songs use.",
+    )
+    add_benchmark(
+        "air",
+        "what songs use of crowded Wi-Fi, and the clock beside them",
+        "Simulate paths from a cable to a crowded Wi-Fi, and say what of them the songs use, and how wrong the clock "
+        "is with and without songs.",
     )
     calibrate = add_benchmark(
         "calibrate",

@@ -12,8 +12,10 @@ acknowledged stay within a window, and the window follows the delay of the ackno
   root of the time that `SHARE_BYTES` take. At the start the window soon grows by half only. The rate of the link is
   known from pairs of pieces that left together: jitter lengthens the time between their acknowledgements as often as it
   shortens it.
-- The target grows with the spread of the delays in a round trip: a queue delays all pieces alike, jitter does not.
-- Each flow pauses regularly and then measures the delay of the path again, as in LEDBAT++
+- The target grows with jitter: by the wait that jitter.py allows, on slow links by the spread of the delays in a round
+  trip. So the delay that counts is the mean of a round trip, not the minimum: where pieces arrive in order, the jitter
+  of others makes the fastest piece of a full window late, too.
+- Each flow pauses regularly and then measures the delay of the path and its jitter again, as in LEDBAT++
   (draft-irtf-iccrg-ledbat-plus-plus). Without this, a flow that starts while others fill the queue measures their queue
   as part of the path. All flows of a machine pause at the same times of its clock, so the queue really becomes empty.
 """
@@ -45,6 +47,9 @@ MAX_BLIND_BYTES = 8 * 1024
 MAX_WINDOW_BYTES = 4 << 20
 SLOW_BYTES_PER_S = 7_500_000
 """60 Mbit/s: a link below is slow."""
+RADIO_JITTER_NS, RADIO_JITTER_PARTS = 2_000_000, 3
+"""So much jitter, and at least a third of the delay of the empty path, is that of a radio in this home. It lengthens
+the time between the acknowledgements of most pairs, so there the rate of the fastest pair counts."""
 PAIR_NS = 500_000
 """Two pieces left together if it was within this time."""
 PAIRS = 15
@@ -62,11 +67,12 @@ SHARE_NS = 1_300_000
 4 Mbit/s, and still more at lower rates."""
 MAX_TARGET_NS = 25_000_000
 MAX_SPREAD_NS = 4_000_000
-"""On slow links the third part is twice the spread of the delays of a round trip, this at most on top of the spread."""
+"""The third part is for jitter. On slow links it is twice the spread of the delays of a round trip, or the spread and
+this time."""
 FIRST_PROBES, FIRST_PROBE_NS = 8, 100_000_000
 """A flow begins with this number of probes, or as many as this time allows."""
 NEXT_PROBES, NEXT_PROBE_NS = 4, 30_000_000
-"""The same after a pause. Meanwhile the path is quiet, for the clock, too."""
+"""The same after a pause, mostly. Meanwhile the path is quiet, for the clock, too."""
 MIN_DELAYS = 4
 """The delay used is the mean of the last round trip, and of at least this many acknowledgements."""
 MINUTE_NS = 60_000_000_000
@@ -80,9 +86,8 @@ MIN_PAUSE_NS, MAX_PAUSE_NS = 4_000_000, 20_000_000
 """A pause lasts two round trips, within these bounds, and until all is acknowledged."""
 MAX_CLIMB_PARTS = 32
 """Pauses are so far apart that filling the path again takes at most 1/32 of the time."""
-MIN_JITTER_NS = 1_000_000
-JITTER_PAUSE_EVERY_NS = 2_000_000_000
-"""With so much jitter they are at most this far apart: the clock needs them more."""
+MIN_JITTER_NS, JITTER_PAUSE_EVERY_NS = 1_000_000, 2_000_000_000
+"""With so much jitter the pauses are at most this far apart: the clock needs them, and `jitter.TRIAL_NS` is as long."""
 MAX_SPARE_ACKNOWLEDGEMENTS = 8
 """Acknowledgements allowed beyond one for each piece. A receiver that acknowledges byte by byte would overload the
 sender."""
@@ -98,8 +103,7 @@ class _Phase(enum.Enum):
     """The window doubles each round trip, or on slow links grows by half, until the delay shows a queue. At the
     start, and when the queue stays empty although the window has grown by a quarter."""
     RESUME = enum.auto()
-    """After a pause: the window grows to its old size at the flow's old rate, so that no queue builds up. The first
-    piece measures the delay of the empty path."""
+    """The window grows to its size before the pause at the flow's old rate, so that no queue builds up."""
     CRUISE = enum.auto()
     """The window follows the delay."""
 
@@ -126,8 +130,8 @@ class CongestionWindow:
         """(time, delay) of the acknowledgements of the last round trip."""
         self._delays_sum_ns = 0
         self._jitter = Jitter()
-        self._probes_left = FIRST_PROBES
-        self._probe_until_ns = NEVER_NS
+        self._probes_left = self._probe_until_ns = 0
+        """How many probes there are still, and until when."""
         self._minima = collections.deque[tuple[int, int]](maxlen=BASE_MINUTES)
         """(minute, minimum delay in it)"""
         self._phase = _Phase.PROBE
@@ -172,7 +176,7 @@ class CongestionWindow:
                 return 0
             self._forget_delays()
             self._phase, self.window_bytes = _Phase.PROBE, PROBE_BYTES
-            self._probes_left, self._probe_until_ns = NEXT_PROBES, now_ns + NEXT_PROBE_NS
+            self._begin_probes(now_ns)
         if self._phase is _Phase.RESUME:
             passed_ns = now_ns - self._resumed_at_ns
             window_bytes = self._old_bytes * passed_ns // self._old_delay_ns
@@ -190,7 +194,7 @@ class CongestionWindow:
     def sent(self, size_bytes: int, now_ns: int) -> None:
         """Call this when a piece of `size_bytes`, frame header included, is about to be written."""
         if not self._sent_bytes:
-            self._probe_until_ns = now_ns + FIRST_PROBE_NS
+            self._begin_probes(now_ns)
         self._sent_bytes += size_bytes
         self._spare += 1
         self._pieces.append((self._sent_bytes, now_ns, self.unacknowledged_bytes))
@@ -230,6 +234,13 @@ class CongestionWindow:
         else:
             self._minima[-1] = minute, min(self._minima[-1][1], delay_ns)
 
+    def _begin_probes(self, now_ns: int) -> None:
+        # What the first probes said of jitter is in doubt at the first pause: see Jitter.end_probes.
+        if not self._pauses or (self._pauses == 1 and self._jitter.jitter_ns >= RADIO_JITTER_NS):
+            self._probes_left, self._probe_until_ns = FIRST_PROBES, now_ns + FIRST_PROBE_NS
+        else:
+            self._probes_left, self._probe_until_ns = NEXT_PROBES, now_ns + NEXT_PROBE_NS
+
     def _probed(self, delay_ns: int, now_ns: int) -> None:
         """A probe was acknowledged."""
         self._jitter.probed(delay_ns)
@@ -264,18 +275,22 @@ class CongestionWindow:
         return min(max(window_bytes // 32, short), MAX_PIECE_BYTES)
 
     @property
-    def _pair_rate(self) -> float:
-        """Bytes per ns of the link, by pairs of pieces; infinite if nothing is known of it."""
-        return sorted(self._pair_rates)[len(self._pair_rates) // 2] if self._pair_rates else math.inf
-
-    @property
     def _is_slow(self) -> bool:
         """The link is slow, or nothing is known of it."""
-        return not self._pair_rates or self._pair_rate * 1e9 < SLOW_BYTES_PER_S
+        if not self._pair_rates:
+            return True
+        radio = self._jitter.jitter_ns >= max(RADIO_JITTER_NS, self._base_ns // RADIO_JITTER_PARTS)
+        rates = sorted(self._pair_rates)
+        return (rates[-1] if radio else rates[len(rates) // 2]) * 1e9 < SLOW_BYTES_PER_S
+
+    @property
+    def _base_ns(self) -> int:
+        """The delay of the empty path."""
+        return min((least for _, least in self._minima), default=NEVER_NS)
 
     def _adjust(self, acked_bytes: int, in_flight_bytes: int, now_ns: int) -> None:
         slow = self._is_slow
-        base_ns = min(least for _, least in self._minima)
+        base_ns = self._base_ns
         delay_ns = max(self._mean_delay_ns, 1)
         target_ns = min(self._target_ns(delay_ns, slow), MAX_TARGET_NS) + self._wait_ns(slow)
         if self._phase is _Phase.CLIMB:

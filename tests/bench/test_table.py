@@ -16,6 +16,7 @@ from phaselock import cli
 from phaselock.bench.analysis.delay import Loudspeaker
 from phaselock.bench.benchmarks import (
     abuse,
+    air,
     call,
     clock,
     decode,
@@ -131,6 +132,7 @@ CASES: Mapping[str, Callable[[], Case]] = {
     "clock": a_clock_case,
     "transfer": lambda: transfer._case(argparse.Namespace(mbit=1, seeds=(1,)), 1, 1, 1.0, [(1.0, {"peer1": 1.0})]),
     "call": lambda: call.case(5, 1, (1,), [bottleneck(5, 40, [1], until_s=6, call_s=0)]),
+    "air": lambda: air.case("calm Wi-Fi", (1,), [air.AirResult(1.0, 1.0, 1.0, np.ones(4), np.ones(4))]),
     "decode": lambda: decode.case(
         decode.KINDS[0], pathlib.Path(__file__), 1.0, [decode.DecodeResult(1.0, 1.0, 1.0, 1.0, None, (1.0, 2.0), 0)]
     ),
