@@ -59,9 +59,9 @@ void pl_datagram_answer(intptr_t fd, uint8_t *b, int size, pl_datagram_complete 
 /* Send on a connected socket. A failure counts as a loss on the way. */
 void pl_datagram_send(intptr_t fd, const uint8_t *b, int size);
 
-/* Wait until there is a datagram or an error, at most `wait_ms` (-1: for ever). The next read shows which
- * one; for a closed socket WSAPoll itself fails. `stop_fd` is a socket that becomes readable when the thread
- * has to stop: this ends the wait, too. */
+/* Wait until there is a datagram or an error, at most `wait_ms` (-1: without a limit). The next read shows
+ * which one; for a closed socket WSAPoll itself fails. `stop_fd` is a socket that becomes readable when the
+ * thread has to stop: this ends the wait, too. */
 bool pl_datagram_wait(intptr_t fd, intptr_t stop_fd, int wait_ms);
 /* Sleep, until the thread has to stop at the longest. */
 void pl_datagram_nap(intptr_t stop_fd, int wait_ms);

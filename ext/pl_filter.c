@@ -4,8 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* Round trip: this percentile of the kept exchanges of this age. In normal operation all PL_RECENT exchanges
- * are younger: a peer makes at least 40 a second. */
+/* Round trip: this percentile of the kept exchanges of this age. While something plays, all PL_RECENT
+ * exchanges are younger: a peer makes at least 40 a second. */
 static const int64_t MAX_RTT_AGE_NS = 10 * PL_NS_PER_S;
 enum { RTT_PERCENT = 90 };
 

@@ -1,4 +1,4 @@
-/* A sound card that nobody hears: it plays into the void, and defines when a frame leaves.
+/* A sound card without a loudspeaker: it plays into the void, and defines when a frame leaves.
  *
  * It asks for a block of PL_NULL_BLOCK_FRAMES every PL_NULL_BLOCK_NS, and the block leaves this much later.
  * Each block is asked for at its exact time, even if the thread wakes late. So the thread may sleep over many

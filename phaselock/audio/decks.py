@@ -81,7 +81,7 @@ class Decks:
         self._pending.append((plan, next_plan))
 
     def pause_s(self) -> float | None:
-        """How long `pump` can wait, unless there is a new plan or a new stream before. None: for ever."""
+        """How long `pump` can wait, unless there is a new plan or a new stream before. None: without a limit."""
         if self._pending or self._wanted != self._applied:
             return _AGAIN_S
         decks = [deck for deck in (self._current, self._next, *self._fading) if deck is not None]

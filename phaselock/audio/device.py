@@ -127,7 +127,7 @@ class ListedOutput:
 
 
 class _NullOutput:
-    """A card that nobody hears, and its thread."""
+    """A card without a loudspeaker, and its thread."""
 
     def __init__(self, engine: _native.Engine) -> None:
         self._card = _native.NullCard(engine)

@@ -78,7 +78,7 @@ class _Bell:
             self._rung.send(b"\0")
 
     def wait(self, seconds: float | None) -> None:
-        """Wait until the bell rings, at most for so long (None: for ever)."""
+        """Wait until the bell rings, at most for this time (None: without a limit)."""
         if select.select([self._heard], [], [], seconds)[0]:
             with contextlib.suppress(BlockingIOError):
                 self._heard.recv(4096)

@@ -1,4 +1,4 @@
-"""The output that nobody hears, with its real thread."""
+"""The output without a loudspeaker, with its real thread."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TIMEOUT_S = 60.0
 
 
 def wait_for(engine: _native.Engine, frames: int, *, audible: bool) -> _native.EngineStatus:
-    """The status after so many frames."""
+    """The status after this number of frames."""
     until_s = time.monotonic() + TIMEOUT_S
     while (status := engine.status()).device_frames < frames or status.audible != audible:
         assert time.monotonic() < until_s
