@@ -134,7 +134,7 @@ def next_ready(host: Host) -> None:
 
 def next_missing(host: Host) -> None:
     """The row after the current one is one that the peer does not have. There is time to disarm another one."""
-    host.peer.reports.latest = REPORT
+    host.peer.reports.take(REPORT, now_ns=host.now_ns)
     host.do(host.queue.move, D, 1)
 
 
