@@ -62,7 +62,7 @@ TIMEOUT_CLOSE_S = 2.0
 TIMEOUT_START_S = 5.0
 """How long the first request waits for the event loop of the network thread, which takes about a millisecond."""
 MAX_UNREAD_EVENTS = 2000
-"""Limit of unread events; the oldest are dropped. The GUI thread reads them 30 times a second."""
+"""Limit of unread events; the oldest are dropped. The GUI thread reads them up to 25 times a second."""
 
 Ts = TypeVarTuple("Ts")
 

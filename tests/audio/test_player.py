@@ -13,7 +13,7 @@ import pytest
 
 from phaselock import _native
 from phaselock.audio import player as player_module
-from phaselock.audio.interface import AudioEvent, DeviceChanged, Plan
+from phaselock.audio.interface import AudioEvent, DeviceChanged, LevelsChanged, Plan
 from phaselock.audio.player import Player
 from phaselock.errors import AudioDeviceError
 from phaselock.model.timing import Timing
@@ -146,6 +146,18 @@ def test_the_unreported_delay_is_part_of_the_uncertainty(world: World) -> None:
     assert world.event() == DeviceChanged("open", "fake", "", "unknown")
     status = world.player.status()
     assert (status.timing, status.dac_uncertainty_ns) == ("unknown", None)
+
+
+def test_a_change_of_what_the_output_plays_is_told(world: World) -> None:
+    assert world.event() == DeviceChanged("open", "fake", "", "told")
+    for change in (
+        lambda: world.player.set_volume(0.5),
+        lambda: world.player.set_role("left"),
+        lambda: world.player.set_trim_db(-3.0),
+        lambda: world.player.set_correction_ms(12.0),
+    ):
+        change()
+        assert world.event() == LevelsChanged()
 
 
 def test_a_stream_that_is_moved_has_the_name_of_its_new_output(world: World) -> None:

@@ -12,10 +12,11 @@ from unittest import mock
 
 import pytest
 
-from phaselock.audio.interface import DecodeFailed, DeviceChanged
+from phaselock.audio.interface import DecodeFailed, DeviceChanged, LevelsChanged
 from phaselock.errors import PhaseLockError
 from phaselock.model.types import AudioStatus
 from phaselock.network import peer as peer_module
+from phaselock.network import runner as runner_module
 from phaselock.network.reach import connect
 from phaselock.network.runner import sync_event
 from phaselock.protocol.messages import (
@@ -99,6 +100,23 @@ async def test_events_of_the_output_reach_the_machine(
     await asyncio.to_thread(peer.output.on_event, DecodeFailed(plan, "nothing but noise"))
     error = await network.host.news.wait_for("error")
     assert error.fields["peer"] == "Ada" and "nothing but noise" in str(error.fields["message"])
+
+
+@played
+async def test_another_volume_is_told_before_the_next_second(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    stack.enter_context(mock.patch.object(runner_module, "STATUS_EVERY_S", 1000.0))
+    stack.enter_context(mock.patch.object(runner_module, "SETTLING_S", -1.0))  # as some seconds later
+    peer = await network.join(stack, "Ada")
+    await peer.news.wait_for("joined")
+    volumes = [60]
+    peer.runner._volume = lambda: (volumes[0], False)
+    for volumes[0] in (60, 30):
+        await asyncio.to_thread(peer.output.on_event, LevelsChanged())
+        async with asyncio.timeout(60):
+            while [one.volume_percent for one in network.host.runner.snapshot().peers] != volumes:
+                await asyncio.sleep(0.01)
 
 
 @played

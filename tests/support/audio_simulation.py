@@ -37,7 +37,7 @@ from tests.support.virtual_clock import VirtualClock
 TRACK_HZ = 22050
 TURN_S = TURN_FRAMES / TRACK_HZ
 """The meter sees the place in a track modulo this time."""
-REPORT_EVERY_NS = 200 * MS
+REPORT_EVERY_NS = 1000 * MS
 """STATUS_EVERY_S of network/runner.py."""
 PUMP_IDLE_NS = 50 * MS
 PUMP_BUSY_NS = 2 * MS

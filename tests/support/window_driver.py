@@ -117,7 +117,7 @@ def settle(window: Any) -> None:
     """Run the pump now, until it has delivered all events."""
     pump, ran = window._pump, False
     while window.program.unread or not ran:
-        window.after_cancel(pump._after)
+        window.tk.call("after", "cancel", pump._after)  # `after_cancel` would delete the command of all ticks
         pump._after = tick = window.after(0, pump._tick)
         until(window, lambda tick=tick: pump._after != tick)
         ran = True

@@ -97,7 +97,7 @@ class Screen(ctk.CTkFrame):  # type: ignore[misc]  # customtkinter has no types
         """There is a new view of the session."""
 
     def tick(self, session_ns: int | None) -> None:
-        """Called about 30 times a second while a session is open; `session_ns` None: unknown."""
+        """Called up to 25 times a second while a session is open; `session_ns` None: unknown."""
 
     def uncovered(self) -> None:
         """The overlay was closed."""

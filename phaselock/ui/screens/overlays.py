@@ -56,7 +56,7 @@ class Overlay(ctk.CTkFrame):  # type: ignore[misc]  # customtkinter has no types
         """There is a new view of the session."""
 
     def tick(self) -> None:
-        """Called about 30 times a second while a session is open."""
+        """Called up to 25 times a second while a session is open."""
 
 
 class ShortcutsOverlay(Overlay):

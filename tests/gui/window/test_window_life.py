@@ -17,7 +17,7 @@ from uuid import UUID
 import pytest
 
 from phaselock.os_packages import tk_advice
-from phaselock.ui.backend import ArtworkRead, Closed
+from phaselock.ui.backend import ArtworkRead, Closed, SessionClock
 from phaselock.ui.signals import ended_by_signals
 from tests.support.session_views import WISH, host, peer, playing
 from tests.support.window_driver import ROOT, FakeProgram, deliver, go, press, settle, show, until
@@ -90,6 +90,21 @@ def test_unchanged_parts_are_not_drawn(window: Any) -> None:
     assert drawn == []
     show(window, playing(peer(rtt_ns=50_000_000), requests=(WISH,)))
     assert drawn == ["peers"]
+
+
+def test_a_view_with_another_clock_is_compared_once_a_second(window: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from phaselock.ui import pump
+
+    now_s = [0.0]
+    monkeypatch.setattr(pump.time, "perf_counter", lambda: now_s[0])
+    shown, seen = show(window, state := playing()), []
+    shown.on_state = seen.append
+    for offset_ns in (1, 2):
+        show(window, dataclasses.replace(state, clock=SessionClock(0, offset_ns, 0.0)))
+    assert seen == [] and window.program.now.clock.offset_ns == 2
+    now_s[0] = pump.STATE_AGAIN_S
+    show(window, last := dataclasses.replace(state, clock=SessionClock(0, 3, 0.0)))
+    assert seen == [last]
 
 
 def test_the_pump_goes_on_after_a_failure_and_loses_nothing(window: Any) -> None:
