@@ -20,7 +20,7 @@ from phaselock.protocol.framing import GREETING_CAP, frame
 from phaselock.protocol.messages import CHUNK_BYTES, FileChunk, PieceRequest, PieceStart
 from phaselock.storage.hashing import hash_tree
 
-MAX_WAITING = 8
+MAX_WAITING = 32
 """Most pieces that a peer may have asked for at once on one connection."""
 NO_PIECE = N_("There is no such piece for you here.")
 

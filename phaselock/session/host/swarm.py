@@ -20,15 +20,15 @@ from phaselock.model.pieces import piece_bytes, piece_count
 
 HOST = 0
 """The host as a source; members have numbers from 1 on."""
-MAX_TASKS = 6
+MAX_TASKS = 8
 """Tasks of one peer: enough for the time until the next plan, at 100 Mbit/s."""
-MAX_SERVED = 6
+MAX_SERVED = 8
 """Tasks at one member."""
-MAX_SERVED_BY_HOST = 8
+MAX_SERVED_BY_HOST = 10
 """Tasks at the host."""
-MAX_AT_ONE_RELAY = 2
-"""Tasks of one peer at one member: the second one is asked for before the first one is complete."""
-MAX_AT_HOST = 3
+MAX_AT_ONE_RELAY = 3
+"""Tasks of one peer at one member: the next ones are asked for before the first one is complete."""
+MAX_AT_HOST = 4
 """Tasks of one peer at the host."""
 MAX_LINKS = 8
 """Number of members that one member asks: each has a connection and a thread on both sides."""
