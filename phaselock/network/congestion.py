@@ -48,8 +48,8 @@ MAX_WINDOW_BYTES = 4 << 20
 SLOW_BYTES_PER_S = 7_500_000
 """60 Mbit/s: a link below is slow."""
 RADIO_JITTER_NS, RADIO_JITTER_PARTS = 2_000_000, 3
-"""So much jitter, and at least a third of the delay of the empty path, is that of a radio in this home. It lengthens
-the time between the acknowledgements of most pairs, so there the rate of the fastest pair counts."""
+"""Jitter of this time and of a third of the delay of the empty path is that of a radio in this home. It lengthens the
+time between the acknowledgements of most pairs, so there the rate of the fastest pair counts."""
 PAIR_NS = 500_000
 """Two pieces left together if it was within this time."""
 PAIRS = 15
@@ -87,7 +87,8 @@ MIN_PAUSE_NS, MAX_PAUSE_NS = 4_000_000, 20_000_000
 MAX_CLIMB_PARTS = 32
 """Pauses are so far apart that filling the path again takes at most 1/32 of the time."""
 MIN_JITTER_NS, JITTER_PAUSE_EVERY_NS = 1_000_000, 2_000_000_000
-"""With so much jitter the pauses are at most this far apart: the clock needs them, and `jitter.TRIAL_NS` is as long."""
+"""With at least this jitter the pauses are at most this far apart: the clock needs them, and `jitter.TRIAL_NS` is as
+long."""
 MAX_SPARE_ACKNOWLEDGEMENTS = 8
 """Acknowledgements allowed beyond one for each piece. A receiver that acknowledges byte by byte would overload the
 sender."""

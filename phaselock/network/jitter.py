@@ -1,6 +1,6 @@
 """How much of the delay on a path is jitter: what a flow may wait beyond an empty path although there is no queue.
 
-A radio that many share delays each packet by another time. In a window of many bytes the fastest piece, too, is late:
+A shared radio delays each packet by another time. In a window of many bytes the fastest piece, too, is late:
 the pieces arrive in order, and so each one waits for the slowest before it. By its delay alone, a full window on such
 a path looks like a queue. Two measurements tell them apart:
 

@@ -94,7 +94,7 @@ def test_jitter_of_a_far_friend_is_no_queue(in_order: bool) -> None:
     assert bottleneck(20, 60, [0], until_s=10, jitter_ms=12, in_order=in_order).use > 0.8
 
 
-def cruising(delay_ns: int = MS) -> tuple[CongestionWindow, Callable[[int], int]]:
+def cruising(delay_ns: int = MS) -> tuple[CongestionWindow, Callable[..., int]]:
     """A flow that has found its window on a path with the delay `delay_ns`, and a function that sends a number of
     further pieces and returns the time after them."""
     flow = CongestionWindow()
