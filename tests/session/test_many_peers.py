@@ -14,7 +14,7 @@ from tests.support.simulation import a_track
 
 
 def crowd(number: int, ip: str = "") -> SessionHarness:
-    """A session of that many peers, which have joined at once."""
+    """A session of this number of peers, which have joined at once."""
     harness = SessionHarness(max_peers=number)
     for one in range(number):
         harness.join(f"Peer {one}", ip=ip)
