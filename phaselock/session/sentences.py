@@ -56,7 +56,9 @@ NOTICES: dict[Code, str] = {
     ),
     Code.TRANSFER_GIVEN_UP: N_("{peer} could not receive {file_name} in {number} tries."),
     Code.CANNOT_SEND: N_("{file_name} cannot be sent: {detail}"),
-    Code.RELAY_LEFT_OUT: N_("What {peer} passed on to others was damaged. Nobody fetches songs from there any more."),
+    Code.RELAY_LEFT_OUT: N_(
+        "{peer} passed on damaged parts of songs. From now on no machine fetches songs from there."
+    ),
     Code.UNPLAYABLE_HERE: N_("This machine cannot play {file_name}: {detail}"),
     Code.UNPLAYABLE_AT_PEER: N_("{peer} cannot play {file_name}: {detail}"),
     Code.PEER_BARRED: N_("{peer} was not let in, because {choices} was removed."),

@@ -1,4 +1,4 @@
-"""Songs that arrive in pieces: who passes them on to whom, and what happens when that fails."""
+"""Songs that arrive in pieces: which peers pass them on, and what happens when that fails."""
 
 from __future__ import annotations
 

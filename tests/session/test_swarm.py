@@ -1,4 +1,4 @@
-"""Who fetches which piece from whom, on a simulated switch with 100 Mbit/s a port."""
+"""Which peer fetches which piece from which source, on a simulated switch with 100 Mbit/s a port."""
 
 from __future__ import annotations
 
