@@ -59,7 +59,7 @@ class Code(enum.StrEnum):
     CANNOT_SEND = "cannot_send"
     """The host cannot send `file_name`; `detail` says why."""
     RELAY_LEFT_OUT = "relay_left_out"
-    """What the machine of `peer` passed on to others was wrong. It passes nothing on any more."""
+    """The machine of `peer` passed on damaged pieces of songs. It passes no pieces on any more."""
     UNPLAYABLE_HERE = "unplayable_here"
     """This machine cannot decode `file_name`; `detail` says why."""
     UNPLAYABLE_AT_PEER = "unplayable_at_peer"

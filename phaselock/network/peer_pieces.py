@@ -49,7 +49,7 @@ class PiecePort:
         """`find` returns a file of which this machine has pieces, and `session_ns` the session time if it is known;
         both are called in worker threads."""
         self.key = b""
-        """Of the last `LetFetch`; empty: no peer may fetch."""
+        """Of the last `LetFetch`; empty: no machine may fetch."""
         self._listener = listener
         self._identity = identity
         self._find = find

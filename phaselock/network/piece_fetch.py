@@ -46,7 +46,7 @@ class FileInPieces:
             if path := cache.find(self.track.sha256):
                 return path
             partial = self._closing.enter_context(cache.begin(self.track.sha256, self.size, announced=True))
-            partial.restart()  # what an earlier attempt has left was not checked, and may not be passed on
+            partial.restart()  # the rest of an earlier attempt was not checked, and may not be passed on
             self._partial = partial
         return None
 
@@ -141,7 +141,7 @@ class PieceLink(Transfer):
             return not self._over
 
     def has(self, file: FileInPieces, piece: int) -> bool:
-        """This fetch has the task to get this piece."""
+        """This piece waits here, or is on its way."""
         with self._changed:
             return any(one.file is file and one.piece == piece for one in (*self._waiting, *self._asked))
 
@@ -152,7 +152,7 @@ class PieceLink(Transfer):
             self._changed.notify()
 
     def run(self) -> str:
-        """Fetch the wanted pieces. End when none was wanted for IDLE_S. Return why it has ended, for the log."""
+        """Fetch pieces until there is no task for IDLE_S. Return why it has ended, for the log."""
         reason = "nothing more to fetch"
         try:
             with self.connected(SESSION_CAP) as stream:

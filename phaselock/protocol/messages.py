@@ -36,7 +36,7 @@ SongRequestRejected, and after the upload with SongRequestAdded or SongRequestRe
 progress of a conversion with SongRequestConverting.
 
 A FileTransferStart with a `root` names a file that arrives in pieces (model/pieces.py), from the host and from other
-peers. The host tells each peer which pieces to fetch, and where:
+peers. The host says which piece a peer fetches from which source:
 
     peer  PiecesAt          at this port it passes pieces on, if the host wants that
     host  PiecesKey         who proves this key may fetch from it

@@ -57,7 +57,9 @@ NOTICES: dict[Code, str] = {
     ),
     Code.TRANSFER_GIVEN_UP: N_("{peer} could not receive {file_name} in {number} tries."),
     Code.CANNOT_SEND: N_("{file_name} cannot be sent: {detail}"),
-    Code.RELAY_LEFT_OUT: N_("What {peer} passed on to others was damaged. No peer fetches songs from there any more."),
+    Code.RELAY_LEFT_OUT: N_(
+        "{peer} passed on damaged parts of songs. From now on no machine fetches songs from there."
+    ),
     Code.UNPLAYABLE_HERE: N_("This machine cannot play {file_name}: {detail}"),
     Code.UNPLAYABLE_AT_PEER: N_("{peer} cannot play {file_name}: {detail}"),
     Code.NO_SUCCESSION: N_("No other machine may become the host of this jam."),

@@ -1,4 +1,4 @@
-"""Songs that arrive in pieces: which machine passes them on to which others, and what happens when that fails."""
+"""Songs that arrive in pieces: which peers pass them on, and what happens when that fails."""
 
 from __future__ import annotations
 

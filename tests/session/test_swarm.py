@@ -1,4 +1,4 @@
-"""Which peer fetches which piece, and where, on a simulated switch with 100 Mbit/s a port."""
+"""Which peer fetches which piece from which source, on a simulated switch with 100 Mbit/s a port."""
 
 from __future__ import annotations
 

@@ -243,7 +243,7 @@ class SwarmSimulation:
         self._at(self._now_s + MESSAGE_S, lambda: self._take(peer, ended))
 
     def _die(self, peer: int) -> None:
-        """The peer is gone. If `silent`, no machine is told: what it sends just ends."""
+        """The peer is gone. If `silent`, no machine is told: its bytes just end."""
         self.dead.add(peer)
         for flow in [one for one in self._flows.values() if peer in (one.source, one.peer)]:
             if flow.source == peer and not self.silent:

@@ -1,12 +1,12 @@
-"""Which members pass pieces of files on, and to which others: as the paths between the machines are measured.
+"""Decides which members pass pieces of files on, and which others may ask them. It uses the measured paths.
 
 On a switch every machine helps: a port is busy for itself. On a radio all machines share the air, and what one passes
 on takes it a second time. So a member in the host's network passes pieces on only if its clock measures a round trip
 that no radio has. The members of one house elsewhere share the line from the host, which is slower than any network
 inside of the house: there everybody passes on.
 
-A relay that a member cannot reach, or that is slow, is not asked by it for a while. A relay that passes on wrong
-bytes is not asked again by this member, and by no member if another one says so, too.
+A relay that a member cannot reach, or that is slow, is not asked by it for a while. A relay that passes on a
+wrong piece is not asked again by this member. If another member says so, too, no member asks it again.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class Relays:
                 self._outbox.warn(Notice(Code.RELAY_LEFT_OUT, peer=by.name, peer_id=source), now_ns)
 
     def left(self, peer_id: int) -> None:
-        """A member has left. Complaints against it stay: it may come back."""
+        """A member has left. Its accusers are kept, because it may come back."""
         for pair in [pair for pair in self._troubles if peer_id in pair]:
             del self._troubles[pair]
         if peer_id in self._relays and not self._relays[peer_id].accusers:

@@ -1,6 +1,6 @@
 """Leads the fetches of files in pieces: tells each member its next tasks, and takes what has become of them.
 
-swarm.py decides which piece a member fetches, and where. relays.py decides which machines it may ask.
+swarm.py decides which piece a member fetches from which source, and relays.py decides which sources it may ask.
 """
 
 from __future__ import annotations

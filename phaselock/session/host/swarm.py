@@ -1,9 +1,10 @@
-"""Which peer fetches which piece of which file, and where.
+"""Decides which peer fetches which piece of which file from which source.
 
 The host gives each of its pieces away once, each peer gets other ones first, and the peers pass them on: rarest first.
 A port of a switch is then busy in both directions at the host and at every peer, and the last peer is complete soon
 after the host has sent the file once (Mundinger, Weber and Weiss, "Optimal scheduling of peer-to-peer file
-dissemination", Journal of Scheduling 11, 2008). relays.py decides which peers may pass on, and to which others.
+dissemination", Journal of Scheduling 11, 2008). relays.py decides which peers pass pieces on, and which others may ask
+them.
 
 A task is one piece that a peer fetches from one source: the host or another peer. Each peer has few of them at a time.
 So few connections share a port, and their queue stays short.

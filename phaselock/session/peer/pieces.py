@@ -77,7 +77,7 @@ class PeerPieces:
                 raise Breach("too many sources of a file")
 
     def tasks(self, message: m.PieceTasks, peer_id: int, token: bytes) -> None:
-        """The host tells what to fetch, and where. No effect on a file that is here, or is not wanted any more."""
+        """The host names pieces and their sources. No effect on a file that is here, or is not wanted any more."""
         file = self._files.get(message.file_id)
         if file is None:
             return
@@ -94,7 +94,7 @@ class PeerPieces:
             self._outbox.do(FetchPieces(message.file_id, told, tuple(pieces), peer_id, token))
 
     def ended(self, file_id: UUID, piece: int, source: int, result: m.PieceResult, *, now_ns: int) -> bool:
-        """A task has ended. True: the peer must give the file up."""
+        """A task has ended. True: give the file up."""
         file = self._files.get(file_id)
         if file is None:
             return False
