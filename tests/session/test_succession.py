@@ -87,6 +87,17 @@ def test_a_peer_on_a_cable_comes_first() -> None:
     assert [one.name for one in line_at(ana).successors] == ["Ben", "Ana"]
 
 
+def test_a_key_is_once_in_the_line_and_the_hosts_not_at_all() -> None:
+    harness, peers = a_line("Ana")
+    same, hosts = harness.join("Ben"), harness.join("Cleo")
+    harness.run(2.1)
+    same.call(same.core.stands_by, 17403, 17404, key_of(peers[0]))
+    hosts.call(hosts.core.stands_by, 17405, 17406, HOST_KEY)
+    harness.run(11)
+    assert [one.name for one in line_at(same).successors] == ["Ana"]
+    assert not harness.host.events("peer_left")
+
+
 def test_a_far_peer_is_not_asked() -> None:
     harness, (ana,) = ready("Ana")
     far = harness.join("Far", delay_ns=40_000_000)

@@ -8,7 +8,7 @@ on a cable first, then those that have all files, then those with the better clo
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from phaselock.model.address import is_loopback, is_public, parse_ip
 from phaselock.model.heritage import MAX_ADDRESSES, MAX_SUCCESSORS, Claim, HostContact
@@ -189,7 +189,7 @@ class HostSuccession:
 
     def _choose(self, here: dict[int, Member], now_ns: int) -> None:
         """Choose the successors, and bring them into their order."""
-        willing = [conn for conn in self._standing if _may_be_heir(here[conn]) and not here[conn].absent]
+        willing = self._distinct(conn for conn in self._standing if _may_be_heir(here[conn]) and not here[conn].absent)
         wanted = min(MAX_SUCCESSORS, len(willing))
         if now_ns < self._choose_at_ns and len([conn for conn in self._heirs if conn in willing]) >= wanted:
             return
@@ -197,6 +197,15 @@ class HostSuccession:
         chosen = sorted(willing, key=lambda conn: self._rank(here[conn], self._standing[conn][0]))[:MAX_SUCCESSORS]
         before = self._heirs
         self._heirs = {conn: before.get(conn) or HeirsKnowledge(self._standing[conn][1].host_key) for conn in chosen}
+
+    def _distinct(self, conns: Iterable[int]) -> list[int]:
+        """Only the first connection for each key, and none for the host's own: programs of one user of a computer have
+        the same key, and a key names a machine."""
+        assert self.me is not None
+        by_key = {self.me.host_key: -1}
+        for conn in conns:
+            by_key.setdefault(self._standing[conn][1].host_key, conn)
+        return [conn for conn in by_key.values() if conn != -1]
 
     def _rank(self, member: Member, standing: m.StandingBy) -> tuple[int, ...]:
         missing = sum(not member.has(entry.track.file_id) for entry in self._queue.waiting())

@@ -141,8 +141,9 @@ class PeerSuccession:
         return Cause.HANDED_OVER if moved.term == self.place.term + 1 else Cause.REUNION
 
     def is_me(self, contact: HostContact) -> bool:
-        """This is this machine."""
-        return self.standby is not None and contact.host_key == self.standby.host_key
+        """This is this program: the key alone names all programs of one user of a computer."""
+        here = self.standby
+        return here is not None and (contact.host_key, contact.control_port) == (here.host_key, here.control_port)
 
     def membership(self, peer_id: int) -> Membership:
         """How this machine proves to another host that it is a member."""
@@ -159,7 +160,7 @@ class PeerSuccession:
         """This machine in the line; None: it is not in it, or does not know enough."""
         if self.line is None or self.standby is None or not self.estate.is_complete:
             return None
-        return next((one for one in self.line.successors if one.host_key == self.standby.host_key), None)
+        return next((one for one in self.line.successors if self.is_me(one)), None)
 
     @property
     def has_line(self) -> bool:
