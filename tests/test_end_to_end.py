@@ -18,6 +18,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from phaselock import _native
 from phaselock.console.interrupts import interrupts
 from tests.support.closed_port import closed_address
 from tests.support.flac import aiff, flac, wav
@@ -469,7 +470,8 @@ def test_names_volume_role_and_offset_are_remembered(tmp_path: pathlib.Path) -> 
         second = host()
         told = second.wait_for("session")
         assert (told["session_name"], told["host_name"]) == ("Kitchen", "Hana")
-        second.wait_for("sync", lambda event: abs(event["output_latency_ms"] - 2.0 - 12.5) < 0.1)
+        due_ms = _native.NULL_LATENCY_NS / 1e6 + 12.5
+        second.wait_for("sync", lambda event: abs(event["output_latency_ms"] - due_ms) < 0.1)
         second.say("role")
         assert second.wait_for("answer")["role"] == "left"
         second.say("quit")
