@@ -258,6 +258,7 @@ SILENT = {
     e.InvitationChanged,
     e.GuestPageSet,
     e.SessionEnded,
+    e.SuccessorsChanged,
     e.FileReady,
     e.QueueChanged,
     e.Playing,

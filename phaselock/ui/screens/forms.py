@@ -24,7 +24,7 @@ from phaselock.ui.widgets.radio import RadioChoice
 from phaselock.ui.widgets.rows import Row, RowList
 
 FORM_WIDTH = 500
-HALF_WIDTH = FORM_WIDTH // 2 - 16
+HALF_WIDTH, THIRD_WIDTH = FORM_WIDTH // 2 - 16, FORM_WIDTH // 3 - 16
 
 
 class FormScreen(Screen):
@@ -90,14 +90,11 @@ class CreateScreen(FormScreen):
         self.fold = FoldButton(form, tr("Places and network ports"), self._fold)
         self.fold.pack(anchor="w")
         self._folded = ctk.CTkFrame(form, fg_color="transparent")
-        places = tr("How many others may join (1 to {most})").format(most=MAX_PEERS)
-        self.places = self._number_field(self._folded, places, preferences.max_peers)
-        self.places.pack(anchor="w", pady=(0, px(4)))
-        ports = ctk.CTkFrame(self._folded, fg_color="transparent")
-        ports.pack(fill="x")
-        self.port = self._number_field(ports, tr("TCP port (control and files)"), preferences.port)
-        self.clock_port = self._number_field(ports, tr("UDP port (clock)"), preferences.clock_port)
-        _side_by_side(ports, self.port, self.clock_port)
+        places = tr("for 1 to {most} others").format(most=MAX_PEERS)
+        self.places = self._number_field(tr("Places"), preferences.max_peers, places)
+        self.port = self._number_field(tr("TCP port"), preferences.port, tr("for control and files"))
+        self.clock_port = self._number_field(tr("UDP port"), preferences.clock_port, tr("for the clock"))
+        _side_by_side(self._folded, self.places, self.port, self.clock_port)
         self.button = MainButton(form, tr("Create jam"), self.submit)
         self.button.pack(fill="x", pady=(px(16), 0))
         self._problem = problem(form)
@@ -139,8 +136,9 @@ class CreateScreen(FormScreen):
         self._made_code = shown_code(new_code())
         self.code.set(self._made_code)
 
-    def _number_field(self, place: Any, text: str, number: int) -> Field:
-        return Field(place, text, str(number), on_submit=self.submit, numeric=True, roomy=True, width=HALF_WIDTH)
+    def _number_field(self, text: str, number: int, hint: str) -> Field:
+        place = self._folded
+        return Field(place, text, str(number), on_submit=self.submit, numeric=True, hint=hint, width=THIRD_WIDTH)
 
     def submit(self) -> None:
         """Open the session if all fields are valid; else the first invalid one gets the keyboard."""
@@ -155,7 +153,7 @@ class CreateScreen(FormScreen):
             wrong.append(self.display_name)
         numbers = (self.places, places, MAX_PEERS), (self.port, ports[0], 65535), (self.clock_port, ports[1], 65535)
         for field, number, most in numbers:
-            field.set_error("" if number else tr("A number from 1 to {most}, please.").format(most=most))
+            field.set_error("" if number else tr("From 1 to {most}, please.").format(most=most))
             if not number:
                 self.fold.open()
                 wrong.append(field)
@@ -353,10 +351,12 @@ def problem(master: Any) -> ctk.CTkLabel:
 
 
 def _side_by_side(place: Any, *fields: Field) -> None:
-    """Lay out two fields of the same width."""
-    for column, field in enumerate(fields):
-        place.grid_columnconfigure(column, weight=1, uniform="fields")
-        field.grid(row=0, column=column, sticky="new", padx=(px(8), 0) if column else (0, px(8)))
+    """Lay out fields of the same width, with a narrow empty column between each two of them."""
+    for number, field in enumerate(fields):
+        place.grid_columnconfigure(2 * number, weight=1, uniform="fields")
+        field.grid(row=0, column=2 * number, sticky="new")
+        if number:
+            place.grid_columnconfigure(2 * number - 1, minsize=px(16))
 
 
 def _jam_of(name: str) -> str:

@@ -120,8 +120,7 @@ class PlayingPanel(Panel):
             if self._spectrum_button is not None:
                 self._spectrum_button.refresh()  # the system may have asked for less motion
         if now.file_id and waveform is None and now_s >= self._retry_due_s:
-            self._retry_due_s = now_s + RETRY_S
-            self._api.program.read_waveform(now.file_id)
+            self._read_waveform(now.file_id)
 
     def moves(self) -> bool:
         """Whether the spectrum is on the screen."""
@@ -146,8 +145,12 @@ class PlayingPanel(Panel):
     def _change_track(self, now: NowPlaying) -> None:
         self._show_files(now)
         if now.file_id is not None and now.file_id not in self._waveforms:
-            self._api.program.read_waveform(now.file_id)
+            self._read_waveform(now.file_id)
         self.seekbar.set_enabled(now.file_id is not None)
+
+    def _read_waveform(self, file_id: UUID) -> None:
+        self._retry_due_s = self._api.now_s() + RETRY_S
+        self._api.program.read_waveform(file_id)
 
     def _show_files(self, now: NowPlaying) -> None:
         self.artwork.show(now.file_id)

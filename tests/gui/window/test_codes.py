@@ -61,7 +61,7 @@ def test_a_jam_is_open_unless_the_user_chooses_a_code(window: Any) -> None:
     other = normal_code(form.code.get())
     assert other != code
     click(form.button)
-    assert window.program.of("host") == [("Friday", "Ana", 17401, 17402, other)]
+    assert window.program.of("host") == [("Friday", "Ana", 17401, 17402, other, 5)]
     assert window.program.preferences().with_code and window.program.preferences().own_code == ""
 
 
@@ -70,14 +70,14 @@ def test_a_word_of_ones_own_is_kept_for_the_next_jam(window: Any) -> None:
     window.screen.who.choose(1)
     window.screen.code.set("Grüner Tee")
     window.screen.submit()
-    assert window.program.of("host")[0][-1] == "grünertee"
+    assert window.program.of("host")[0][-2] == "grünertee"
     go(window, "home")
     go(window, "create")
     form = window.screen
     assert form.who.chosen == 1 and form.code.get() == "Grüner Tee"
     click(form.who.buttons[0])
     form.submit()
-    assert window.program.of("host")[1][-1] == ""
+    assert window.program.of("host")[1][-2] == ""
     kept = window.program.preferences()
     assert (kept.with_code, kept.own_code) == (False, "Grüner Tee")
 
@@ -92,7 +92,7 @@ def test_a_code_of_a_wrong_length_is_explained(window: Any) -> None:
     assert window.focus_get() is form.code.entry._entry
     form.code.set("a b c d")
     form.submit()
-    assert window.program.of("host")[0][-1] == "abcd"
+    assert window.program.of("host")[0][-2] == "abcd"
 
 
 def test_who_may_join_is_chosen_by_the_keyboard(window: Any) -> None:

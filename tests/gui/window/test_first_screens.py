@@ -53,7 +53,7 @@ def test_create_submits_its_fields(window: Any) -> None:
     click(button(window, "Create jam"))
     ((name, *others),) = window.program.of("host")
     assert name in ("Friday B", " B") or name == "B"
-    assert others == ["Ana", 18000, 17402, ""]
+    assert others == ["Ana", 18000, 17402, "", 5]
     assert not form.button.enabled
     click(form.button)
     assert len(window.program.of("host")) == 1
@@ -69,15 +69,27 @@ def test_create_shows_errors_of_its_fields(window: Any) -> None:
     assert not reads(window, "TCP port")
     press(window, "<Key-Return>")
     assert reads(window, "Please choose a name, so that the others know who hosts.")
-    assert texts(window).count("A number from 1 to 65535, please.") == 2 and reads(window, "TCP port")
+    assert texts(window).count("From 1 to 65535, please.") == 2 and reads(window, "TCP port")
     assert not window.program.of("host")
     form.display_name.set("Ana")
     form.port.set("1")
     form.clock_port.set("65535")
     form.session_name.set("")
     form.submit()
-    assert window.program.of("host") == [("Ana's jam", "Ana", 1, 65535, "")]
+    assert window.program.of("host") == [("Ana's jam", "Ana", 1, 65535, "", 5)]
     assert not reads(window, "please.") and not reads(window, "Please")
+
+
+def test_places_are_submitted_or_explained(window: Any) -> None:
+    go(window, "create")
+    form = window.screen
+    form.places.set("64")
+    form.submit()
+    window.update()
+    assert reads(window, "From 1 to 63, please.") and window.focus_get() is form.places.entry._entry
+    form.places.set("63")
+    form.submit()
+    assert [call[-1] for call in window.program.of("host")] == [63]
 
 
 def test_a_session_that_cannot_be_opened_says_why(window: Any) -> None:
@@ -198,7 +210,7 @@ def test_the_fields_are_filled_in_and_the_jam_is_named_after_the_person(make: Ca
     type_into(form.display_name, "m")
     assert form.session_name.get() == "Adam's jam"
     form.submit()
-    assert window.program.of("host") == [("", "Adam", 17401, 17402, "")]
+    assert window.program.of("host") == [("", "Adam", 17401, 17402, "", 5)]
     go(window, "browse")
     assert window.screen.display_name.get() == "Ada"
 
@@ -253,7 +265,7 @@ def test_a_lost_host_can_be_joined_again(window: Any) -> None:
     assert window.program.of("join") == [("192.168.1.42", "Ana", None)] * 2
     click(rejoin)
     go(window, "create")
-    assert window.program.calls[-1] == ("leave",)
+    assert window.program.of("leave") == [()]
     go(window, "home")
     assert {*places, window.screen.create.winfo_rooty()} == {places[0]}
 
@@ -312,8 +324,9 @@ def test_a_session_that_has_ended_already_opens_no_screen(window: Any) -> None:
     assert screen(window) == "CreateScreen" and reads(window, GONE)
 
 
-def test_both_ports_have_the_same_width(window: Any) -> None:
+def test_places_and_ports_have_the_same_width(window: Any) -> None:
     go(window, "create")
-    window.screen.fold.open()
+    form = window.screen
+    form.fold.open()
     window.update()
-    assert window.screen.port.winfo_width() == window.screen.clock_port.winfo_width() > 1
+    assert form.places.winfo_width() == form.port.winfo_width() == form.clock_port.winfo_width() > 1

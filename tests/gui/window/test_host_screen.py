@@ -26,6 +26,7 @@ from tests.support.window_driver import (
     press,
     reads,
     row,
+    settle,
     show,
     toasts,
     until,
@@ -307,6 +308,7 @@ def test_the_address_is_copied(window: Any) -> None:
 
 
 def test_artwork_and_waveform_are_requested_once_and_shown(window: Any) -> None:
+    window.now_s = lambda: 0.0
     shown = show(window, playing())
     track = QUEUE[0].id
     until(window, lambda: window.program.of("read_artwork"))
@@ -327,3 +329,12 @@ def test_artwork_and_waveform_are_requested_once_and_shown(window: Any) -> None:
     assert not shown.playing.seekbar._bars and window.program.of("read_waveform") == [track, QUEUE[1].id]
     show(window, playing())
     assert shown.playing.seekbar._bars and len(window.program.of("read_waveform")) == 2
+
+
+def test_a_waveform_is_requested_again_while_its_file_is_in_transfer(window: Any) -> None:
+    window.now_s = lambda: 0.0
+    show(window, playing())
+    for now_s, requests in ((1.9, 1), (2.0, 2), (3.9, 2), (4.0, 3)):
+        window.now_s = lambda now_s=now_s: now_s
+        settle(window)
+        assert len(window.program.of("read_waveform")) == requests
