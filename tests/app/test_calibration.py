@@ -8,19 +8,20 @@ import pathlib
 import sys
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from phaselock import _native
-from phaselock.app import session
+from phaselock.app import equipment
 from phaselock.app.hearing import hear_pass
 from phaselock.audio.microphone import MicrophoneError, Recording
 from phaselock.errors import PhaseLockError
 from phaselock.model.microphone import HeardPass, MicrophoneFault
 from phaselock.model.sweeps import Verdict, schedule
-from phaselock.session.events import DeviceChanged, PeersTrimmed, TrimRow, TrimSet
+from phaselock.session.events import DeviceChanged, Event, PeersTrimmed, TrimRow, TrimSet
 from phaselock.storage.settings import SettingsStore
 
 
@@ -50,12 +51,18 @@ def opened(name: str) -> DeviceChanged:
     return DeviceChanged(None, "open", name, "", "exact")
 
 
+def tell(event: Event, player: FakePlayer, store: SettingsStore) -> None:
+    """What a machine without a requested output does at this event."""
+    kit: Any = SimpleNamespace(player=player, store=store, wish=SimpleNamespace(device=None))
+    equipment.Equipment._opened(kit, event)
+
+
 def test_a_trim_is_kept_for_its_output_and_applied_when_that_is_opened_again(tmp_path: pathlib.Path) -> None:
     path, player = tmp_path / "settings.json", FakePlayer()
     for happened in ([TrimSet(None, -6.2), opened("Box"), opened("Card")], [opened("Card")], [TrimSet(None, 0.0)]):
         store = SettingsStore(path)
         for event in happened:
-            session._opened(event, player, store, None)  # type: ignore[arg-type]
+            tell(event, player, store)
         store.close()
     assert player.trims_db == [-6.2, 0, -6.2, -6.2, 0]
     assert json.loads(path.read_text("utf-8"))["trims_db"] == {"Card": 0}
@@ -64,14 +71,14 @@ def test_a_trim_is_kept_for_its_output_and_applied_when_that_is_opened_again(tmp
 def test_a_trim_without_an_output_is_ignored(store: SettingsStore) -> None:
     player: Any = FakePlayer()
     player.device_name = None
-    session._opened(TrimSet(None, -6.2), player, store, None)
+    tell(TrimSet(None, -6.2), player, store)
     assert not player.trims_db and not store.settings.trims_db
 
 
 def test_a_trim_of_a_peer_changes_nothing_here(store: SettingsStore) -> None:
     player: Any = FakePlayer()
-    session._opened(PeersTrimmed(None, (TrimRow("Ana", -6.2),)), player, store, None)
-    session._opened(DeviceChanged(None, "open", "Box", "", "exact", "Ana"), player, store, None)
+    tell(PeersTrimmed(None, (TrimRow("Ana", -6.2),)), player, store)
+    tell(DeviceChanged(None, "open", "Box", "", "exact", "Ana"), player, store)
     assert not player.trims_db
 
 
@@ -121,9 +128,9 @@ def test_an_overloaded_microphone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_input_of_the_settings_is_used_unless_another_one_is_wished(store: SettingsStore) -> None:
-    assert session._input("", store) is None
+    assert equipment._input("", store) is None
     store.update(microphone="Desk")
-    assert (session._input("", store), session._input(None, store), session._input("USB", store)) == (
+    assert (equipment._input("", store), equipment._input(None, store), equipment._input("USB", store)) == (
         "Desk",
         "Desk",
         "USB",

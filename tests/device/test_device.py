@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
 import pytest
+from _miniaudio import lib
 
 from phaselock import _native
 from phaselock.audio import device as device_module
@@ -21,6 +22,16 @@ from tests.support.sound_servers import PulseServer, until
 pytestmark = pytest.mark.device
 needs_windows = pytest.mark.skipif(sys.platform != "win32", reason="the backend is Windows'")
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="the backend is Linux's")
+
+MINIAUDIO = "miniaudio"
+"""A backend of the tests: miniaudio's output without a card. It takes the way of the backends with one."""
+both_nulls = pytest.mark.parametrize("backend", ["null", MINIAUDIO])
+
+
+@pytest.fixture(autouse=True)
+def miniaudio(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_module, "BACKENDS", (*device_module.BACKENDS, MINIAUDIO))
+    monkeypatch.setitem(device_module._MA_BACKENDS, MINIAUDIO, lib.ma_backend_null)
 
 
 class Rig:
@@ -64,15 +75,27 @@ def test_null_calls_the_engine_back(rig: Callable[..., Rig]) -> None:
     info = one.run()
     assert (info.backend, info.channels) == ("null", 2)
     until(lambda: one.frames() > 960)
-    assert one.frames() % 96 == 0
+    assert one.frames() % 960 == 0
     assert one.device.is_running()
     assert one.device.account() is None
     assert (one.device.timing(), one.device.unreported_ns()) == ("exact", 0)
-    assert one.device.output_latency_ns() == 2_000_000
+    assert one.device.output_latency_ns() == _native.NULL_LATENCY_NS
 
 
-def test_the_audio_thread_has_the_reported_priority(rig: Callable[..., Rig]) -> None:
-    one = rig("null")
+def test_without_an_account_the_latency_is_what_miniaudio_holds(rig: Callable[..., Rig]) -> None:
+    one = rig(MINIAUDIO)
+    info = one.run()
+    assert (info.backend, info.channels) == (MINIAUDIO, 2)
+    until(lambda: one.frames() > 960)
+    assert one.device.is_running()
+    assert one.device.account() is None
+    assert (one.device.timing(), one.device.unreported_ns()) == ("unknown", None)
+    assert one.device.output_latency_ns() == 4 * 20_000_000
+
+
+@both_nulls
+def test_the_audio_thread_has_the_reported_priority(rig: Callable[..., Rig], backend: str) -> None:
+    one = rig(backend)
     assert one.device.priority() is None
     one.run()
     until(lambda: one.device.priority() is not None)
@@ -82,8 +105,9 @@ def test_the_audio_thread_has_the_reported_priority(rig: Callable[..., Rig]) -> 
     assert found is not None and found.level == _native.thread_priority(thread) != "unknown"
 
 
-def test_a_closed_device_is_still(rig: Callable[..., Rig]) -> None:
-    one = rig("null")
+@both_nulls
+def test_a_closed_device_is_still(rig: Callable[..., Rig], backend: str) -> None:
+    one = rig(backend)
     one.run()
     until(lambda: one.frames() > 0)
     one.device.close()
@@ -95,14 +119,16 @@ def test_a_closed_device_is_still(rig: Callable[..., Rig]) -> None:
     assert one.frames() == frames
 
 
-def test_a_device_that_was_never_opened() -> None:
-    one = Rig("null")
+@both_nulls
+def test_a_device_that_was_never_opened(backend: str) -> None:
+    one = Rig(backend)
     assert not one.device.is_running()
     one.device.close()
 
 
-def test_two_at_once(rig: Callable[..., Rig]) -> None:
-    one, other = rig("null"), rig("null")
+@both_nulls
+def test_two_at_once(rig: Callable[..., Rig], backend: str) -> None:
+    one, other = rig(backend), rig(backend)
     one.run(), other.run()
     until(lambda: min(one.frames(), other.frames()) > 2000)
     one.device.close()
@@ -115,13 +141,14 @@ def test_an_unknown_backend() -> None:
         Rig("oss")
 
 
-def test_an_unknown_name(rig: Callable[..., Rig]) -> None:
+@both_nulls
+def test_an_unknown_name(rig: Callable[..., Rig], backend: str) -> None:
     with pytest.raises(AudioDeviceError, match=r"^No audio output is named Nonesuch\.$"):
-        rig("null", "Nonesuch").device.open()
+        rig(backend, "Nonesuch").device.open()
 
 
 def test_a_device_without_callbacks_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    one = Rig("null")
+    one = Rig(MINIAUDIO)
     asked = [30_000]
     one.device.open()
     one.device.start()
@@ -137,7 +164,7 @@ def test_a_device_without_callbacks_is_lost(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_pause_of_our_own_is_not_the_device_s(monkeypatch: pytest.MonkeyPatch) -> None:
-    one = Rig("null")
+    one = Rig(MINIAUDIO)
     now_ns = 10**18
     monkeypatch.setattr(device_module.time, "monotonic_ns", lambda: now_ns)
     assert one.device._calls_back(30_000, now_ns)
@@ -145,7 +172,7 @@ def test_a_pause_of_our_own_is_not_the_device_s(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_call_that_never_returns_is_given_up(monkeypatch: pytest.MonkeyPatch, rig: Callable[..., Rig]) -> None:
-    one = rig("null")
+    one = rig(MINIAUDIO)
     one.run()
     stuck = []
 
@@ -165,9 +192,9 @@ def test_a_call_that_never_returns_is_given_up(monkeypatch: pytest.MonkeyPatch, 
 def test_another_default_output_ends_a_stream_that_the_system_does_not_move(
     rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(device_module, "_PINNED", ("null",))
+    monkeypatch.setattr(device_module, "_PINNED", (MINIAUDIO,))
     monkeypatch.setattr(device_module, "_CHECK_DEFAULT_EVERY_NS", 0)
-    one, named = rig("null"), rig("null", "NULL Playback Device")
+    one, named = rig(MINIAUDIO), rig(MINIAUDIO, "NULL Playback Device")
     one.run(), named.run()
     until(lambda: min(one.frames(), named.frames()) > 0)
     assert one.device.is_running() and named.device.is_running()

@@ -11,6 +11,7 @@ import random
 import socket
 import sys
 import uuid
+from collections.abc import Callable
 from types import SimpleNamespace
 from unittest import mock
 
@@ -21,6 +22,7 @@ from phaselock.audio.formats.mp3 import Mp3Source
 from phaselock.audio.interface import DecodeFailed
 from phaselock.errors import PhaseLockError
 from phaselock.model.file_kinds import UnplayableFileError
+from phaselock.model.types import Track
 from phaselock.network import transfer
 from phaselock.protocol.messages import (
     FileChunk,
@@ -39,6 +41,8 @@ from tests.support.damage import damaging_frame
 from tests.support.identity import IDENTITY
 from tests.support.mp3 import packets
 from tests.support.network_session import DATA, TIMEOUT_S, NetworkFixture, Peer, played
+
+Get = Callable[[FileCache], pathlib.Path]
 
 
 def fetch_proof(accepted: JoinAccepted) -> bytes:
@@ -334,10 +338,10 @@ async def out_of_reach(peer: Peer, stack: contextlib.AsyncExitStack) -> tuple[li
     peer.runner._address = listener.getsockname()
     tried, loop, first, get = list[uuid.UUID](), asyncio.get_running_loop(), asyncio.Event(), peer.runner._get
 
-    def try_it(fetch: transfer.Fetch) -> tuple[pathlib.Path | None, PhaseLockError | None]:
-        tried.append(fetch.track.file_id)
+    def try_it(track: Track, fetch: Get) -> tuple[pathlib.Path | None, PhaseLockError | None]:
+        tried.append(track.file_id)
         loop.call_soon_threadsafe(first.set)
-        return get(fetch)
+        return get(track, fetch)
 
     stack.enter_context(mock.patch.object(peer.runner, "_get", try_it))
     return tried, first
@@ -413,10 +417,10 @@ async def test_a_file_that_made_room_is_fetched_again(
     path.unlink()
     again, loop, get = asyncio.Event(), asyncio.get_running_loop(), peer.runner._get
 
-    def get_it(fetch: transfer.Fetch) -> tuple[pathlib.Path | None, PhaseLockError | None]:
-        if fetch.track == track:
+    def get_it(wanted: Track, fetch: Get) -> tuple[pathlib.Path | None, PhaseLockError | None]:
+        if wanted == track:
             loop.call_soon_threadsafe(again.set)
-        return get(fetch)
+        return get(wanted, fetch)
 
     stack.enter_context(mock.patch.object(peer.runner, "_get", get_it))
     (network.folder / "other.mp3").write_bytes(DATA[::-1])

@@ -26,7 +26,8 @@ class ReportWatch:
     """Takes the reports of all members of a session. `now_ns` is session time."""
 
     def __init__(self, members: Members, outbox: Outbox, clock_port: int, mark_stale: Callable[[], None]) -> None:
-        """`mark_stale()`: a member is waited for, or is not any more."""
+        """`mark_stale()`: a member is waited for, or is not any more. A new member is waited for from its joining on, but
+        this is called at its first report: members that join in a loop and report nothing do not change the queue."""
         self._mark_stale = mark_stale
         self._members = members
         self._outbox = outbox
@@ -39,6 +40,8 @@ class ReportWatch:
         if (before is None or before.room_bytes != status.room_bytes) and now_ns >= member.next_offer_at_ns:
             member.next_offer_at_ns = now_ns + OFFER_AGAIN_NS
             member.offers_complete = False
+        if before is None:
+            self._mark_stale()
         member.reports.take(dataclasses.replace(status, device_name=name), now_ns=now_ns)
         self.check(member, now_ns=now_ns)
         if name is None and now_ns - member.reports.since_ns < OPENING_NS:

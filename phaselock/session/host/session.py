@@ -679,7 +679,6 @@ class HostSession:
         )
         member.owes_since_ns = budget.owes_since_ns(now_ns)
         self._members.members[conn] = member
-        self._queue.mark_stale()
         if self._heartbeat_at_ns is None:
             self._heartbeat_at_ns = now_ns + HEARTBEAT_NS
         if member.outside:
