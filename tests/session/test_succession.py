@@ -253,6 +253,18 @@ def test_a_lost_peer_follows_a_successor_of_its_host() -> None:
     assert peer.core.host_key == first.host_key
 
 
+def test_a_host_that_gave_way_in_the_meantime_is_asked_for_its_own_host() -> None:
+    harness, (peer,) = a_line("Ana")
+    there, its_host = (dataclasses.replace(liar_contact(), host_key=key * 32) for key in (b"t", b"h"))
+    peer.call(peer.core.received, m.HostMoved(there, 1, (HOST_KEY, there.host_key)))
+    peer.call(peer.core.connect_failed, "no answer", refused=False)
+    assert [one.contact for one in peer.of(e.AskHost)].count(there) == 1
+    claim = Claim(1, (HOST_KEY, its_host.host_key), 0, has_members=True)
+    (follow,) = told_by(peer, sight="present", host=its_host, claim=claim)
+    assert isinstance(follow, e.FollowHost)
+    assert follow.host == its_host
+
+
 @pytest.mark.parametrize(
     "claim",
     [

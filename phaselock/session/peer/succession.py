@@ -1,10 +1,12 @@
 """The succession at a peer: the line that the host has told, and the search for another host after a loss.
 
-A peer that has lost its host asks all machines of the line, and the host's own, every ASK_EVERY_NS. It votes for the
-first of the line that answers; a machine counts as gone after MISSES calls without an answer. So all votes go to the
-same machine as soon as all see the same ones. That machine takes over when it has the votes of more than half of the
-peers. A part of the session with fewer goes on by itself when the hold has passed, unless a machine that it
-reaches is still connected to the host.
+A peer that has lost its host asks all machines of the line, and the host's own, every ASK_EVERY_NS. A peer that follows
+another host, and is not accepted there yet, asks that one as well: it may be the peer of a third machine by now.
+
+The peer votes for the first of the line that answers; a machine counts as gone after MISSES calls without an answer. So
+all votes go to the same machine as soon as all see the same ones. That machine takes over when it has the votes of more
+than half of the peers. A part of the session with fewer goes on by itself when the hold has passed, unless a machine
+that it reaches is still connected to the host.
 
 claims.py has the votes, and describes what becomes of two hosts that meet.
 """
@@ -63,6 +65,8 @@ class PeerSuccession:
         """The newest complete one."""
         self._coming = PeerEstate()
         """What the present host has told."""
+        self._followed: HostContact | None = None
+        """The host that this peer follows and that has not accepted it yet."""
         self.standby: m.StandingBy | None = None
         """The open ports of this machine."""
         self._asked_to_stand_by = False
@@ -108,8 +112,12 @@ class PeerSuccession:
         """A host has accepted this peer: it tells its line and its heritage again."""
         self._asked_to_stand_by = False
         self._coming = PeerEstate()
-        self.place = None
+        self.place = self._followed = None
         self.end_search()
+
+    def follows(self, host: HostContact) -> None:
+        """This peer joins that host, of which the line may say nothing."""
+        self._followed = host
 
     def take_line(self, line: m.SuccessionLine, host_key: bytes, token: bytes, session_ns: int | None) -> None:
         """The host, which has this key, tells its line. `token`: of this peer there. Breach if they contradict."""
@@ -192,9 +200,12 @@ class PeerSuccession:
         if self.line is None or self._ask_at_ns is None or now_ns < self._ask_at_ns:
             return
         self._ask_at_ns = now_ns + ASK_EVERY_NS
-        candidate, me = self._candidate(now_ns), self.me
-        for one in (*self.line.successors, self.line.host):
-            if me is not None and one.host_key == me.host_key:
+        candidate, followed = self._candidate(now_ns), self._followed
+        machines = {one.host_key: one for one in (*self.line.successors, self.line.host)}
+        if followed is not None:
+            machines.setdefault(followed.host_key, followed)
+        for one in machines.values():
+            if self.is_me(one):
                 continue
             is_first = candidate is not None and one.host_key == candidate.host_key
             vote = self._vote(peer_id, one.host_key) if is_first else None
