@@ -292,7 +292,7 @@ class PeerSession:
             may_host=may_host,
         )
         session._peer_id = follow.membership.peer_id
-        session._succession.inherit(follow.membership, follow.line)
+        session._succession.inherit(follow.membership, follow.line, follow.known_keys)
         session._former = follow
         session._bequest.give(follow.bequest)
         return session

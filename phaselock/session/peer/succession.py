@@ -72,7 +72,7 @@ class PeerSuccession:
         self._asked_to_stand_by = False
         self._tokens: list[tuple[int, bytes, bytes]] = []
         """See Membership."""
-        self._known_keys: list[bytes] = []
+        self.known_keys: tuple[bytes, ...] = ()
         """Of all machines that were the host, or in the line."""
         self._ask_at_ns: int | None = None
         """The next question to the machines of the line; None: the host is not sought."""
@@ -156,9 +156,9 @@ class PeerSuccession:
         """How this machine proves to another host that it is a member."""
         return Membership(peer_id, tuple(self._tokens))
 
-    def inherit(self, membership: Membership, line: m.SuccessionLine | None) -> None:
-        """This machine was the host: its tokens, and its last line."""
-        self._tokens, self.line = list(membership.tokens), line
+    def inherit(self, membership: Membership, line: m.SuccessionLine | None, known_keys: tuple[bytes, ...]) -> None:
+        """This machine was the host: its tokens, its last line, and the keys of the machines that it knows."""
+        self._tokens, self.line, self.known_keys = list(membership.tokens), line, known_keys[-MAX_KEYS:]
         if line is not None:
             self._know(line)
 
@@ -191,7 +191,7 @@ class PeerSuccession:
 
     def met(self, address: str, port: int, announced_key: bytes, session_id: bytes, peer_id: int) -> None:
         """A host of this session, whose key begins so, is announced there: ask it, if its key is known."""
-        key = next((one for one in self._known_keys if announced_key and one.startswith(announced_key)), None)
+        key = next((one for one in self.known_keys if announced_key and one.startswith(announced_key)), None)
         if self._ask_at_ns is not None and key is not None:
             self._ask(HostContact(0, "", (address,), port, port, key), m.HostSeek(session_id, peer_id))
 
@@ -291,7 +291,7 @@ class PeerSuccession:
 
     def _know(self, line: m.SuccessionLine) -> None:
         keys = [*line.chain, line.host.host_key, *(one.host_key for one in line.successors)]
-        self._known_keys = [*dict.fromkeys([*self._known_keys, *keys])][-MAX_KEYS:]
+        self.known_keys = tuple(dict.fromkeys([*self.known_keys, *keys]))[-MAX_KEYS:]
 
     def _candidate(self, now_ns: int) -> HostContact | None:
         """The first of the line that is not gone."""
