@@ -239,6 +239,8 @@ class Heritage:
     """Where the previous host may be found again; None: unknown."""
     line: tuple[HostContact, ...]
     """The line of succession as it was told last."""
+    known_keys: tuple[bytes, ...]
+    """Of all machines that the new host knows as hosts, or as successors, of this session."""
     settings: HeirSettings
     songs: tuple[HeirSong, ...]
     """In the order of the queue."""

@@ -395,6 +395,8 @@ class FollowHost:
     """Its name in the session."""
     line: SuccessionLine | None = None
     """Its last one."""
+    known_keys: tuple[bytes, ...] = ()
+    """Of the machines that it knows as hosts, or as successors, of the session."""
     playing: Timeline | None = None
     then: Timeline | None = None
     tracks: tuple[Track, ...] = ()

@@ -13,6 +13,7 @@ from phaselock.protocol.proof import heir_token
 from phaselock.session import effects as e
 from phaselock.session.claims import loss_vote
 from phaselock.session.commands import Add, HandOver, Move, Quit, VoteFor
+from phaselock.session.host.session import HostSession
 from tests.support.session_harness import HarnessPeer, SessionHarness, error, ready
 from tests.support.simulation import HOST_KEY, SECOND, a_track
 
@@ -262,6 +263,33 @@ def test_a_lost_peer_follows_a_successor_of_its_host() -> None:
     assert isinstance(follow, e.FollowHost)
     assert (follow.host, follow.term) == (first, 1)
     assert peer.core.host_key == first.host_key
+
+
+def test_a_new_host_knows_the_machines_that_have_left_the_line() -> None:
+    harness, (ana, ben) = a_line("Ana", "Ben")
+    ben.cut()
+    harness.run(10)
+    (me,) = line_at(ana).successors
+    ana.call(ana.core.received, m.HostMoved(me, 1, (HOST_KEY, me.host_key)))
+    (taken,) = ana.of(e.TakeOver)
+    core = HostSession.from_heritage(
+        taken.heritage, clock_port=17402, token_factory=lambda: b"t" * 16, host_key=me.host_key
+    )
+    core.took_over(taken.cause, now_ns=harness.host.now_ns)
+    effects = core.met("10.0.0.66", 17401, key_of(ben)[:16], now_ns=harness.host.now_ns)
+    assert key_of(ben) in [one.contact.host_key for one in effects if isinstance(one, e.AskHost)]
+
+
+def test_a_host_that_gave_way_in_the_meantime_is_asked_for_its_own_host() -> None:
+    harness, (peer,) = a_line("Ana")
+    there, its_host = (dataclasses.replace(liar_contact(), host_key=key * 32) for key in (b"t", b"h"))
+    peer.call(peer.core.received, m.HostMoved(there, 1, (HOST_KEY, there.host_key)))
+    peer.call(peer.core.connect_failed, "no answer", refused=False)
+    assert [one.contact for one in peer.of(e.AskHost)].count(there) == 1
+    claim = Claim(1, (HOST_KEY, its_host.host_key), 0, has_members=True)
+    (follow,) = told_by(peer, sight="present", host=its_host, claim=claim)
+    assert isinstance(follow, e.FollowHost)
+    assert follow.host == its_host
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,8 @@ class Reign:
         """The number of this machine as a member of the session."""
         self._term = 0
         self._chain: tuple[bytes, ...] = (host_key,)
+        self._inherited_keys: tuple[bytes, ...] = ()
+        """Of the machines that this one knew before it was the host."""
         self._took_over_ns = 0
         self._elected_term = 0
         self._votes: tuple[LossVote, ...] = ()
@@ -93,6 +95,7 @@ class Reign:
         """This machine has taken over from another host."""
         self._term, self._chain, self._took_over_ns = heritage.term, heritage.chain, now_ns
         self.peer_id, self._earlier = heritage.me.peer_id, heritage.membership
+        self._inherited_keys = heritage.known_keys
         self._elected_term, self._votes, self._voters = heritage.elected_term, heritage.loss_votes, heritage.voters
         self._electors = heritage.electors
         others = [one for one in heritage.line if one.host_key != self._host_key]
@@ -133,6 +136,7 @@ class Reign:
             chain,
             display_name=self._host_name,
             line=self.succession.told(self.claim()),
+            known_keys=tuple(dict.fromkeys(self._known_keys())),
             playing=playback.current,
             then=playback.armed,
             tracks=tuple(here),
@@ -206,6 +210,7 @@ class Reign:
         return next((one.token for one in (*self._members, *self._admission.departed) if one.peer_id == peer_id), None)
 
     def _known_keys(self) -> Iterator[bytes]:
+        yield from self._inherited_keys
         yield from self._chain
         yield from self.succession.keys.values()
         yield from self.reunion.sought_keys

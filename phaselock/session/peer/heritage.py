@@ -40,6 +40,7 @@ def heritage_of(
         me=dataclasses.replace(me, peer_id=peer_id, name=name),
         previous=line.host,
         line=line.successors,
+        known_keys=succession.known_keys,
         settings=estate.settings,
         songs=estate.rows(queue, tracks),
         votes=tuple(estate.votes.values()),

@@ -292,7 +292,7 @@ class PeerSession:
             may_host=may_host,
         )
         session._peer_id = follow.membership.peer_id
-        session._succession.inherit(follow.membership, follow.line)
+        session._succession.inherit(follow.membership, follow.line, follow.known_keys)
         session._former = follow
         session._bequest.give(follow.bequest)
         return session
@@ -360,6 +360,7 @@ class PeerSession:
         membership = self._succession.membership(self._peer_id)
         self._host_key, self._announced_key, self._moved = found.host.host_key, b"", cause
         self._token = derived_token(membership, found.term, found.chain) or b""
+        self._succession.follows(found.host)
         self._outbox.do(Close(HOST_CONN, "another host"))
         self._outbox.do(FollowHost(found.host, self._session_id, membership, cause, found.term, found.chain))
         self._lose_host(now_ns)

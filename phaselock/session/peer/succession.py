@@ -1,10 +1,12 @@
 """The succession at a peer: the line that the host has told, and the search for another host after a loss.
 
-A peer that has lost its host asks all machines of the line, and the host's own, every ASK_EVERY_NS. It votes for the
-first of the line that answers; a machine counts as gone after MISSES calls without an answer. So all votes go to the
-same machine as soon as all see the same ones. That machine takes over when it has the votes of more than half of the
-peers. A part of the session with fewer goes on by itself when the hold has passed, unless a machine that it
-reaches is still connected to the host.
+A peer that has lost its host asks all machines of the line, and the host's own, every ASK_EVERY_NS. A peer that follows
+another host, and is not accepted there yet, asks that one as well: it may be the peer of a third machine by now.
+
+The peer votes for the first of the line that answers; a machine counts as gone after MISSES calls without an answer. So
+all votes go to the same machine as soon as all see the same ones. That machine takes over when it has the votes of more
+than half of the peers. A part of the session with fewer goes on by itself when the hold has passed, unless a machine
+that it reaches is still connected to the host.
 
 claims.py has the votes, and describes what becomes of two hosts that meet.
 """
@@ -63,12 +65,14 @@ class PeerSuccession:
         """The newest complete one."""
         self._coming = PeerEstate()
         """What the present host has told."""
+        self._followed: HostContact | None = None
+        """The host that this peer follows and that has not accepted it yet."""
         self.standby: m.StandingBy | None = None
         """The open ports of this machine."""
         self._asked_to_stand_by = False
         self._tokens: list[tuple[int, bytes, bytes]] = []
         """See Membership."""
-        self._known_keys: list[bytes] = []
+        self.known_keys: tuple[bytes, ...] = ()
         """Of all machines that were the host, or in the line."""
         self._ask_at_ns: int | None = None
         """The next question to the machines of the line; None: the host is not sought."""
@@ -108,8 +112,12 @@ class PeerSuccession:
         """A host has accepted this peer: it tells its line and its heritage again."""
         self._asked_to_stand_by = False
         self._coming = PeerEstate()
-        self.place = None
+        self.place = self._followed = None
         self.end_search()
+
+    def follows(self, host: HostContact) -> None:
+        """This peer joins that host, of which the line may say nothing."""
+        self._followed = host
 
     def take_line(self, line: m.SuccessionLine, host_key: bytes, token: bytes, session_ns: int | None) -> None:
         """The host, which has this key, tells its line. `token`: of this peer there. Breach if they contradict."""
@@ -149,9 +157,9 @@ class PeerSuccession:
         """How this machine proves to another host that it is a member."""
         return Membership(peer_id, tuple(self._tokens))
 
-    def inherit(self, membership: Membership, line: m.SuccessionLine | None) -> None:
-        """This machine was the host: its tokens, and its last line."""
-        self._tokens, self.line = list(membership.tokens), line
+    def inherit(self, membership: Membership, line: m.SuccessionLine | None, known_keys: tuple[bytes, ...]) -> None:
+        """This machine was the host: its tokens, its last line, and the keys of the machines that it knows."""
+        self._tokens, self.line, self.known_keys = list(membership.tokens), line, known_keys[-MAX_KEYS:]
         if line is not None:
             self._know(line)
 
@@ -184,7 +192,7 @@ class PeerSuccession:
 
     def met(self, address: str, port: int, announced_key: bytes, session_id: bytes, peer_id: int) -> None:
         """A host of this session, whose key begins so, is announced there: ask it, if its key is known."""
-        key = next((one for one in self._known_keys if announced_key and one.startswith(announced_key)), None)
+        key = next((one for one in self.known_keys if announced_key and one.startswith(announced_key)), None)
         if self._ask_at_ns is not None and key is not None:
             self._ask(HostContact(0, "", (address,), port, port, key), m.HostSeek(session_id, peer_id))
 
@@ -193,9 +201,12 @@ class PeerSuccession:
         if self.line is None or self._ask_at_ns is None or now_ns < self._ask_at_ns:
             return
         self._ask_at_ns = now_ns + ASK_EVERY_NS
-        candidate, me = self._candidate(now_ns), self.me
-        for one in (*self.line.successors, self.line.host):
-            if me is not None and one.host_key == me.host_key:
+        candidate, followed = self._candidate(now_ns), self._followed
+        machines = {one.host_key: one for one in (*self.line.successors, self.line.host)}
+        if followed is not None:
+            machines.setdefault(followed.host_key, followed)
+        for one in machines.values():
+            if self.is_me(one):
                 continue
             is_first = candidate is not None and one.host_key == candidate.host_key
             vote = self._vote(peer_id, one.host_key) if is_first else None
@@ -281,7 +292,7 @@ class PeerSuccession:
 
     def _know(self, line: m.SuccessionLine) -> None:
         keys = [*line.chain, line.host.host_key, *(one.host_key for one in line.successors)]
-        self._known_keys = [*dict.fromkeys([*self._known_keys, *keys])][-MAX_KEYS:]
+        self.known_keys = tuple(dict.fromkeys([*self.known_keys, *keys]))[-MAX_KEYS:]
 
     def _candidate(self, now_ns: int) -> HostContact | None:
         """The first of the line that is not gone."""
