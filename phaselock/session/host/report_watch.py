@@ -26,8 +26,8 @@ class ReportWatch:
     """Takes the reports of all members of a session. `now_ns` is session time."""
 
     def __init__(self, members: Members, outbox: Outbox, clock_port: int, mark_stale: Callable[[], None]) -> None:
-        """`mark_stale()`: a member is waited for, or is not any more. A new member is waited for as soon as it joins,
-        but this is called at its first report: members that join in a loop and report nothing change no queue.
+        """`mark_stale()`: a member is waited for, or is not any more. A new member is waited for when it joins, but
+        this is called at its first report: members that join in a loop and report nothing do not change the queue.
         """
         self._mark_stale = mark_stale
         self._members = members
