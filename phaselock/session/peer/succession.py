@@ -1,7 +1,7 @@
 """The succession at a peer: the line that the host has told, and the search for another host after a loss.
 
 A peer that has lost its host asks all machines of the line, and the host's own, every ASK_EVERY_NS. A peer that follows
-another host, and is not accepted there yet, asks that one as well: it may be the peer of a third machine by now.
+another host, and is not accepted there yet, asks that one as well: it may have become the peer of a third one.
 
 The peer votes for the first of the line that answers; a machine counts as gone after MISSES calls without an answer. So
 all votes go to the same machine as soon as all see the same ones. That machine takes over when it has the votes of more
