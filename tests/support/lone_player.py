@@ -18,7 +18,7 @@ import uuid
 
 from phaselock import _native
 from phaselock.audio.device import USER_DATA_OFFSET, Device
-from phaselock.audio.interface import AudioEvent, DeviceChanged, Plan
+from phaselock.audio.interface import AudioEvent, DeviceChanged, LevelsChanged, Plan
 from phaselock.audio.player import Player
 from phaselock.model.choices import BACKENDS
 from phaselock.model.timeline import Timeline
@@ -59,6 +59,8 @@ def main() -> None:
             print(json.dumps({"event": event, "at_ns": _native.now_ns(), **fields}), flush=True)
 
     def on_event(event: AudioEvent) -> None:
+        if isinstance(event, LevelsChanged):
+            return
         assert isinstance(event, DeviceChanged), event
         if event.state == "open":
             player.set_correction_ms(corrections_ms.get(event.device_name or "", 0.0))
