@@ -41,7 +41,8 @@ class ProcessFixture:
     def host(self, *arguments: str) -> Program:
         local = ("--bind", "127.0.0.1", "--port", "0", "--clock-port", "0", "--backend", "null", "--as", "Host")
         program = self.start("host", *arguments, *local)
-        self.port = program.wait_for("session")["port"]
+        self.session = program.wait_for("session")
+        self.port = self.session["port"]
         return program
 
     def join(self, name: str) -> Program:
@@ -557,7 +558,7 @@ def test_a_song_is_requested_and_the_queue_is_edited(processes: ProcessFixture, 
 @pytest.mark.slow
 def test_a_code_is_made_asked_for_and_told_to_nobody_else(processes: ProcessFixture, tmp_path: pathlib.Path) -> None:
     host = processes.host("--code")
-    code = host.told[0]["code"]
+    code = processes.session["code"]
     assert re.fullmatch("[0-9]{6}", code)
     where = (f"127.0.0.1:{processes.port}", "--backend", "null")
     assert processes.start("join", *where).end() == (
@@ -568,7 +569,7 @@ def test_a_code_is_made_asked_for_and_told_to_nobody_else(processes: ProcessFixt
     assert processes.start("join", *where, "--code", wrong).end() == (1, "The code is wrong.")
     ada = processes.start("join", *where, "--as", "Ada", "--code", f" {code[:3]} {code[3:]} ")
     joined = ada.wait_for("joined")
-    assert joined["host_words"] == host.told[0]["host_words"]
+    assert joined["host_words"] == processes.session["host_words"]
     host.say("code off")
     assert host.wait_for("code_set")["code"] == ""
     processes.join("Bob")
@@ -587,7 +588,7 @@ def test_a_host_with_another_key_than_the_last_time_is_a_warning(
     for time in range(3):
         host = processes.host()
         ada = processes.join("Ada")
-        keys.append(host.told[0]["host_words"])
+        keys.append(processes.session["host_words"])
         if time == 2:
             warning = ada.wait_for("warning")
             assert (warning["code"], warning["detail"]) == ("host_key_changed", keys[2])
