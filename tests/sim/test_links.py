@@ -136,11 +136,10 @@ def test_outputs_are_in_phase_for_a_minute(name: str, seed: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(1, 6))
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_outputs_are_in_phase_after_minutes_of_silence(name: str, seed: int) -> None:
+def test_outputs_are_in_phase_after_minutes_of_silence(name: str) -> None:
     """The clocks are measured more seldom then."""
-    check(SCENARIOS[name], seed, silent_s=150.0)
+    check(SCENARIOS[name], seed=1, silent_s=150.0)
 
 
 @pytest.mark.parametrize("forward_ms", [1, 4])
