@@ -61,9 +61,9 @@ class Jam:
         host.wait_for("session")
         for name in peers:
             self.start(name, "join", self.machines.address(NAMES[0])).wait_for("joined")
+        host.wait_for("successors", lambda event: len(event["names"]) == len(peers))
         for program in self.programs.values():
             program.wait_for("sync", playing)
-        host.wait_for("successors", lambda event: len(event["names"]) == len(peers))
         time.sleep(SETTLED_S)
 
     def played(self, *names: str) -> list[delay.Loudspeaker]:

@@ -95,8 +95,10 @@ def test_a_peer_takes_over_and_hands_over(monkeypatch: pytest.MonkeyPatch, tmp_p
     stages = Stages(monkeypatch, takes, follows, ENDED)
     wish = JoinOptions([("10.0.0.1", 1)], session_id="ab", host_key="cd", display_name="Ana", node="x", relay="none")
     assert taken_part(wish, tmp_path) == (ENDED, ["peer", "host", "peer"])
-    assert stages.log[:4] == ["peer runs", "clock stops", "ports", "host runs"]  # before the first stage is over
-    assert sorted(stages.log[4:]) == ["host over", "peer over", "peer over", "peer runs"]
+    over = [one for one in stages.log if one.endswith("over")]  # at any time: a stage ends in the background
+    assert sorted(over) == ["host over", "peer over", "peer over"]
+    others = [one for one in stages.log if one not in over]
+    assert others == ["peer runs", "clock stops", "ports", "host runs", "peer runs"]
     (_, nothing), (host_wish, inheritance), (peer_wish, resignation) = stages.brought
     assert nothing is None and inheritance == Inheritance(takes, "ports", FILES)
     assert resignation == Resignation(follows, "4829", FILES)
