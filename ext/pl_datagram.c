@@ -265,6 +265,14 @@ static int64_t stamped_ns(const struct timespec *stamp, int64_t now_ns) {
 }
 #endif
 
+/* The macro of musl compares a size with a difference of pointers, which is never negative. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wsign-compare"
+static struct cmsghdr *next_control(struct msghdr *message, struct cmsghdr *c) {
+    return CMSG_NXTHDR(message, c);
+}
+#pragma GCC diagnostic pop
+
 static int receive(intptr_t fd, uint8_t *b, int size, pl_datagram *d) {
     control_room control;
     struct iovec part = {.iov_base = b, .iov_len = (size_t)size};
@@ -278,7 +286,7 @@ static int receive(intptr_t fd, uint8_t *b, int size, pl_datagram *d) {
     ssize_t n = recvmsg((int)fd, &message, MSG_DONTWAIT);
     if (n <= 0) return (int)n;
     d->arrived_ns = pl_now_ns_rt();
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = next_control(&message, c)) {
 #if defined(__linux__)
         if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_TIMESTAMPNS) {
             struct timespec stamp;

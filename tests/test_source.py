@@ -95,7 +95,8 @@ def test_c(compiler: str) -> None:
     check(compiler, "-std=c11", "-Wall", "-Wextra", "-Werror", "-O2", "-fsyntax-only", "-Iext", *sources)
 
 
-@pytest.mark.parametrize("target", ["x86_64-windows-gnu", "x86_64-macos", "aarch64-macos"])
+@pytest.mark.slow  # ziglang is installed for the slow tests
+@pytest.mark.parametrize("target", ["x86_64-windows-gnu", "x86_64-macos", "aarch64-macos", "aarch64-linux-musl"])
 def test_c_of_other_systems(target: str, tmp_path: pathlib.Path) -> None:
     if importlib.util.find_spec("ziglang") is None:
         pytest.skip("ziglang is not installed")
