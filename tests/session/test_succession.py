@@ -60,7 +60,7 @@ def test_nothing_is_asked_before_the_host_knows_where_it_is() -> None:
 
 def test_a_session_without_succession_says_nothing_of_it() -> None:
     harness = SessionHarness()
-    harness.host.core._reign.succession._is_on = False
+    harness.host.core._parts.reign.succession._is_on = False
     peer = harness.join("Ana")
     harness.host.call(harness.host.core.reachable_at, ("10.0.0.1",), 17401)
     harness.run(10)
@@ -132,7 +132,7 @@ def test_the_largest_row_is_small() -> None:
 
 def test_a_successor_learns_no_secret_of_another_member() -> None:
     harness, (ana, ben, cleo) = a_line("Ana", "Ben", "Cleo")
-    members = list(harness.host.core._members)
+    members = list(harness.host.core._parts.members)
     members[2].outside = True  # its address is that of a home elsewhere
     harness.run(1)
     tokens = {member.peer_id: member.token for member in members}
