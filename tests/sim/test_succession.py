@@ -174,7 +174,7 @@ def test_a_new_host_gets_the_songs_that_it_lacks_from_the_peers() -> None:
     evening, (hana, ana, ben, cleo) = jam("Hana", "Ana", "Ben", "Cleo")
     lacking = [row.track for row in hana.core._parts.queue.waiting()]  # type: ignore[union-attr]
     assert len(lacking) == 2
-    ana.core._files._files.clear()  # type: ignore[union-attr]  # as if they had not arrived yet
+    ana.core._parts.files._files.clear()  # type: ignore[union-attr]  # as if they had not arrived yet
     for track in lacking:
         ana.files.discard(track.sha256)
     hana.crash()
