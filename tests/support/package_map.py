@@ -13,6 +13,7 @@ Arrows = Mapping[str, frozenset[str]]
 # Horizontal places in the picture, in boxes. The vertical places follow from the imports.
 COLUMNS = {
     "cli": 2.0,
+    "cli_commands": 1.0,
     "bench": 2.0,
     "app": 1.25,
     "tools": 2.75,
