@@ -147,7 +147,7 @@ def defined_in(path: pathlib.Path) -> set[str]:
             elif isinstance(node, _FUNCTIONS):
                 names.add(node.name)
         return names
-    if path.suffix == ".pyx":
+    if path.suffix in (".pyx", ".pxi"):
         names, owner = set(), ""
         for indent, kind, name in re.findall(r"^( *)(?:cdef )?(class|def) (\w+)", source, re.MULTILINE):
             if kind == "class":
