@@ -140,7 +140,7 @@ def in_ext(*patterns):
 native = Extension(
     "phaselock._native",
     ["ext/_native.pyx", *in_ext("pl_*.c")],
-    depends=in_ext("*.h", "*.pxd"),
+    depends=in_ext("*.h", "*.pxd", "*.pxi"),
     include_dirs=["ext"],
     libraries={"win32": ["ws2_32"], "linux": ["m", "dl", "pthread"]}.get(sys.platform, ["m"]),
     define_macros=[("Py_LIMITED_API", "0x030B0000")] if ABI3 else [],

@@ -7,14 +7,12 @@ import contextlib
 import functools
 import importlib.util
 import os
-import secrets
 import shlex
 import signal
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from phaselock import __version__
+from phaselock import __version__, cli_commands
 from phaselock.bench import options as bench_options
 from phaselock.console.arguments import (
     Parser,
@@ -34,10 +32,8 @@ from phaselock.console.secret import CODE_VARIABLE
 from phaselock.errors import PhaseLockError
 from phaselock.language import catalogue
 from phaselock.language.catalogue import tr
-from phaselock.language.message import Message
 from phaselock.model.address import DEFAULT_CLOCK_PORT, DEFAULT_GUEST_PORT, DEFAULT_OUTSIDE_PORT, DEFAULT_PORT
 from phaselock.model.choices import BACKENDS, FILTERS
-from phaselock.model.code import CODE_RULE, code_from_number, normal_code
 from phaselock.model.file_kinds import SONG_ENDINGS
 from phaselock.model.group import DEFAULT_PEERS, MAX_PEERS
 from phaselock.model.invitation import is_invitation
@@ -45,10 +41,6 @@ from phaselock.model.party import PRESETS
 from phaselock.model.relay import RELAY_VARIABLE
 from phaselock.session.events import Failed
 from phaselock.session.sentences import notice_of
-
-if TYPE_CHECKING:
-    from phaselock.app.headless import LocalClock
-    from phaselock.audio.virtual_device import VirtualCard
 
 NATIVE = "phaselock._native"
 SIGPIPE_STATUS = 128 + 13
@@ -196,7 +188,7 @@ def command_line() -> Parser:
     person = Parser(add_help=False)
     person.add_argument("--as", dest="display_name", type=name, metavar=tr("NAME"), help=tr("your name in the jam"))
 
-    parser.set_defaults(run=_window, json=False, quiet=False, backend="auto", device=None, files=())
+    parser.set_defaults(run=cli_commands.window, json=False, quiet=False, backend="auto", device=None, files=())
     window = commands.add_parser(
         "window",
         parents=[sound],
@@ -213,7 +205,7 @@ def command_line() -> Parser:
         metavar=tr("FILE"),
         help=tr("music files, folders or playlists to add, or an invitation to join"),
     )
-    window.set_defaults(run=_window, json=False, quiet=False)
+    window.set_defaults(run=cli_commands.window, json=False, quiet=False)
 
     host = commands.add_parser(
         "host",
@@ -331,7 +323,7 @@ def command_line() -> Parser:
         help=tr("TCP port for friends elsewhere (default: {port})").format(port=DEFAULT_OUTSIDE_PORT),
     )
     host.add_argument("--play", action="store_true", help=tr("start to play by itself"))
-    host.set_defaults(run=_host)
+    host.set_defaults(run=cli_commands.host)
 
     join = commands.add_parser(
         "join",
@@ -358,7 +350,7 @@ def command_line() -> Parser:
     )
     join.add_argument("--cache", metavar=tr("DIR"), help=tr("keep received files here"))
     join.add_argument("--clock-filter", choices=FILTERS, default=FILTERS[0], help=argparse.SUPPRESS)
-    join.set_defaults(run=_join)
+    join.set_defaults(run=cli_commands.join)
 
     sessions = commands.add_parser(
         "sessions",
@@ -369,7 +361,7 @@ def command_line() -> Parser:
     sessions.add_argument(
         "--timeout", type=number(0, 3600, float), default=3.0, metavar=tr("SECONDS"), help=tr("listen for so long")
     )
-    sessions.set_defaults(run=_sessions)
+    sessions.set_defaults(run=cli_commands.sessions)
 
     devices = commands.add_parser(
         "devices",
@@ -377,7 +369,7 @@ def command_line() -> Parser:
         help=tr("list audio outputs"),
         description=tr("List audio outputs, and how far the delay of each is known."),
     )
-    devices.set_defaults(run=_devices)
+    devices.set_defaults(run=cli_commands.devices)
 
     log = commands.add_parser(
         "log",
@@ -391,7 +383,7 @@ def command_line() -> Parser:
     log.add_argument(
         "--lines", type=number(0, 100_000), default=20, metavar=tr("N"), help=tr("how many (default %(default)s)")
     )
-    log.set_defaults(run=_log)
+    log.set_defaults(run=cli_commands.log)
 
     reset = commands.add_parser(
         "reset",
@@ -401,7 +393,7 @@ def command_line() -> Parser:
         ),
     )
     reset.add_argument("--yes", action="store_true", help=tr("do not ask"))
-    reset.set_defaults(run=_reset, json=False, quiet=False)
+    reset.set_defaults(run=cli_commands.reset, json=False, quiet=False)
 
     install = commands.add_parser(
         "install-desktop",
@@ -412,7 +404,7 @@ def command_line() -> Parser:
         ),
     )
     install.add_argument("--remove", action="store_true", help=tr("take it out again"))
-    install.set_defaults(run=functools.partial(_install_desktop, parser), json=False, quiet=False)
+    install.set_defaults(run=functools.partial(cli_commands.install_desktop, parser), json=False, quiet=False)
 
     demo = commands.add_parser(
         "demo",
@@ -441,7 +433,7 @@ def command_line() -> Parser:
         metavar="PPM",
         help=tr("let the peers' clocks go wrong by so much"),
     )
-    demo.set_defaults(run=_demo)
+    demo.set_defaults(run=cli_commands.demo)
 
     doctor = commands.add_parser(
         "doctor",
@@ -462,7 +454,7 @@ def command_line() -> Parser:
         action="store_true",
         help=tr("do not ask the router whether it opens ports to the internet, as for an invitation"),
     )
-    doctor.set_defaults(run=_doctor)
+    doctor.set_defaults(run=cli_commands.doctor)
 
     trace = commands.add_parser(
         "trace",
@@ -483,156 +475,7 @@ def command_line() -> Parser:
         metavar=tr("SECONDS"),
         help=tr("record for so long (default %(default)g)"),
     )
-    trace.set_defaults(run=_trace)
+    trace.set_defaults(run=cli_commands.trace)
 
     bench_options.add_to(commands, lines, tr("measure how well it keeps time"))
     return parser
-
-
-def _window(options: argparse.Namespace, terminal: Terminal) -> int:
-    from phaselock.app.window import run_window
-
-    files = options.files
-    if files and is_invitation(files[0]):  # a web page has chosen what follows: a file of another computer, for example
-        files = files[:1]
-    return run_window(options.backend, options.device, files, terminal.say)
-
-
-def _host(options: argparse.Namespace, terminal: Terminal) -> int:
-    from phaselock.app import headless
-    from phaselock.app.options import HostOptions
-
-    makes_code = options.code is True
-    wish = HostOptions(
-        code=code_from_number(secrets.randbits(64)) if makes_code else options.code or _given_code(),
-        session_name=options.session,
-        display_name=options.display_name,
-        bind=options.bind,
-        port=options.port,
-        clock_port=options.clock_port,
-        max_peers=options.max_peers,
-        unlisted=options.unlisted,
-        backend=options.backend,
-        device=options.device,
-        card=_card(options),
-        microphone=options.microphone or "",
-        loudness=options.loudness,
-        crossfade_s=options.crossfade,
-        skip_silence=options.skip_silence,
-        library="" if options.library == "off" else options.library,
-        guest_port=options.guest_port,
-        outside_port=options.outside_port,
-        succession=options.succession,
-        relay=options.relay or "",
-        rules=PRESETS[options.rules] if options.rules else None,
-    )
-    autoplay = (options.wait_peers or 0) if options.play else None
-    settled = headless.HeadlessHostOptions(
-        wish,
-        tuple(options.files),
-        autoplay,
-        _clock(options),
-        options.desktop,
-        options.guests,
-        "" if options.fallback == "off" else options.fallback,
-        makes_code,
-        options.invite,
-    )
-    return headless.run_host(settled, terminal)
-
-
-def _join(options: argparse.Namespace, terminal: Terminal) -> int:
-    from phaselock.app import headless
-    from phaselock.app.options import JoinOptions
-
-    wish = JoinOptions(
-        code=options.code or (options.address and options.address.code) or _given_code(),
-        session_name=options.session,
-        display_name=options.display_name,
-        cache=options.cache,
-        backend=options.backend,
-        device=options.device,
-        card=_card(options),
-        clock_filter=options.clock_filter,
-        may_host=options.may_host,
-        microphone=options.microphone,
-        relay=options.relay or "",
-    )
-    if options.address:
-        wish = wish.with_invitation(options.address)
-    return headless.run_join(headless.HeadlessJoinOptions(wish, _clock(options), options.desktop), terminal)
-
-
-def _given_code() -> str:
-    """The code in the environment variable, for services; empty without one. PhaseLockError if it cannot be one."""
-    text = os.environ.get(CODE_VARIABLE)
-    if text is not None and not normal_code(text):
-        raise PhaseLockError("{variable}: {rule}", variable=CODE_VARIABLE, rule=Message(CODE_RULE))
-    return normal_code(text or "")
-
-
-def _card(options: argparse.Namespace) -> VirtualCard:
-    from phaselock.audio.virtual_device import VirtualCard
-
-    return VirtualCard.from_json(options.card) if options.card else VirtualCard()
-
-
-def _clock(options: argparse.Namespace) -> LocalClock:
-    from phaselock.app.headless import LocalClock
-
-    return LocalClock(options.clock_skew_ppm, options.clock_ahead_s * 1_000_000_000)
-
-
-def _sessions(options: argparse.Namespace, terminal: Terminal) -> int:
-    from phaselock.app import headless
-
-    return headless.run_sessions(options.timeout, terminal)
-
-
-def _devices(options: argparse.Namespace, terminal: Terminal) -> int:
-    from phaselock.app import headless
-
-    return headless.run_devices(terminal)
-
-
-def _log(options: argparse.Namespace, terminal: Terminal) -> int:
-    from phaselock.app import headless
-
-    return headless.run_log(options.lines, terminal)
-
-
-def _reset(options: argparse.Namespace, terminal: Terminal) -> int:
-    from phaselock.tools import reset
-
-    return reset.run_reset(options.yes, terminal)
-
-
-def _install_desktop(parser: argparse.ArgumentParser, options: argparse.Namespace, terminal: Terminal) -> int:
-    from phaselock.tools import install_desktop
-
-    return install_desktop.run_install_desktop(options.remove, parser, terminal)
-
-
-def _doctor(options: argparse.Namespace, terminal: Terminal) -> int:
-    from phaselock.tools import doctor
-
-    return doctor.run_doctor(
-        options.address,
-        options.backend,
-        options.device,
-        terminal,
-        options.code or _given_code(),
-        asks_router=not options.no_router,
-    )
-
-
-def _trace(options: argparse.Namespace, terminal: Terminal) -> int:
-    from phaselock.tools.trace import run_trace
-
-    return run_trace(options.address, options.output, options.seconds, terminal, options.code or _given_code())
-
-
-def _demo(options: argparse.Namespace, terminal: Terminal) -> int:
-    from phaselock.tools import demo
-
-    return demo.run(options.peers, options.seconds, options.skew_ppm, terminal)

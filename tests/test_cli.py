@@ -21,7 +21,7 @@ from uuid import UUID
 
 import pytest
 
-from phaselock import cli
+from phaselock import cli, cli_commands
 from phaselock.app import finding, headless
 from phaselock.app.options import HostOptions
 from phaselock.audio.device import ListedOutput
@@ -395,11 +395,11 @@ def test_files_in_place_of_a_command_open_the_window(tmp_path: pathlib.Path, mon
     ):
         options = cli.parsed(arguments)
         assert (options.run, options.files) == (
-            cli._window,
+            cli_commands.window,
             [one for one in arguments if one not in ("--device", "USB")],
         )
-    assert cli.parsed(["host"]).run is cli._host
-    assert cli.parsed([]).run is cli._window
+    assert cli.parsed(["host"]).run is cli_commands.host
+    assert cli.parsed([]).run is cli_commands.window
 
 
 def test_arguments_of_a_wrong_form_are_told_in_the_language_of_the_user(

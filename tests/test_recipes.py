@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from phaselock.app.shell import HostShell, PeerShell, Shell
+from phaselock.app.host_shell import HostShell
+from phaselock.app.peer_shell import PeerShell
+from phaselock.app.shell_base import Shell
 from phaselock.audio import device, handles
 from phaselock.cli import command_line
 from phaselock.model.choices import BACKENDS
@@ -27,6 +29,8 @@ from tests.support.handled import handled, names
 ROOT = pathlib.Path(__file__).parent.parent
 PACKAGE = ROOT / "phaselock"
 HOST, PEER, NETWORK = ([*(PACKAGE / one).glob("*.py")] for one in ("session/host", "session/peer", "network"))
+FROM_MEMBERS = [PACKAGE / "session" / "host" / "member_messages.py"]
+FROM_THE_HOST = [PACKAGE / "session" / "peer" / name for name in ("host_messages.py", "joining.py")]
 README = (ROOT / "README.md").read_text("utf-8")
 GUIDE = (ROOT / ".github" / "CONTRIBUTING.md").read_text("utf-8")
 
@@ -54,7 +58,7 @@ BY_PEERS = HOST_ACCEPTS | {m.JoinRequest, m.HostSeek}
 """Messages that the host receives on control connections; the first one is a JoinRequest or a HostSeek."""
 BY_THE_HOST = frozenset[type]().union(*PEER_ACCEPTS.values())
 """Messages that a peer receives on control connections."""
-SHELLS = "shell.py", "shell_base.py", "party_words.py"
+SHELLS = "host_shell.py", "peer_shell.py", "shell_base.py", "party_words.py"
 """The files of app/ with the commands that may be typed."""
 TYPED_ELSEWHERE = {
     "Add": "add, which imports the file first",
@@ -82,8 +86,8 @@ def test_every_message_has_a_receiver() -> None:
 
 def test_every_message_is_handled() -> None:
     assert names(BY_PEERS) - handled(*HOST) == set()
-    assert names(HOST_ACCEPTS) - handled(*HOST, function="_from_member") == set()
-    assert names(BY_THE_HOST) - handled(*PEER, function="_handle") == set()
+    assert names(HOST_ACCEPTS) - handled(*FROM_MEMBERS, function="take") == set()
+    assert names(BY_THE_HOST) - handled(*FROM_THE_HOST, function="take") == set()
     assert names(READ_BY_NETWORK) - handled(*NETWORK) == set()
 
 

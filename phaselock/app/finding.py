@@ -20,7 +20,7 @@ from phaselock.network.reach import CannotConnect, Place, connect_any
 from phaselock.network.service_record import FoundSession
 
 if TYPE_CHECKING:
-    from phaselock.network.peer import Bridge
+    from phaselock.network.host_places import Bridge
 
 SEARCH_S = 2.0
 """First search for sessions, in seconds: normally all sessions on the network answer in this time."""

@@ -37,10 +37,11 @@ from typing import Any
 from phaselock import _native
 from phaselock.app import memory
 from phaselock.app.finding import address_of, rivals_text
+from phaselock.app.host_shell import HostShell
 from phaselock.app.media_controls import Actions, MediaControls
 from phaselock.app.options import HostOptions, JoinOptions
+from phaselock.app.peer_shell import PeerShell
 from phaselock.app.session import OpenHostSession, OpenPeerSession, Stage
-from phaselock.app.shell import HostShell, PeerShell
 from phaselock.app.succession import take_part
 from phaselock.app.typed import Completed
 from phaselock.audio import priority

@@ -1,4 +1,4 @@
-"""The host's sockets: control connections, files sent to peers, and songs received from peers."""
+"""The host's sockets: control connections of peers. file_sender.py and song_taker.py have the connections for files."""
 
 from __future__ import annotations
 
@@ -15,21 +15,20 @@ from uuid import UUID
 from phaselock.audio.interface import AudioOutput
 from phaselock.errors import InternalError, PhaseLockError, bug_net
 from phaselock.language.message import N_, Message
-from phaselock.model.file_kinds import UnplayableFileError
 from phaselock.model.loudness import Tagged
 from phaselock.model.measurement import Measurement
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import GuestPage
 from phaselock.model.types import ClockStatus, Track
-from phaselock.network import transfer
 from phaselock.network.arrivals import Arrivals
 from phaselock.network.call_back import Calls
 from phaselock.network.connection import MESSAGES_AT_ONCE, Connection, ConnectionLost
 from phaselock.network.file_connection import FileConnection
+from phaselock.network.file_sender import FileSender
 from phaselock.network.pairing import Pairing
-from phaselock.network.piece_service import Pieces, WholeFile, send_pieces
 from phaselock.network.runner import Hear, HearSong, Outcome, Runner, log
 from phaselock.network.secure import HostIdentity, SecureChannel
+from phaselock.network.song_taker import Describe, SongTaker
 from phaselock.network.unauthenticated import RefusalLog, UnauthenticatedConnections
 from phaselock.protocol import messages as m
 from phaselock.protocol.codec import ProtocolError
@@ -82,8 +81,6 @@ from phaselock.session.host.session import HostSession
 from phaselock.session.sentences import notice_text
 from phaselock.storage.cache import FileCache
 
-NOT_IN_LIBRARY = N_("This song is not in the host's music folder any more.")
-UNREADABLE = N_("The host cannot read this song.")
 HELLO_S = 5.0
 """How long a new connection may take, in seconds, to send its first message."""
 UNENCRYPTED_S = 2.5
@@ -93,10 +90,6 @@ HANDSHAKE_S = 10.0
 SPARE_WORKERS = 2
 """Worker threads for transfers that are ending. There is one more for a file to each peer, and one for a song from
 each."""
-SPARE_PIECE_WORKERS = 2
-"""Worker threads that send pieces and are ending, or make a hash tree. There is one more for each peer."""
-REQUEST_WORKERS = 2
-"""Worker threads that describe and convert the songs of guests and of the library."""
 OUTSIDE_PAUSE_S = 0.02
 """Time in seconds between two connections at the outside port: the internet must not keep this thread busy."""
 REFUSED_PAUSE_S = 0.001
@@ -137,9 +130,7 @@ class GuestServer(Protocol):
 class HostRunner(Runner[HostSession]):
     """Runs the session of a host: accepts connections, and transfers files in worker threads.
 
-    For the network thread. `now_ns` returns session time. `describe` returns the track in a file, and the file to play:
-    another one if it was converted. It is called in a worker thread, with a function that it calls with the share that
-    is converted, and that returns whether the song is still wanted.
+    For the network thread. `now_ns` returns session time.
     """
 
     def __init__(
@@ -150,7 +141,7 @@ class HostRunner(Runner[HostSession]):
         cache: FileCache,
         identity: HostIdentity,
         *,
-        describe: Callable[[pathlib.Path, str, Callable[[float], bool]], tuple[Track, pathlib.Path]],
+        describe: Describe,
         now_ns: Callable[[], int],
         on_event: Callable[[Event], None],
         hear: Hear | None = None,
@@ -160,31 +151,16 @@ class HostRunner(Runner[HostSession]):
         super().__init__(session, output, now_ns=now_ns, on_event=on_event, hear=hear, hear_song=hear_song, files=files)
         self._clock = clock
         self._identity = identity
-        self._cache = cache
-        """Holds the songs that peers upload."""
-        self._describe = describe
-        """Returns the track in the file, with the given name. PhaseLockError if there is none."""
         self._numbers = itertools.count(1)
         self._connections: dict[int, tuple[Connection, str]] = {}
-        self._bulk: dict[int, FileConnection] = {}
-        self._piece_links: dict[int, FileConnection] = {}
-        """Connections for pieces, by peer id."""
-        self._pieces: dict[UUID, WholeFile] = {}
-        """The files that are sent in pieces."""
-        self._uploads: dict[int, tuple[UUID, FileConnection]] = {}
-        self._own = frozenset(track.sha256 for track, path in files.values() if path.is_relative_to(cache.folder))
-        """Hashes of the songs that exist in the cache only: the cache must not remove them."""
-        cache.keep(self._own)
-        self._origins: dict[UUID, pathlib.Path] = {}
-        """The user's files of which tracks of this machine were made."""
         self._member_ips: dict[int, str] = {}
         """IP addresses of the members, by peer id."""
         self._arrivals = Arrivals(self._member_ips.values())
         self._unauthenticated = UnauthenticatedConnections(self._member_ips.values(), session.max_peers)
         self._refusals = RefusalLog()
         self._pool = concurrent.futures.ThreadPoolExecutor(2 * session.max_peers + SPARE_WORKERS, "bulk")
-        self._piece_pool = concurrent.futures.ThreadPoolExecutor(session.max_peers + SPARE_PIECE_WORKERS, "pieces")
-        self._request_pool = concurrent.futures.ThreadPoolExecutor(REQUEST_WORKERS, "requests")
+        self._sender = FileSender(session, self._files, self._pool, self._tell, self.session_ns)
+        self._songs = SongTaker(session, self._files, cache, describe, self._pool, self._tell, self._ended.done)
         self._pairing_pool = concurrent.futures.ThreadPoolExecutor(1, "pairing")
         self.guest_server: GuestServer | None = None
         """None: there is no page for guests."""
@@ -213,8 +189,7 @@ class HostRunner(Runner[HostSession]):
 
     def met(self, address: str, port: int, announced_key: bytes) -> None:
         """See HostSession.met."""
-        if not self._ended.done():
-            self._do(self._session.met(address, port, announced_key, now_ns=self._now_ns()))
+        self._tell(self._session.met, address, port, announced_key)
 
     async def run(self, listeners: Sequence[socket.socket]) -> Outcome:
         """Serve until the session ends. The caller closes the listeners."""
@@ -228,13 +203,12 @@ class HostRunner(Runner[HostSession]):
                 task.cancel()
             for connection, _ in self._connections.values():
                 connection.end("the session is over")
-            uploads = (one for _, one in self._uploads.values())
-            for file_connection in [*self._bulk.values(), *self._piece_links.values(), *uploads]:
-                file_connection.end()
+            self._sender.end_all()
+            self._songs.end_all()
             await self._finish()
             self._pool.shutdown()
-            self._piece_pool.shutdown()
-            self._request_pool.shutdown()
+            self._sender.shutdown()
+            self._songs.shutdown()
             self._pairing_pool.shutdown()
 
     def listen_outside(self, listener: socket.socket) -> None:
@@ -272,11 +246,7 @@ class HostRunner(Runner[HostSession]):
     ) -> None:
         """Append this file to the queue. `origin` is the user's file, if `path` was made of it. `fallback`: it plays
         when nothing else waits."""
-        self._files[track.file_id] = track, path
-        if origin is not None and origin != path:
-            self._origins[track.file_id] = origin
-            self._own |= {track.sha256}
-            self._cache.keep(self._own)
+        self._songs.keep(track, path, origin)
         self.command(Add(track, fallback))
 
     def add_file(self, path: pathlib.Path, name: str) -> None:
@@ -286,7 +256,7 @@ class HostRunner(Runner[HostSession]):
     async def _add_file(self, path: pathlib.Path, name: str) -> None:
         try:
             with bug_net("describing a song", PhaseLockError, OSError):
-                found = await self._loop.run_in_executor(self._request_pool, self._describe, path, name, _goes_on)
+                found = await self._songs.describe(path, name)
         except (PhaseLockError, OSError) as error:
             log.warning("%s cannot be added: %s", name, error)
         else:
@@ -326,17 +296,16 @@ class HostRunner(Runner[HostSession]):
 
     def guest_upload_progress(self, request_id: UUID, done_bytes: int) -> bool:
         """`done_bytes` of a guest's song have arrived. False: the song is no longer wanted."""
-        if not self._ended.done():
-            self._do(self._session.upload_progress(request_id, done_bytes, now_ns=self._now_ns()))
+        self._tell(self._session.upload_progress, request_id, done_bytes)
         return self.wants_guest_upload(request_id)
 
     def wants_guest_upload(self, request_id: UUID) -> bool:
         """See HostSession.wants_upload."""
-        return not self._ended.done() and self._session.wants_upload(request_id)
+        return self._songs.is_wanted(request_id)
 
     def guest_upload(self, request_id: UUID, path: pathlib.Path, file_name: str) -> None:
         """All bytes of a guest's song are in this file of the cache: describe it, and add it to the queue."""
-        self._spawn(self._take_file(request_id, path, file_name))
+        self._spawn(self._songs.take_file(request_id, path, file_name))
 
     def learn_tags(self, file_id: UUID, tagged: Tagged) -> None:
         """See HostSession.learn_tags."""
@@ -348,7 +317,7 @@ class HostRunner(Runner[HostSession]):
 
     def origin(self, file_id: UUID) -> pathlib.Path | None:
         """The path of the user's file of which a track was made; None if there is none on this machine."""
-        return self._origins.get(file_id) or self.path(file_id)
+        return self._songs.origin(file_id) or self.path(file_id)
 
     def clock_status(self) -> ClockStatus:
         return self._clock.status(self._now_ns())
@@ -383,17 +352,15 @@ class HostRunner(Runner[HostSession]):
             case ForbidClock(peer_id):
                 self._member_ips.pop(peer_id, None)
                 self._clock.forbid(peer_id)
-                for file_connection in (self._bulk.get(peer_id), self._piece_links.get(peer_id)):
-                    if file_connection is not None:
-                        file_connection.end()
-                self._shut_upload(peer_id)
+                self._sender.shut(peer_id)
+                self._songs.shut(peer_id)
             case FollowHost():
                 self._ended.set_result(effect)
             case TellGuest() | GuestRemoved() | GuestSweep() | GuestSweepEnd() | GuestCalibrated():
                 if self.guest_server is not None:
                     self.guest_server.tell(effect)
             case FetchFromLibrary(request_id, song_id):
-                self._spawn(self._take_from_library(request_id, song_id))
+                self._spawn(self._songs.take_from_library(request_id, self.library, song_id))
             case WantFallback():
                 if self.want_fallback is not None:
                     self.want_fallback()
@@ -407,7 +374,7 @@ class HostRunner(Runner[HostSession]):
                 if self.reached_at is not None:
                     self.reached_at(address)
             case HashPieces(track):
-                self._spawn(self._hash_pieces(track))
+                self._spawn(self._sender.hash_pieces(track))
             case CallBack(peer_id, ip, port, message):
                 self._calls.begin(peer_id, ip, port, message)
             case _:
@@ -462,18 +429,18 @@ class HostRunner(Runner[HostSession]):
                 track = self._session.authorise_fetch(message.peer_id, message.proof, message.file_id)
                 if track is not None and message.offset <= track.size:
                     self._unauthenticated.remove(conn)
-                    return await self._serve_file(FileConnection(*connection.detach()), message, track)
+                    return await self._sender.serve_file(FileConnection(*connection.detach()), message, track)
                 connection.send(FileRefused(N_("There is no such file for you here.")))
             elif isinstance(message, PieceRequest):
                 if self._session.authorise_fetch(message.peer_id, message.proof, message.file_id) is not None:
                     self._unauthenticated.remove(conn)
-                    return await self._serve_pieces(FileConnection(*connection.detach()), message)
+                    return await self._sender.serve_pieces(FileConnection(*connection.detach()), message)
                 connection.send(FileRefused(N_("There is no such file for you here.")))
             elif message is not None:
                 request = self._session.authorise_upload(message.peer_id, message.proof, message.request_id)
                 if request is not None:
                     self._unauthenticated.remove(conn)
-                    return await self._take_song(FileConnection(*connection.detach()), message, request)
+                    return await self._songs.take_song(FileConnection(*connection.detach()), message, request)
                 connection.send(FileRefused(N_("This song is not wanted.")))
             if not connection.is_aborted:
                 self._unauthenticated.is_closing(conn, ip, connection.abort, outside)
@@ -571,192 +538,6 @@ class HostRunner(Runner[HostSession]):
         """A connection is closed for this reason: log it if it has not joined."""
         if conn in self._unauthenticated and conn in self._connections:
             self._refusals.note(self._connections[conn][1], reason, self._loop.time())
-
-    async def _serve_file(self, connection: FileConnection, request: FileRequest, track: Track) -> None:
-        """Send a file. A peer fetches one file at a time: its new connection means that it has lost the previous."""
-        peer_id = request.peer_id
-        if before := self._bulk.get(peer_id):
-            before.end()
-        self._bulk[peer_id] = connection
-        try:
-            await self._loop.run_in_executor(self._pool, self._send_file, connection, request, track)
-        except PhaseLockError as error:
-            if not self._ended.done():
-                now_ns = self._now_ns()
-                self._do(self._session.fetch_failed(peer_id, request.file_id, error.message, now_ns=now_ns))
-        except (OSError, ProtocolError) as error:  # the peer notices it too, and reports it
-            log.info("a transfer failed: %s", error)
-        finally:
-            connection.close()
-            if self._bulk.get(peer_id) is connection:
-                del self._bulk[peer_id]
-
-    def _send_file(self, connection: FileConnection, request: FileRequest, track: Track) -> None:
-        """Called in a worker thread."""
-
-        def report(sent_bytes: int) -> None:
-            self._loop.call_soon_threadsafe(self._progress, request, sent_bytes)
-
-        try:
-            with bug_net("sending a file", PhaseLockError, ProtocolError, OSError):
-                transfer.send_file(connection, track, self._files[track.file_id][1], request.offset, report)
-        except PhaseLockError as error:
-            connection.refuse(str(error))
-            raise
-
-    async def _hash_pieces(self, track: Track) -> None:
-        pieces, root = WholeFile(self._files[track.file_id][1], track.size), b""
-        try:
-            with bug_net("a hash tree", OSError, ValueError):
-                root = (await self._loop.run_in_executor(self._piece_pool, pieces.tree)).root
-            self._pieces[track.file_id] = pieces
-        except (InternalError, OSError, ValueError) as error:  # sending the whole file will report it
-            log.info("a song has no pieces: %s", error)
-        if not self._ended.done():
-            self._do(self._session.pieces_hashed(track.file_id, root, now_ns=self._now_ns()))
-
-    async def _serve_pieces(self, connection: FileConnection, first: PieceRequest) -> None:
-        """Send pieces. A new connection of a peer for them means that it has lost the previous one."""
-        peer_id = first.peer_id
-        if before := self._piece_links.get(peer_id):
-            before.end()
-        self._piece_links[peer_id] = connection
-        try:
-            with bug_net("sending pieces", PhaseLockError, ProtocolError, OSError):
-                how = self._find_pieces, self.session_ns()
-                await self._loop.run_in_executor(self._piece_pool, send_pieces, connection, first, *how)
-        except (PhaseLockError, ProtocolError, OSError) as error:  # the peer notices it too, and reports it
-            log.debug("a connection for pieces is over: %s", error)
-        finally:
-            connection.close()
-            if self._piece_links.get(peer_id) is connection:
-                del self._piece_links[peer_id]
-
-    def _find_pieces(self, request: PieceRequest) -> Pieces | None:
-        """The file of a request; None if the peer may not fetch it. Called in a worker thread."""
-        return asyncio.run_coroutine_threadsafe(self._authorised(request), self._loop).result(HELLO_S)
-
-    async def _authorised(self, request: PieceRequest) -> Pieces | None:
-        if self._session.authorise_fetch(request.peer_id, request.proof, request.file_id) is None:
-            return None
-        return self._pieces.get(request.file_id)
-
-    async def _take_song(self, connection: FileConnection, start: SongUploadStart, request: Request) -> None:
-        """Receive a requested song. A new upload of a peer ends its previous one."""
-        self._shut_upload(start.peer_id)
-        self._uploads[start.peer_id] = start.request_id, connection
-        row = self._session.recovers(start.request_id)
-        try:
-            with bug_net("receiving a song", PhaseLockError, ProtocolError, OSError):
-                found = await self._loop.run_in_executor(self._pool, self._receive_song, connection, start, request)
-            self._uploaded(start.request_id, row or found[0], found[1])
-        except UnplayableFileError as error:
-            self._refuse(start.request_id, error.message)
-        except (PhaseLockError, ProtocolError, OSError) as error:  # the peer notices it too, and tries again
-            log.info("an upload failed: %s", error)
-        finally:
-            connection.close()
-            if self._uploads.get(start.peer_id) == (start.request_id, connection):
-                del self._uploads[start.peer_id]
-
-    async def _take_from_library(self, request_id: UUID, song_id: int) -> None:
-        """Import a requested song of the library."""
-        path = None
-        if self.library is not None:
-            path = await self._loop.run_in_executor(self._request_pool, self.library, song_id)
-        if path is None:
-            self._refuse(request_id, NOT_IN_LIBRARY)
-        else:
-            await self._take_file(request_id, path, path.name)
-
-    async def _take_file(self, request_id: UUID, path: pathlib.Path, file_name: str) -> None:
-        """Describe the file of a requested song, and give it to the session."""
-
-        def converting(share: float) -> bool:
-            self._loop.call_soon_threadsafe(self._file_conversion_progress, request_id, share)
-            return self.wants_guest_upload(request_id)
-
-        def describe() -> tuple[Track, pathlib.Path] | None:
-            return self._describe(path, file_name, converting) if self.wants_guest_upload(request_id) else None
-
-        try:
-            with bug_net("describing a song", PhaseLockError, OSError):
-                found = await self._loop.run_in_executor(self._request_pool, describe)
-            if found is not None:
-                self._uploaded(request_id, *found, origin=path)
-        except PhaseLockError as error:
-            self._refuse(request_id, error.message)
-        except OSError as error:
-            log.info("a requested song cannot be read: %s", error)
-            self._refuse(request_id, UNREADABLE)
-
-    def _uploaded(self, request_id: UUID, track: Track, path: pathlib.Path, origin: pathlib.Path | None = None) -> None:
-        """A requested song is complete and playable."""
-        if self._ended.done():
-            return
-        self._files[track.file_id] = track, path
-        if origin is not None and origin != path:
-            self._origins[track.file_id] = origin
-        self._do(self._session.uploaded(request_id, track, now_ns=self._now_ns()))
-        if not self._session.has_song(track.file_id):  # it was refused after all: the cache may remove the file
-            del self._files[track.file_id]
-            self._origins.pop(track.file_id, None)
-        elif path.is_relative_to(self._cache.folder):
-            self._own |= {track.sha256}
-            self._cache.keep(self._own)
-
-    def _refuse(self, request_id: UUID, reason: str) -> None:
-        if not self._ended.done():
-            self._do(self._session.upload_refused(request_id, reason, now_ns=self._now_ns()))
-
-    def _file_conversion_progress(self, request_id: UUID, share: float) -> None:
-        if not self._ended.done():
-            self._do(self._session.upload_converting(request_id, share, now_ns=self._now_ns()))
-
-    def _shut_upload(self, peer_id: int) -> None:
-        if peer_id in self._uploads:
-            self._uploads[peer_id][1].end()
-
-    def _receive_song(
-        self, connection: FileConnection, start: SongUploadStart, request: Request
-    ) -> tuple[Track, pathlib.Path]:
-        """Called in a worker thread."""
-
-        def report(done_bytes: int) -> None:
-            self._loop.call_soon_threadsafe(self._upload_progress, start, done_bytes)
-
-        def converting(share: float) -> bool:
-            self._loop.call_soon_threadsafe(self._conversion_progress, start, share)
-            return not connection.is_ended
-
-        path = transfer.receive_upload(connection, start, request.size, self._cache, report)
-        try:
-            return self._describe(path, request.file_name, converting)
-        except UnplayableFileError:
-            self._cache.discard(start.sha256)
-            raise
-
-    def _upload_progress(self, start: SongUploadStart, done_bytes: int) -> None:
-        if not self._ended.done() and not self._session.wants_upload(start.request_id):
-            self._shut_upload(start.peer_id)
-        elif not self._ended.done():
-            self._do(self._session.upload_progress(start.request_id, done_bytes, now_ns=self._now_ns()))
-
-    def _conversion_progress(self, start: SongUploadStart, share: float) -> None:
-        if not self._ended.done() and not self._session.wants_upload(start.request_id):
-            self._shut_upload(start.peer_id)
-        elif not self._ended.done():
-            self._do(self._session.upload_converting(start.request_id, share, now_ns=self._now_ns()))
-
-    def _progress(self, request: FileRequest, sent_bytes: int) -> None:
-        if not self._ended.done():
-            now_ns = self._now_ns()
-            self._do(self._session.fetch_progress(request.peer_id, request.file_id, sent_bytes, now_ns=now_ns))
-
-
-def _goes_on(_converted: float) -> bool:
-    """The song stays wanted while it is converted."""
-    return True
 
 
 def _answered(code: str, host_key: bytes, share: bytes) -> Pairing:

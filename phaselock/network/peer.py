@@ -1,4 +1,4 @@
-"""The peer's sockets: one control connection at a time, and one more for each file transfer."""
+"""The peer's sockets: one control connection at a time. peer_transfers.py has the connections for files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import contextlib
 import itertools
 import pathlib
 import socket
-import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -16,28 +15,26 @@ from uuid import UUID
 
 from phaselock.audio.interface import AudioEvent, AudioOutput, DecodeFailed, SongLength
 from phaselock.errors import InternalError, PhaseLockError, bug_net, message_of
-from phaselock.language.message import N_, Message
-from phaselock.model.file_kinds import OtherSoundError, UnplayableFileError
+from phaselock.language.message import Message
 from phaselock.model.invitation import Candidate
-from phaselock.model.names import file_label
-from phaselock.model.notices import Code, Notice
 from phaselock.model.role import Role
 from phaselock.model.types import ClockStatus, Track
 from phaselock.network import transfer as bulk
 from phaselock.network.call_back import take_calls
 from phaselock.network.connection import MESSAGES_AT_ONCE, Connection, ConnectionLost
+from phaselock.network.host_places import Bridge, HostPlaces
 from phaselock.network.pairing import prove_code
 from phaselock.network.peer_swarm import PeerSwarm
-from phaselock.network.piece_fetch import FileInPieces
+from phaselock.network.peer_transfers import PeerTransfers
 from phaselock.network.queue_updates import QueueUpdates
-from phaselock.network.reach import CannotConnect, Place, connect_any, place_of
+from phaselock.network.reach import CannotConnect, Place, place_of
 from phaselock.network.runner import Hear, HearSong, Outcome, Runner, log
 from phaselock.network.secure import HostIdentity, SecureChannel
 from phaselock.network.succession import StandBy, StandByPorts
 from phaselock.protocol import messages as m
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import HOST_CAP, Framer
-from phaselock.session.commands import PeerCommand, Request
+from phaselock.session.commands import PeerCommand
 from phaselock.session.effects import (
     AwaitCall,
     CancelFetch,
@@ -63,18 +60,13 @@ from phaselock.session.effects import (
 )
 from phaselock.session.events import Event, Failed
 from phaselock.session.peer.session import PeerSession
-from phaselock.session.sentences import NoticeError, notice_of
+from phaselock.session.sentences import notice_of
 from phaselock.storage.cache import FileCache
-from phaselock.storage.collect import names_several
-from phaselock.storage.tags import read_tags
 
-RECONNECT_S = 2.0
-"""Time limit of a connection to a lost host, in seconds: a network that works again answers at once."""
 HANDSHAKE_S = 5.0
 """Time limit of the handshake of TLS, in seconds."""
 PAIRING_MESSAGES = 2
 """Number of messages that a host sends in a pairing."""
-OTHER_RATE = Message(N_("its sampling rate is not the one that the host says"))
 CLOCK_AGAIN_S = 2.0
 """Time in seconds from a failed start of the clock to the next one."""
 
@@ -89,18 +81,6 @@ class ClockFollower(Protocol):
     def stop(self) -> None: ...
 
     def status(self, now_ns: int) -> ClockStatus: ...
-
-
-class Bridge(Protocol):
-    """Leads to the host where none of its places can be reached."""
-
-    place: Place | None
-    """On this machine; None: not known yet."""
-    clock_port: int
-    """UDP, there."""
-
-    async def reach(self) -> Place:
-        """Its place, as soon as it leads to the host. PhaseLockError if it does not."""
 
 
 class PeerRunner(Runner[PeerSession]):
@@ -135,52 +115,40 @@ class PeerRunner(Runner[PeerSession]):
         it does not. `open_ports` opens the ports of a host for `OpenForSuccession`; it may raise PhaseLockError."""
         super().__init__(session, output, now_ns=now_ns, on_event=on_event, hear=hear, hear_song=hear_song, files=files)
         self._clock = clock
-        self._cache = cache
-        self._inspect = inspect
         self._volume = volume
         self._role = role
-        self._find = find
-        self._clock_ports = clock_ports
-        self._bridge = bridge
+        self._where = HostPlaces(find, clock_ports, bridge)
         self._connection: Connection | None = None
         self._connecting: set[asyncio.Task[None]] = set()
         self._attempt: asyncio.Task[None] | None = None
         """The newest attempt to reconnect: another host may be sought meanwhile."""
-        self._address: Place = ("", 0)
-        """Where the host is, by the last connection that was opened."""
         self._pairing_inbox: asyncio.Queue[m.PairingReply | m.PairingProof] = asyncio.Queue(PAIRING_MESSAGES)
         """What the host sends during a pairing."""
-        self._places: Sequence[Place] = ()
-        """All places at which the host may be."""
-        self._told_places: tuple[Candidate, ...] = ()
-        """Where the host is now, as it has told last."""
-        self._told_clock_ports: Mapping[Place, int] = {}
-        """The UDP ports there; 0: the one that the host tells after joining."""
         self.await_call: Callable[[], None] | None = None
         """Opens a port for calls of the host: see `AwaitCall`."""
-        self._false_places: set[Place] = set()
-        """Where a machine with another key has answered since the last connection to the host."""
         self._own_ip = ""
         self._clock_due: asyncio.TimerHandle | None = None
         """The next start of the clock, after one that failed."""
         self.stand_by = StandBy(open_ports, session.standby_info, self._sought, self._stands_by)
-        self._keep: frozenset[bytes] = frozenset()
-        self._own: frozenset[bytes] = frozenset()
-        """Hashes of the songs requested by this user: the cache must not remove them before their upload."""
-        self._fetches: dict[UUID, bulk.Fetch] = {}
-        """The wanted files in the order of their announcement. Only the first one is in the pool, so the cancelled ones
-        leave no work behind."""
-        self._fetching = False
-        self._uploads: dict[UUID, bulk.Upload] = {}
         self._updates = QueueUpdates(self._received, lambda: session.told_queue)
         self._swarm = PeerSwarm(cache, self._piece_ended, self._files.get, identity, self.session_ns)
         self._pool = concurrent.futures.ThreadPoolExecutor(1, "bulk")
-        self._upload_pool = concurrent.futures.ThreadPoolExecutor(1, "upload")
+        self._transfers = PeerTransfers(
+            session,
+            self._files,
+            cache,
+            inspect,
+            self._swarm,
+            self._pool,
+            tell=self._tell,
+            spawn=self._spawn,
+            is_over=self._ended.done,
+        )
 
     @property
     def told_places(self) -> tuple[Candidate, ...]:
         """Where the host is now, as it has told last, or as a newer invitation says; empty: as it was joined."""
-        return self._told_places
+        return self._where.told
 
     @property
     def session_id(self) -> bytes:
@@ -189,13 +157,12 @@ class PeerRunner(Runner[PeerSession]):
 
     def met(self, address: str, port: int, announced_key: bytes) -> None:
         """See PeerSession.met."""
-        if not self._ended.done():
-            self._do(self._session.met(address, port, announced_key, now_ns=self._now_ns()))
+        self._tell(self._session.met, address, port, announced_key)
 
     @property
     def places(self) -> Sequence[Place]:
         """Where the host announces itself; empty before `run`."""
-        return self._places
+        return self._where.places
 
     @property
     def host_key(self) -> bytes:
@@ -205,13 +172,13 @@ class PeerRunner(Runner[PeerSession]):
     async def run(self, sock: socket.socket | None, places: Sequence[Place] = ()) -> Outcome:
         """Take part until the session ends, then close the socket. `places` are all that the host has announced.
         Without a socket, this machine was the host before, and looks for the new one at these places."""
-        self._places = places
+        self._where.places = places
         if sock is not None:
             self._spawn(self._listen(sock))
         else:
-            self._address = places[0]
+            self._where.address = places[0]
             self._do(self._session.resume(self.clock_status(), now_ns=self._now_ns()))
-        self._spawn(self._report_room())
+        self._spawn(self._transfers.report_room())
         self._report_regularly()
         try:
             return await self._ended
@@ -223,14 +190,13 @@ class PeerRunner(Runner[PeerSession]):
             if not self._is_taking_over:
                 await self.stand_by.close()
             self._updates.drop()
-            for transfer in [*self._fetches.values(), *self._uploads.values()]:
-                transfer.cancel()
+            self._transfers.end_all()
             self._swarm.close()
             await self._finish()
             self._swarm.shutdown()
             self._stop_clock()
             self._pool.shutdown()
-            self._upload_pool.shutdown()
+            self._transfers.shutdown()
 
     def command(self, command: PeerCommand) -> None:
         """Execute a command of this machine's user."""
@@ -259,12 +225,10 @@ class PeerRunner(Runner[PeerSession]):
 
     def call_back_at(self, port: int) -> None:
         """The host reaches this machine at this TCP port."""
-        if not self._ended.done():
-            self._do(self._session.call_back_at(port, now_ns=self._now_ns()))
+        self._tell(self._session.call_back_at, port)
 
     def _called(self, places: m.HostPlaces) -> None:
-        if not self._ended.done():
-            self._do(self._session.called(places, now_ns=self._now_ns()))
+        self._tell(self._session.called, places)
 
     def clock_status(self) -> ClockStatus:
         return self._clock.status(self._now_ns())
@@ -299,11 +263,7 @@ class PeerRunner(Runner[PeerSession]):
                     self._attempt.cancel()
                 self._attempt = self._begin(self._reconnect())
             case FollowHost(host):
-                self._places = [(address, host.control_port) for address in host.addresses]
-                self._address = self._places[0]
-                self._told_places, self._told_clock_ports, self._clock_ports = (), {}, {}
-                self._false_places.clear()
-                self._bridge = None
+                self._where.follow(host)
             case TakeOver():
                 self._ended.set_result(effect)
             case OpenForSuccession():
@@ -315,7 +275,7 @@ class PeerRunner(Runner[PeerSession]):
             case StopClock():
                 self._stop_clock()
             case Fetch(track, _, _, root) if root:
-                self._spawn(self._fetch_in_pieces(self._swarm.begin(track, root)))
+                self._transfers.fetch_in_pieces(track, root)
             case FetchPieces(file_id, source, pieces, peer_id, token):
                 self._swarm.fetch(file_id, source, pieces, self._access(peer_id, token))
             case OpenPieces():
@@ -323,32 +283,20 @@ class PeerRunner(Runner[PeerSession]):
             case LetFetch(key):
                 self._swarm.let(key)
             case Fetch(track, peer_id, token):
-                self._fetches[track.file_id] = bulk.Fetch(track, self._access(peer_id, token))
-                if not self._fetching:
-                    self._fetching = True
-                    self._spawn(self._fetch_all())
+                self._transfers.fetch(track, self._access(peer_id, token))
             case CancelFetch(file_id):
-                self._swarm.cancel(file_id)
-                if file_id in self._fetches:
-                    self._fetches.pop(file_id).cancel()
-            case Upload(request_id, sha256, size, peer_id, token):
-                held = [path for track, path in self._files.values() if track.sha256 == sha256]
-                path = next((one for one in held if one.exists()), self._cache.path(sha256))
-                upload = bulk.Upload(request_id, path, size, sha256, self._access(peer_id, token))
-                self._uploads[request_id] = upload
-                self._spawn(self._upload(upload))
+                self._transfers.cancel(file_id)
+            case Upload(peer_id=peer_id, token=token):
+                self._transfers.upload(effect, self._access(peer_id, token))
             case CancelUpload(request_id):
-                if request_id in self._uploads:
-                    self._uploads.pop(request_id).cancel()
+                self._transfers.cancel_upload(request_id)
             case AwaitCall():
                 if self.await_call is not None:
                     self.await_call()
             case UsePlaces(candidates):
-                self._told_places = candidates
-                self._told_clock_ports = {one.place: one.clock_port for one in candidates}
+                self._where.use(candidates)
             case Keep(hashes):
-                self._keep = hashes
-                self._cache.keep(self._keep | self._own)
+                self._transfers.keep(hashes)
             case _:
                 raise AssertionError(f"{effect} is not for this runner")
 
@@ -375,7 +323,7 @@ class PeerRunner(Runner[PeerSession]):
         return task
 
     def _access(self, peer_id: int, token: bytes) -> bulk.Access:
-        return bulk.Access(self._address, self._session.host_key, peer_id, token)
+        return bulk.Access(self._where.address, self._session.host_key, peer_id, token)
 
     def _start_clock(self, peer_id: int, clock_port: int, key: bytes) -> None:
         """Start the clock, and try again later if that fails: a network that changes, or a firewall."""
@@ -383,13 +331,10 @@ class PeerRunner(Runner[PeerSession]):
         self._begin_settling()
         self._report_soon()
         try:
-            told = self._told_clock_ports.get(self._address)
-            port = (self._clock_ports.get(self._address) if told is None else told) or clock_port
-            if self._bridge and self._address == self._bridge.place:
-                port = self._bridge.clock_port
-            self._clock.start(self._address[0], port, peer_id, self._own_ip, key)
+            port = self._where.clock_port(clock_port)
+            self._clock.start(self._where.address[0], port, peer_id, self._own_ip, key)
         except OSError as error:
-            log.warning("the clock of the host at %s, port %d: %s", self._address[0], clock_port, error)
+            log.warning("the clock of the host at %s, port %d: %s", self._where.address[0], clock_port, error)
             self._clock_due = self._loop.call_later(CLOCK_AGAIN_S, self._start_clock, peer_id, clock_port, key)
             if not self._ended.done():
                 self._do(self._session.clock_failed(message_of(error), now_ns=self._now_ns()))
@@ -408,7 +353,7 @@ class PeerRunner(Runner[PeerSession]):
             self._connection.abort("another connection takes its place")
         try:
             with bug_net("a connection to the host", PhaseLockError):
-                sock = await self._connect_again()
+                sock = await self._where.connect_again(self._session.session_id, self._session.host_key)
         except PhaseLockError as error:
             refused = isinstance(error, CannotConnect) and error.refused
             if not self._ended.done():
@@ -416,43 +361,8 @@ class PeerRunner(Runner[PeerSession]):
         else:
             self._spawn(self._listen(sock))
 
-    async def _connect_again(self) -> socket.socket:
-        """Connect to the host where it was, or else where it is now: it may have changed its network or its address.
-        PhaseLockError if it is found nowhere: CannotConnect, unless the bridge was tried last."""
-        bridged = self._bridge and self._address == self._bridge.place
-        if bridged:
-            with contextlib.suppress(PhaseLockError, TimeoutError):
-                async with asyncio.timeout(RECONNECT_S):
-                    return await self._over_bridge()
-        told = [one.place for one in self._told_places]
-        all_places = dict.fromkeys([self._address, *told, *self._places])
-        known = [one for one in all_places if one not in self._false_places and not (bridged and one == self._address)]
-        problem: PhaseLockError = CannotConnect(self._address, ConnectionError())
-        if known:
-            try:
-                return await connect_any(known, RECONNECT_S)
-            except CannotConnect as error:
-                problem = error
-        now = self._session.session_id.hex(), self._session.host_key.hex()
-        if self._find and (places := await self._find(*now)):
-            self._places = places
-            return await connect_any(places, RECONNECT_S)
-        self._false_places.clear()  # the host may be back there the next time
-        if self._bridge:
-            return await self._over_bridge()
-        raise problem
-
-    async def _over_bridge(self) -> socket.socket:
-        """Connect by the bridge. PhaseLockError if it does not lead to the host."""
-        assert self._bridge
-        place = await self._bridge.reach()
-        try:
-            return await connect_any([place], RECONNECT_S)
-        except CannotConnect as error:
-            raise PhaseLockError(error.message) from None  # the bridge may have ended, but not the host
-
     async def _listen(self, sock: socket.socket) -> None:
-        place, own_ip = self._address, self._own_ip
+        place, own_ip = self._where.address, self._own_ip
         with contextlib.suppress(OSError):  # the other side has gone already, which `receive` will report
             place, own_ip = place_of(sock.getpeername()), place_of(sock.getsockname())[0]
         connection = self._connection = Connection(sock, Framer(HOST_CAP))
@@ -465,10 +375,10 @@ class PeerRunner(Runner[PeerSession]):
                 secured = True
                 message = await self._greeting(connection) if self._may_be_elsewhere(place) else None
                 if self._session.host_key in (b"", host_key):
-                    self._address, self._own_ip = place, own_ip
-                    self._false_places.clear()
+                    self._own_ip = own_ip
+                    self._where.found(place)
                 else:
-                    self._false_places.add(place)
+                    self._where.not_at(place)
                 self._do(self._session.connected(host_key, place[0].partition("%")[0], now_ns=self._now_ns()))
                 for number in itertools.count(1):
                     message = message or await connection.receive()
@@ -516,46 +426,21 @@ class PeerRunner(Runner[PeerSession]):
             paired = self._session.paired if right else self._session.not_paired
             self._do(paired(now_ns=self._now_ns()))
 
-    def _other_places(self, place: Place) -> list[Place]:
-        """Where the host may be if it is not at this place; none once a host has been found."""
-        if self._session.host_key or self._ended.done():
-            return []
-        return [one for one in self._places if one != place and one not in self._false_places]
-
     def _may_be_elsewhere(self, place: Place) -> bool:
-        """The host may be at another place, or behind the bridge."""
-        return bool(self._other_places(place)) or (
-            self._bridge is not None
-            and self._bridge.place != place
-            and not self._session.host_key
-            and not self._ended.done()
-        )
+        """The host may be elsewhere than at this place; not once a host has been found."""
+        return not self._session.host_key and not self._ended.done() and self._where.may_be_elsewhere(place)
 
     async def _try_others(self, place: Place) -> None:
-        """Another machine has answered at this place: it may have an address that the host has in its own house."""
-        others = self._other_places(place)
-        self._false_places.add(place)
+        """Another machine has answered at this place."""
         try:
             with bug_net("a connection to the host", PhaseLockError):
-                sock = await self._connect_elsewhere(others)
+                sock = await self._where.connect_elsewhere(place)
         except PhaseLockError as error:
             if not self._ended.done():
                 reason = error.reason if isinstance(error, CannotConnect) else error.message
                 self._do(self._session.connect_failed(reason, refused=False, now_ns=self._now_ns()))
         else:
             self._spawn(self._listen(sock))
-
-    async def _connect_elsewhere(self, places: Sequence[Place]) -> socket.socket:
-        """Connect to one of these places, or else by the bridge. PhaseLockError if that is impossible."""
-        problem: PhaseLockError = CannotConnect(self._places[0], ConnectionError())
-        if places:
-            try:
-                return await connect_any(places)
-            except CannotConnect as error:
-                problem = error
-        if self._bridge and self._bridge.place not in self._false_places:
-            return await self._over_bridge()
-        raise problem
 
     async def _greeting(self, connection: Connection) -> m.Message:
         """The first message of a machine that may not be the host. ConnectionLost if it is not."""
@@ -590,49 +475,15 @@ class PeerRunner(Runner[PeerSession]):
                 self._do(self._session.received(message, now_ns=self._now_ns()))
 
     async def _request(self, path: pathlib.Path) -> None:
-        """Copy the file into the cache and request it. It is uploaded and played from the cache."""
         try:
             with bug_net("taking a song in", PhaseLockError):
-                wish = await self._loop.run_in_executor(self._upload_pool, self._take_in, path)
+                wish = await self._transfers.take_in(path)
         except PhaseLockError as error:
             self._publish(Failed(self.session_ns(), notice_of(error)))
             return
         if not self._ended.done():
-            self._own = self._own | {wish.sha256}
-            self._cache.keep(self._keep | self._own)
             self.command(wish)
-            await self._report_room()
-
-    def _take_in(self, path: pathlib.Path) -> Request:
-        """Called in the upload thread."""
-        name = file_label(path.name)
-        if names_several(path):
-            raise NoticeError(Notice(Code.ONE_SONG, file_name=name))
-        sha256, size, cached = self._cache.adopt(path, most_bytes=m.MAX_FILE_BYTES)
-        try:
-            info = self._inspect(cached, sha256)
-            duration_secs = round(info.frames / info.rate_hz, 3)
-        except OtherSoundError:  # the host may be able to convert it
-            duration_secs = 0.0
-        except UnplayableFileError as error:  # name the user's file, not the one in the cache
-            raise error.named(name) from None
-        tags = read_tags(cached)
-        return Request(uuid.uuid4(), name, size, sha256, tags.title, tags.artist, duration_secs)
-
-    async def _upload(self, upload: bulk.Upload) -> None:
-        problem = await self._loop.run_in_executor(self._upload_pool, self._send, upload)
-        if not self._ended.done() and self._uploads.get(upload.request_id) is upload:
-            del self._uploads[upload.request_id]
-            self._do(self._session.upload_ended(upload.request_id, problem, now_ns=self._now_ns()))
-
-    def _send(self, upload: bulk.Upload) -> str:
-        """Called in the upload thread. Return the error as a sentence for users; empty after a success."""
-        try:
-            with bug_net("an upload", PhaseLockError):
-                upload.run(lambda sent_bytes: None)
-        except PhaseLockError as error:
-            return error.message
-        return ""
+            await self._transfers.report_room()
 
     def _audio_event(self, event: AudioEvent) -> None:
         if isinstance(event, DecodeFailed) and not event.plan.path.exists() and not self._ended.done():
@@ -641,91 +492,10 @@ class PeerRunner(Runner[PeerSession]):
         else:
             super()._audio_event(event)
 
-    async def _report_room(self) -> None:
-        """Report the free cache space to the session, and the files that were removed from the cache."""
-        room_bytes, gone = await self._loop.run_in_executor(self._pool, self._look, dict(self._files))
-        if not self._ended.done():
-            self._do(self._session.room(room_bytes, now_ns=self._now_ns()))
-        for file_id in gone:
-            if not self._ended.done():
-                self._do(self._session.file_gone(file_id, is_open=True, now_ns=self._now_ns()))
-
-    def _look(self, files: dict[UUID, tuple[Track, pathlib.Path]]) -> tuple[int, list[UUID]]:
-        """Called in the worker thread. Return the free cache space in bytes, and the ids of the files that are gone."""
-        return self._cache.room_bytes(), [file_id for file_id, (_, path) in files.items() if not path.exists()]
-
-    async def _fetch_all(self) -> None:
-        """Fetch the wanted files one after the other, until there are none."""
-        try:
-            while self._fetches and not self._ended.done():
-                with contextlib.suppress(InternalError), bug_net("the end of a transfer"):
-                    await self._fetch(next(iter(self._fetches.values())))
-        finally:
-            self._fetching = False
-
-    async def _fetch(self, fetch: bulk.Fetch) -> None:
-        file_id = fetch.track.file_id
-        path, problem = await self._loop.run_in_executor(self._pool, self._get, fetch.track, fetch.run)
-        if self._ended.done() or self._fetches.get(file_id) is not fetch:
-            return
-        del self._fetches[file_id]
-        await self._arrived(fetch.track, path, problem)
-
-    async def _fetch_in_pieces(self, file: FileInPieces) -> None:
-        path: pathlib.Path | None = None
-        problem: PhaseLockError | None = None
-        try:
-            path = await self._swarm.arrive(file)
-        except PhaseLockError as error:
-            problem = error
-        if path is not None:
-            found = path
-            path, problem = await asyncio.to_thread(self._get, file.track, lambda cache: found)
-        if not self._ended.done() and (path or problem):
-            await self._arrived(file.track, path, problem)
-
-    async def _arrived(self, track: Track, path: pathlib.Path | None, problem: PhaseLockError | None) -> None:
-        """A fetch has ended: see `_get`."""
-        now_ns = self._now_ns()
-        if path and problem:
-            self._do(self._session.decode_failed(track.file_id, problem.message, now_ns=now_ns))
-        elif path:
-            self._files[track.file_id] = track, path
-            self._do(self._session.file_ready(track.file_id, now_ns=now_ns))
-        elif problem:
-            self._do(self._session.file_failed(track.file_id, problem.message, now_ns=now_ns))
-        await self._report_room()
-
     def _piece_ended(self, file_id: UUID, piece: int, source: int, result: m.PieceResult) -> None:
-        if not self._ended.done():
-            self._do(self._session.piece_ended(file_id, piece, source, result, now_ns=self._now_ns()))
+        self._tell(self._session.piece_ended, file_id, piece, source, result)
 
     async def _open_pieces(self) -> None:
         place = await self._swarm.open(self._own_ip, self._session.session_id)
         if place is not None and not self._ended.done():
             self._do(self._session.pieces_at(place, now_ns=self._now_ns()))
-
-    def _get(
-        self, track: Track, get: Callable[[FileCache], pathlib.Path]
-    ) -> tuple[pathlib.Path | None, PhaseLockError | None]:
-        """Fetch a file by `get`. Called in a worker thread. Return its path and an error.
-
-        The path is None if the file did not arrive. The error is None if the file arrived and can be played. A path and
-        an error: the file arrived, but cannot be played.
-        """
-        path = None
-        try:
-            with bug_net("a transfer", PhaseLockError):
-                held = self._files.get(track.file_id)
-                if held is not None and held[0].sha256 == track.sha256 and held[1].exists():
-                    path = held[1]  # this machine was the host before
-                else:
-                    path = get(self._cache)
-                rate_hz = self._inspect(path, track.sha256).rate_hz
-                if rate_hz != track.rate_hz:  # the timelines of the host count other frames than the file has
-                    raise UnplayableFileError(path.name, OTHER_RATE)
-        except UnplayableFileError as error:  # name the host's file, not the one in the cache
-            return path, error.named(track.file_name)
-        except PhaseLockError as error:
-            return path, error
-        return path, None

@@ -237,6 +237,12 @@ class Runner(Generic[M]):
         if deadline_ns is not None and not self._ended.done():
             self._timer = self._loop.call_later(max(0, deadline_ns - self._now_ns()) / 1e9, self._on_timer)
 
+    def _tell(self, call: Callable[..., list[Effect]], *args: object, **options: object) -> None:
+        """Call a method of the session with these arguments and the time, and execute the effects. Nothing happens when
+        the session is over."""
+        if not self._ended.done():
+            self._do(call(*args, **options, now_ns=self._now_ns()))
+
     def _execute(self, effect: Effect) -> None:
         """Execute an effect that needs the sockets. AssertionError if it is not for this runner."""
         raise NotImplementedError

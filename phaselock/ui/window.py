@@ -35,6 +35,7 @@ from phaselock.ui.backend import (
 from phaselock.ui.chat import WindowChat
 from phaselock.ui.dialogs import Dialogs
 from phaselock.ui.invitations import WindowInvitations
+from phaselock.ui.keyboard import WindowKeyboard
 from phaselock.ui.leaving import WindowLeaving
 from phaselock.ui.look import WindowLook
 from phaselock.ui.lost_display import ended_by_lost_display
@@ -42,7 +43,6 @@ from phaselock.ui.placement import MIN_SIZE, fits, geometry, position, to_rememb
 from phaselock.ui.pump import Pump
 from phaselock.ui.screens.base import Screen
 from phaselock.ui.screens.home import HomeScreen, waiting_text
-from phaselock.ui.shortcuts import bind_shortcuts
 from phaselock.ui.signals import ended_by_signals
 from phaselock.ui.theme import ctk, px
 from phaselock.ui.title_bar import ask_for_dark
@@ -110,9 +110,9 @@ class Window(ctk.CTk):  # type: ignore[misc]  # customtkinter has no types
         self.tk.call("interp", "alias", "", "::tk::mac::OpenDocument", "", self.register(self._opened))
         self.tk.call("interp", "alias", "", "::tk::mac::LaunchURL", "", self.register(self._opened_url))
         self._mapped = self.bind("<Map>", self._on_map, add="+")
-        self._bind_keys()
         self._leaving = WindowLeaving(self)
         self._invitations = WindowInvitations(self, lambda: self._session is not None, self._ask_to_change)
+        WindowKeyboard(self, lambda: self._question, self._is_covered, self._invitations.paste).bind()
         self._host_address = ""
         """Of the session that is open, or was last."""
         self.waiting: Sequence[str] = ()
@@ -524,51 +524,9 @@ class Window(ctk.CTk):  # type: ignore[misc]  # customtkinter has no types
         # customtkinter does not let `place` set the height.
         tkinter.Place.place_configure(shown, relx=0, rely=0, relwidth=1, relheight=1, height=-px(STRIP))
 
-    def _bind_keys(self) -> None:
-        own: dict[str, Callable[[], object]] = {
-            "escape": self._escape,
-            "paste": lambda: self._invitations.paste(),
-            "quit": self.close,
-            "shortcuts": self.open_shortcuts,
-            "display": self.open_display,
-            "larger": lambda: self._change_text_size(1),
-            "smaller": lambda: self._change_text_size(-1),
-            "usual_size": lambda: self.look.change_text_size(0),
-            "full_screen": lambda: self.attributes("-fullscreen", not self.attributes("-fullscreen")),
-        }
-        bind_shortcuts(self, own, self._to_screen)
-        self.bind("<Tab>", lambda _event: self._walk(1))
-        self.bind("<<PrevWindow>>", lambda _event: self._walk(-1))
-
-    def _change_text_size(self, steps: int) -> None:
-        if reason := self.look.obstacle(steps):
-            self.show_toast(reason)
-        self.look.change_text_size(steps)
-
-    def _walk(self, step: int) -> str | None:
-        """The keyboard stays inside a question until it is answered."""
-        return self._question.walk(step) if self._question is not None else None
-
-    def _to_screen(self, command: str) -> bool:
-        """Let the screen execute the command; False: there is none, or it is covered."""
-        if self.screen is None or self._is_covered():
-            return False
-        self.screen.key(command)
-        return True
-
     def _show_presence(self) -> None:
         handle = int(self.frame(), 16) if sys.platform == "win32" else self.winfo_id()
         self.program.show_presence(str(self.tk.call("focus")) != "", handle)
-
-    def _escape(self) -> None:
-        if self._question is not None:
-            self._question.cancel.invoke()
-        elif self.overlay is not None:
-            self.close_overlay()
-        elif self.attributes("-fullscreen"):
-            self.attributes("-fullscreen", False)
-        elif self.screen is not None:
-            self.screen.key("escape")
 
     def _accept_drops(self) -> None:
         """Accept dropped files if the optional tkinterdnd2 is installed and works."""

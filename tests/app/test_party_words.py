@@ -10,7 +10,8 @@ from uuid import UUID
 
 import pytest
 
-from phaselock.app.shell import HostShell, PeerShell
+from phaselock.app.host_shell import HostShell
+from phaselock.app.peer_shell import PeerShell
 from phaselock.model.party import I_CHOOSE, OPEN_HOUSE, SMALL_PARTY, Order, PartyRules, rules_of
 from phaselock.model.queue import ItemStatus, QueueItem
 from phaselock.model.snapshot import GuestView

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from phaselock.app.shell import HostShell, PeerShell
+from phaselock.app.host_shell import HostShell
+from phaselock.app.peer_shell import PeerShell
 from phaselock.model.invitation import parse_invitation
 from phaselock.model.notices import Code, Notice
 from phaselock.model.queue import ItemStatus, QueueItem

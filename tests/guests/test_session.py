@@ -20,7 +20,7 @@ from tests.support.network_session import DATA, NetworkFixture, played
 async def switched_on(network: NetworkFixture, stack: contextlib.AsyncExitStack, port: int = 0) -> GuestPage:
     host = network.host
     page = GuestPage(
-        host.runner, host.runner._cache, network.folder / "secret", host.news, bind_to="127.0.0.1", port=port
+        host.runner, host.runner._songs._cache, network.folder / "secret", host.news, bind_to="127.0.0.1", port=port
     )
     await page.switch_on()
     stack.push_async_callback(page.close)

@@ -182,7 +182,7 @@ async def test_a_peer_that_ends_its_fetches_is_not_told_to_the_user(
             async with network.raw_client() as other:
                 await other.send(FileRequest(accepted.peer_id, fetch_proof(accepted), track.file_id, 0))
                 assert [type(await other.read()) for _ in range(2)] == [SessionInfo, FileChunk]
-        while network.host.runner._bulk:
+        while network.host.runner._sender._bulk:
             await asyncio.sleep(0)
     assert not [event for event in network.host.news.told if event.name == "warning"]
 
@@ -302,7 +302,7 @@ async def test_the_conversion_of_a_song_that_is_declined_ends(
     network.host.runner.command(c.Reject(request_id))
     await ada.news.wait_for("request", state="rejected")
     async with asyncio.timeout(60):
-        while network.host.runner._uploads:  # its worker thread has ended
+        while network.host.runner._songs._uploads:  # its worker thread has ended
             await asyncio.sleep(0.01)
     assert network.host.runner.snapshot().queue == ()
 
@@ -335,15 +335,16 @@ async def out_of_reach(peer: Peer, stack: contextlib.AsyncExitStack) -> tuple[li
         with contextlib.suppress(OSError):
             waiting.connect(listener.getsockname())
     stack.enter_context(mock.patch.object(transfer, "TIMEOUT_CONNECT_S", 10 * TIMEOUT_S))
-    peer.runner._address = listener.getsockname()
-    tried, loop, first, get = list[uuid.UUID](), asyncio.get_running_loop(), asyncio.Event(), peer.runner._get
+    peer.runner._where.address = listener.getsockname()
+    tried, loop, first = list[uuid.UUID](), asyncio.get_running_loop(), asyncio.Event()
+    get = peer.runner._transfers._get
 
     def try_it(track: Track, fetch: Get) -> tuple[pathlib.Path | None, PhaseLockError | None]:
         tried.append(track.file_id)
         loop.call_soon_threadsafe(first.set)
         return get(track, fetch)
 
-    stack.enter_context(mock.patch.object(peer.runner, "_get", try_it))
+    stack.enter_context(mock.patch.object(peer.runner._transfers, "_get", try_it))
     return tried, first
 
 
@@ -374,9 +375,9 @@ async def test_an_offer_that_is_withdrawn_leaves_nothing_behind(
         other = dataclasses.replace(track, file_id=uuid.uuid4())
         for effect in (Fetch(other, 1, bytes(16)), CancelFetch(other.file_id)):
             peer.runner._execute(effect)
-    assert list(peer.runner._fetches) == [track.file_id] == tried
+    assert list(peer.runner._transfers._fetches) == [track.file_id] == tried
     assert len(peer.runner._tasks) == tasks and peer.runner._pool._work_queue.empty()
-    peer.runner._address = network.host.address
+    peer.runner._where.address = network.host.address
     network.host.runner.command(c.Remove(track.file_id))
     network.host.add(network.song)
     await peer.news.wait_for("file_ready")
@@ -415,14 +416,14 @@ async def test_a_file_that_made_room_is_fetched_again(
     path = peer.runner.path(track.file_id)
     assert path
     path.unlink()
-    again, loop, get = asyncio.Event(), asyncio.get_running_loop(), peer.runner._get
+    again, loop, get = asyncio.Event(), asyncio.get_running_loop(), peer.runner._transfers._get
 
     def get_it(wanted: Track, fetch: Get) -> tuple[pathlib.Path | None, PhaseLockError | None]:
         if wanted == track:
             loop.call_soon_threadsafe(again.set)
         return get(wanted, fetch)
 
-    stack.enter_context(mock.patch.object(peer.runner, "_get", get_it))
+    stack.enter_context(mock.patch.object(peer.runner._transfers, "_get", get_it))
     (network.folder / "other.mp3").write_bytes(DATA[::-1])
     network.host.add(network.folder / "other.mp3", DATA[::-1])
     await again.wait()

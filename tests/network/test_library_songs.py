@@ -54,8 +54,8 @@ async def test_a_song_that_is_withdrawn_at_once_is_not_read(
     host, read = network.host, []
     song = network.folder / "mine.mp3"
     song.write_bytes(DATA)
-    describe = host.runner._describe
-    host.runner._describe = lambda *given: read.append(given) or describe(*given)
+    describe = host.runner._songs._describe
+    host.runner._songs._describe = lambda *given: read.append(given) or describe(*given)
     host.runner.library = {7: song}.get
     host.runner.command(SetRules(PartyRules(accept=True)))
     host.runner.guest(ANA, GuestHere("Ana"))
@@ -72,7 +72,7 @@ async def test_a_song_that_is_withdrawn_at_once_is_not_read(
 async def test_an_upload_that_is_refused_at_its_end_is_not_kept(
     network: NetworkFixture, stack: contextlib.AsyncExitStack
 ) -> None:
-    runner, cache = network.host.runner, network.host.runner._cache
+    runner, cache = network.host.runner, network.host.runner._songs._cache
     runner.command(SetRules(PartyRules(accept=True, no_repeat_min=60)))
     runner.guest(ANA, GuestHere("Ana"))
     paths = []

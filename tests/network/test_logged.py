@@ -49,7 +49,7 @@ async def test_a_lost_host(network: NetworkFixture, stack: contextlib.AsyncExitS
     lines = Lines(stack)
     peer = await network.join(stack, "Ada")
     await peer.news.wait_for("joined")
-    peer.runner._address = stack.enter_context(closed_address())
+    peer.runner._where.address = stack.enter_context(closed_address())
     for connection, _ in network.host.runner._connections.values():
         connection.abort("it crashed")
     assert (await peer.ended).failed

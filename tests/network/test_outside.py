@@ -153,6 +153,6 @@ async def test_places_that_the_host_tells_without_end_do_not_pile_up(
     runner = (await network.join(stack, "Ana", code=CODE, places=[place], clock_ports={place: 5000})).runner
     for number in range(1, 200):
         runner._execute(UsePlaces((Candidate(f"45.32.1.{number}", 17401, 17403),)))
-    assert dict(runner._clock_ports) == {place: 5000} and dict(runner._told_clock_ports) == {
+    assert dict(runner._where._clock_ports) == {place: 5000} and dict(runner._where._told_clock_ports) == {
         ("45.32.1.199", 17401): 17403
     }

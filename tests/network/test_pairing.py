@@ -105,7 +105,9 @@ async def test_a_returning_peer_needs_no_code(network: NetworkFixture, stack: co
     network.host.runner.command(ChangeCode(CODE))
     peer = await network.join(stack, "Ada", code=CODE)
     await peer.news.wait_for("joined")
-    while network.host.runner._session._members.members[1].reports.latest is None:  # before, a lost peer is forgotten
+    while (
+        network.host.runner._session._parts.members.members[1].reports.latest is None
+    ):  # before, a lost peer is forgotten
         await asyncio.sleep(0.01)
     network.host.runner.command(ChangeCode("another one"))
     network.host.runner._connections[1][0].abort("the network is cut")

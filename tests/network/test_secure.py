@@ -262,7 +262,7 @@ async def test_a_peer_does_not_return_to_a_machine_with_another_key(
     peer = await network.join(stack, "Ada")
     await peer.news.wait_for("joined")
     listener = await served(stack)
-    peer.runner._address, peer.runner._places = listener.getsockname(), ()
+    peer.runner._where.address, peer.runner._where.places = listener.getsockname(), ()
     network.host.runner._connections[1][0].abort("the network is cut")
     sock, _ = await asyncio.get_running_loop().sock_accept(listener)
     thief = Connection(sock, Framer(SESSION_CAP))
@@ -295,10 +295,10 @@ async def test_a_machine_with_another_key_at_its_address_does_not_hide_a_host_th
     await peer.news.wait_for("joined")
     listener, identity = await served(stack), new_identity()
     serving = asyncio.create_task(serve())
-    peer.runner._address, peer.runner._places = listener.getsockname(), ()
+    peer.runner._where.address, peer.runner._where.places = listener.getsockname(), ()
     network.host.runner._connections[1][0].abort("it has moved")
     await peer.news.wait_for("joined", again=True)
-    assert peer.runner._address == network.host.address
+    assert peer.runner._where.address == network.host.address
     serving.cancel()
     await asyncio.wait([serving])
 

@@ -176,7 +176,7 @@ async def test_a_broken_connection_is_made_again(network: NetworkFixture, stack:
 async def test_a_host_that_is_gone_ends_the_session(network: NetworkFixture, stack: contextlib.AsyncExitStack) -> None:
     peer = await network.join(stack, "Ada")
     await peer.news.wait_for("joined")
-    peer.runner._address = stack.enter_context(closed_address())
+    peer.runner._where.address = stack.enter_context(closed_address())
     for connection, _ in network.host.runner._connections.values():
         connection.abort("it crashed")
     assert await peer.ended == Over("Host disconnected — session ended.", failed=True)
@@ -194,12 +194,12 @@ async def test_a_host_that_has_moved_is_found_again_by_its_session(
 
     peer = await network.join(stack, "Ada", find=find)
     await peer.news.wait_for("joined")
-    peer.runner._address = stack.enter_context(closed_address())
+    peer.runner._where.address = stack.enter_context(closed_address())
     for connection, _ in network.host.runner._connections.values():
         connection.abort("its address has changed")
     assert (await peer.news.wait_for("joined", again=True)).fields["name"] == "Ada"
     assert asked == [(network.host.runner.session_id.hex(), IDENTITY.host_key.hex())]
-    assert peer.runner._address == network.host.address
+    assert peer.runner._where.address == network.host.address
 
 
 @played

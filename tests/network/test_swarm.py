@@ -31,8 +31,8 @@ async def on_a_switch(network: NetworkFixture, stack: contextlib.AsyncExitStack,
     for peer in peers:
         await peer.news.wait_for("joined")
     session = network.host.runner._session
-    relays = session._sharing._relays
-    while not all(relays.sources(member, now_ns=0).relays for member in session._members):
+    relays = session._parts.sharing._relays
+    while not all(relays.sources(member, now_ns=0).relays for member in session._parts.members):
         await asyncio.sleep(0.01)
     return peers
 
@@ -159,7 +159,7 @@ async def test_pieces_of_the_host_that_do_not_come_are_fetched_as_a_whole(
     network: NetworkFixture, stack: contextlib.AsyncExitStack
 ) -> None:
     peers = await on_a_switch(network, stack, 2)
-    network.host.runner._pieces = type("Nothing", (dict,), {"__setitem__": lambda *item: None})()
+    network.host.runner._sender._pieces = type("Nothing", (dict,), {"__setitem__": lambda *item: None})()
     song = add_song(network)
     for peer in peers:
         await has(peer, song)
@@ -183,8 +183,8 @@ async def test_a_stranger_gets_no_piece(network: NetworkFixture, stack: contextl
     swarm._files[song] = file
     listened(peers[1], lambda source, result: results.put_nowait(result))
     swarm._complete[song] = asyncio.get_running_loop().create_future()
-    member = next(one for one in network.host.runner._session._members if one.name == "Peer 2")
-    source = network.host.runner._session._sharing._relays.describe(1, member, song)
+    member = next(one for one in network.host.runner._session._parts.members if one.name == "Peer 2")
+    source = network.host.runner._session._parts.sharing._relays.describe(1, member, song)
     for _, link in swarm._links.values():
         link.cancel()
     swarm.fetch(song, source, (0,), peers[1].runner._access(member.peer_id, member.token))

@@ -162,7 +162,7 @@ def test_a_song_that_a_far_peer_receives_in_time_starts_for_all() -> None:
 
 def send(harness: SessionHarness, number: int, chunk: int, seconds: float) -> None:
     """Far receives a chunk of this song each 0.2 seconds."""
-    member = harness.host.core._members.numbered(2)
+    member = harness.host.core._parts.members.numbered(2)
     assert member
     for _ in range(round(seconds / 0.2)):
         sent = member.transfers[a_track(number).file_id].done_bytes + chunk

@@ -212,7 +212,7 @@ def test_a_machine_of_the_house_that_is_removed_changes_no_invitation() -> None:
 def test_one_machine_on_the_internet_does_not_make_an_invitation_void() -> None:
     """It has all addresses of a /64, and the guesses of some homes together are more than a room's code permits."""
     harness = invited()
-    door = OutsideDoor(CODE, harness.host.core._outbox)
+    door = OutsideDoor(CODE, harness.host.core._parts.outbox)
     tried = [door.begin(number, f"2001:db8:0:1::{number:x}", now_ns=SECOND) for number in range(1, 200)]
     assert tried[:FREE_GUESSES] == [""] * FREE_GUESSES and set(tried[FREE_GUESSES:]) == {LATER}
     for number in range(200, 400):

@@ -172,7 +172,7 @@ def test_a_guest_that_is_forgotten_has_no_vote_and_no_request(monkeypatch: pytes
         crowd.come(number, address)
     crowd.run(1)
     assert crowd.votes(3) == 0 and not crowd.host.snapshot().requests
-    assert len(crowd.host.core._party.people.present(now_ns=crowd.now_ns)) == 3
+    assert len(crowd.host.core._parts.party.people.present(now_ns=crowd.now_ns)) == 3
 
 
 def test_the_people_of_a_long_night_are_not_all_remembered() -> None:
@@ -180,8 +180,8 @@ def test_the_people_of_a_long_night_are_not_all_remembered() -> None:
     for number in range(30):
         crowd.come(number, f"192.168.1.{number}")
         crowd.run(40)
-    crowd.host.core._party.people.present(now_ns=crowd.now_ns)
-    assert len(crowd.host.core._party.people._heard_at_ns) < 20
+    crowd.host.core._parts.party.people.present(now_ns=crowd.now_ns)
+    assert len(crowd.host.core._parts.party.people._heard_at_ns) < 20
 
 
 def test_a_peer_that_has_left_has_no_vote() -> None:

@@ -150,7 +150,7 @@ def test_a_removed_playing_track_plays_to_its_end() -> None:
     assert not any(peer.of(e.CancelFetch) for peer in peers)
     to_the_end(harness)
     assert plays(harness.host) == 2 and rows(harness.host) == [2, 3] and agree(harness, peers)
-    assert song(1) not in [entry.track.file_id for entry in harness.host.core._queue.rows.entries]
+    assert song(1) not in [entry.track.file_id for entry in harness.host.core._parts.queue.rows.entries]
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])

@@ -11,7 +11,7 @@ from phaselock.model.queue import ItemStatus
 from phaselock.model.queue_change import QueueDifference, RowStatus
 from phaselock.protocol import messages as m
 from phaselock.session.commands import Add, Move, Remove
-from phaselock.session.peer import session
+from phaselock.session.peer import queue
 from tests.support.queue_state import NEVER_NS, agree, playing, queue_updates, rows, song
 from tests.support.session_harness import SessionHarness, ready
 from tests.support.simulation import SECOND, a_track
@@ -102,7 +102,7 @@ def test_a_long_queue_is_sent_at_a_limited_rate_and_its_last_state_arrives() -> 
 def test_only_new_texts_are_reduced_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A host may send a queue of 2000 rows again and again."""
     reduced: list[str] = []
-    monkeypatch.setattr(session, "file_label", lambda text: reduced.append(text) or text)
+    monkeypatch.setattr(queue, "file_label", lambda text: reduced.append(text) or text)
     harness, (ana, _) = ready(tracks=4)
     reduced.clear()
     harness.command(Move(song(4), 0), Add(a_track(5)))

@@ -44,7 +44,7 @@ def test_peers_on_a_switch_pass_a_song_on() -> None:
     ana, ben = willing(harness, "Ana"), willing(harness, "Ben")
     assert added(ana, ben) == [ROOT, ROOT]
     assert harness.host.hashed == [SONG]
-    assert all(member.has(SONG.file_id) for member in harness.host.core._members)
+    assert all(member.has(SONG.file_id) for member in harness.host.core._parts.members)
     assert len(ana.piece_tasks) == len(ben.piece_tasks) == PIECES
     assert sources(ana) == {0, 2} and sources(ben) == {0, 1}
     (told,) = ana.told(m.PieceSource)
@@ -173,7 +173,7 @@ def test_reports_of_a_peer_about_files_that_it_does_not_fetch_are_harmless() -> 
         ana.execute(e.Send(0, m.PiecesEnded(SONG.file_id, (end,))))
         ana.execute(e.Send(0, m.PiecesEnded(a_track(7).file_id, (end,))))
     harness.run(1)
-    assert len(harness.host.core._members) == 2
+    assert len(harness.host.core._parts.members) == 2
 
 
 @pytest.mark.parametrize(

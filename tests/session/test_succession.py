@@ -60,7 +60,7 @@ def test_nothing_is_asked_before_the_host_knows_where_it_is() -> None:
 
 def test_a_session_without_succession_says_nothing_of_it() -> None:
     harness = SessionHarness()
-    harness.host.core._reign.succession._is_on = False
+    harness.host.core._parts.reign.succession._is_on = False
     peer = harness.join("Ana")
     harness.host.call(harness.host.core.reachable_at, ("10.0.0.1",), 17401)
     harness.run(10)
@@ -132,7 +132,7 @@ def test_the_largest_row_is_small() -> None:
 
 def test_a_successor_learns_no_secret_of_another_member() -> None:
     harness, (ana, ben, cleo) = a_line("Ana", "Ben", "Cleo")
-    members = list(harness.host.core._members)
+    members = list(harness.host.core._parts.members)
     members[2].outside = True  # its address is that of a home elsewhere
     harness.run(1)
     tokens = {member.peer_id: member.token for member in members}
@@ -224,7 +224,7 @@ def test_a_host_asks_few_machines_that_only_claim() -> None:
 def test_a_member_that_was_no_host_brings_songs_only_as_requests() -> None:
     harness, (ana, ben) = a_line("Ana", "Ben")
     line = line_at(ana)
-    own = loss_vote(1, ana.core._token, 0, HOST_KEY, line.successors, key_of(ana))
+    own = loss_vote(1, ana.core._seat.token, 0, HOST_KEY, line.successors, key_of(ana))
     claim = Claim(1, (HOST_KEY, key_of(ana)), 0, has_members=True, elected_term=1, votes=(own,))
     song = m.SongBequest(a_track(77).file_id, "song.mp3", 1000, "", "", 60.0, "Ben", 2)
     harness.host.receive(ana.conn, m.FormerHost(claim))
@@ -311,9 +311,9 @@ def test_a_lost_peer_counts_no_false_votes() -> None:
     line = line_at(ana)
     ana.cut()
     harness.run(5.5)
-    good = loss_vote(2, ben.core._token, 0, HOST_KEY, line.successors, key_of(ana))
+    good = loss_vote(2, ben.core._seat.token, 0, HOST_KEY, line.successors, key_of(ana))
     guessed = loss_vote(3, b"guessed token 16", 0, HOST_KEY, line.successors, key_of(ana))
-    other = loss_vote(3, cleo.core._token, 0, HOST_KEY, line.successors, key_of(ben))
+    other = loss_vote(3, cleo.core._seat.token, 0, HOST_KEY, line.successors, key_of(ben))
     for seek, votes in (
         (m.HostSeek(ana.core.session_id, 3, guessed), 1),
         (m.HostSeek(ana.core.session_id, 3, other), 1),
@@ -330,7 +330,7 @@ def test_a_lost_peer_counts_no_false_votes() -> None:
 
 def test_votes_are_forgotten_when_they_are_not_renewed() -> None:
     harness, (ana, ben, cleo) = a_line("Ana", "Ben", "Cleo")
-    good = loss_vote(2, ben.core._token, 0, HOST_KEY, line_at(ana).successors, key_of(ana))
+    good = loss_vote(2, ben.core._seat.token, 0, HOST_KEY, line_at(ana).successors, key_of(ana))
     ana.cut()
     harness.run(5.5)
     seek = m.HostSeek(ana.core.session_id, 2, good)
@@ -340,7 +340,7 @@ def test_votes_are_forgotten_when_they_are_not_renewed() -> None:
 
 def test_a_peer_with_a_host_tells_nobody_that_it_is_lost() -> None:
     harness, (ana, ben) = a_line("Ana", "Ben")
-    good = loss_vote(2, ben.core._token, 0, HOST_KEY, line_at(ana).successors, key_of(ana))
+    good = loss_vote(2, ben.core._seat.token, 0, HOST_KEY, line_at(ana).successors, key_of(ana))
     answer, _ = ana.core.sought(m.HostSeek(ana.core.session_id, 2, good), now_ns=ana.now_ns)
     assert (answer.sight, answer.host.host_key) == ("present", HOST_KEY)
     harness.run(10)
@@ -374,7 +374,7 @@ def test_a_host_that_moves_to_a_machine_with_another_key_breaks_the_protocol() -
 def test_a_machine_that_is_never_host_does_not_stand_by() -> None:
     harness = SessionHarness()
     peer = harness.join("Ana")
-    peer.core._succession._may_host = False
+    peer.core._parts.succession._may_host = False
     harness.host.call(harness.host.core.reachable_at, ("10.0.0.1",), 17401)
     harness.run(5)
     assert peer.told(m.StandBy)

@@ -161,7 +161,7 @@ class RandomEvening:
     def hear(self) -> None:
         for host in self.evening.hosts():
             assert isinstance(host.core, HostSession)
-            for row in host.core._queue.rows.entries:
+            for row in host.core._parts.queue.rows.entries:
                 if row.status in (ItemStatus.PLAYING, ItemStatus.PLAYED):
                     self.heard.add(row.track.sha256)
 
@@ -183,10 +183,10 @@ class RandomEvening:
                 assert here.timeline == there.timeline, self.story(f"{one.name} does not follow {host.name}")
                 apart_ns = abs((one.session_ns() or 0) - (host.session_ns() or 0))
                 assert apart_ns < MAX_ERROR_NS, self.story(f"{one.name} is {apart_ns} ns off")
-        line = host.core._reign.succession.line()  # type: ignore[union-attr]
+        line = host.core._parts.reign.succession.line()  # type: ignore[union-attr]
         knowing = {host, *(one for one in peers if one.key in {heir.host_key for heir in line})}
         if line and self.evening.now_ns >= self.commanded_at_ns + 2 * SECOND:
-            for entry in host.core._queue.waiting():  # type: ignore[union-attr]
+            for entry in host.core._parts.queue.waiting():  # type: ignore[union-attr]
                 self.safe[entry.track.sha256] = set(knowing)
 
     def end(self) -> None:
@@ -201,7 +201,7 @@ class RandomEvening:
         hosts = self.evening.hosts()
         assert len(hosts) <= 1, self.story(f"{[one.name for one in hosts]} are hosts at the end")
         if hosts:
-            rows = {row.track.sha256 for row in hosts[0].core._queue.rows.entries}  # type: ignore[union-attr]
+            rows = {row.track.sha256 for row in hosts[0].core._parts.queue.rows.entries}  # type: ignore[union-attr]
             for song, knowing in self.safe.items():
                 living = [one.name for one in knowing if one.is_connected]
                 assert song in rows | self.heard or not living, self.story(f"{living} knew a song that is lost")

@@ -141,7 +141,7 @@ def test_both_halves_of_a_cut_network_go_on_and_the_younger_one_joins_the_older_
     evening.run(10)
     assert evening.hosts() == [hana]
     assert {peer.name for peer in hana.snapshot().peers} == {"Ana", "Ben", "Cleo", "Dan"}
-    hashes = {entry.track.sha256 for entry in hana.core._queue.rows.entries}  # type: ignore[union-attr]
+    hashes = {entry.track.sha256 for entry in hana.core._parts.queue.rows.entries}  # type: ignore[union-attr]
     assert {young.sha256, old.sha256} <= hashes
     for one in (ana, ben, cleo, dan):
         assert one.is_connected
@@ -172,16 +172,16 @@ def test_a_host_that_has_slept_joins_the_others() -> None:
 
 def test_a_new_host_gets_the_songs_that_it_lacks_from_the_peers() -> None:
     evening, (hana, ana, ben, cleo) = jam("Hana", "Ana", "Ben", "Cleo")
-    lacking = [row.track for row in hana.core._queue.waiting()]  # type: ignore[union-attr]
+    lacking = [row.track for row in hana.core._parts.queue.waiting()]  # type: ignore[union-attr]
     assert len(lacking) == 2
-    ana.core._files._files.clear()  # type: ignore[union-attr]  # as if they had not arrived yet
+    ana.core._parts.files._files.clear()  # type: ignore[union-attr]  # as if they had not arrived yet
     for track in lacking:
         ana.files.discard(track.sha256)
     hana.crash()
     evening.run(5)
     assert ana.is_host
     assert {track.sha256 for track in lacking} <= ana.files
-    assert not ana.core._members.lost_files  # type: ignore[union-attr]
+    assert not ana.core._parts.members.lost_files  # type: ignore[union-attr]
 
 
 @pytest.mark.slow
@@ -234,7 +234,7 @@ def test_what_people_have_done_stays_when_the_host_is_lost() -> None:
     hana.join(ana)
     evening.run(2)
     assert hana.snapshot().display_name == "Hana"
-    asked = {entry.asker for entry in ana.core._queue.waiting()}  # type: ignore[union-attr]
+    asked = {entry.asker for entry in ana.core._parts.queue.waiting()}  # type: ignore[union-attr]
     assert asked <= {f"peer:{peer.peer_id}" for peer in now.peers} | {"peer:0"}
 
 

@@ -21,7 +21,8 @@ from phaselock.model.file_kinds import UnplayableFileError
 from phaselock.model.role import Role
 from phaselock.model.types import UNKNOWN_CLOCK, AudioStatus, ClockStatus, Track
 from phaselock.network.host import HostRunner
-from phaselock.network.peer import Bridge, PeerRunner
+from phaselock.network.host_places import Bridge
+from phaselock.network.peer import PeerRunner
 from phaselock.network.reach import Place, connect
 from phaselock.session.effects import Ended
 from phaselock.session.events import Event

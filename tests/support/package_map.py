@@ -13,6 +13,7 @@ Arrows = Mapping[str, frozenset[str]]
 # Horizontal places in the picture, in boxes. The vertical places follow from the imports.
 COLUMNS = {
     "cli": 2.0,
+    "cli_commands": 1.0,
     "bench": 2.0,
     "app": 1.25,
     "tools": 2.75,
@@ -146,7 +147,7 @@ def defined_in(path: pathlib.Path) -> set[str]:
             elif isinstance(node, _FUNCTIONS):
                 names.add(node.name)
         return names
-    if path.suffix == ".pyx":
+    if path.suffix in (".pyx", ".pxi"):
         names, owner = set(), ""
         for indent, kind, name in re.findall(r"^( *)(?:cdef )?(class|def) (\w+)", source, re.MULTILINE):
             if kind == "class":

@@ -8,7 +8,7 @@ import re
 import tokenize
 from collections.abc import Iterator
 
-PYTHON = frozenset({".py", ".pyi", ".pyx", ".pxd"})
+PYTHON = frozenset({".py", ".pyi", ".pyx", ".pxd", ".pxi"})
 C = frozenset({".c", ".h"})
 HASH = frozenset({".sh", ".toml", ".yml", ""})  # `#` begins a comment; "": .ci/run
 MARKDOWN = frozenset({".md"})

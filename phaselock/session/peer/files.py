@@ -26,7 +26,7 @@ from phaselock.model.queue import MAX_ITEMS, ItemStatus, QueueItem
 from phaselock.model.types import Track
 from phaselock.protocol import messages as m
 from phaselock.session import events as e
-from phaselock.session.effects import HOST_CONN, CancelFetch, Fetch, Keep, Send
+from phaselock.session.effects import HOST_CONN, CancelFetch, Fetch, Keep, Send, Upload
 from phaselock.session.outbox import Outbox
 from phaselock.session.peer.pieces import PeerPieces
 
@@ -127,13 +127,13 @@ class PeerFiles:
             self._offered_back |= dict.fromkeys(found, 0)
             self._outbox.do(Send(HOST_CONN, m.SongsFound(found)))
 
-    def send_back(self, file_id: UUID) -> Track | None:
-        """The song, if the host was offered its file, which is sent now; None also after MAX_TRIES."""
-        tries = self._offered_back.get(file_id, MAX_TRIES)
-        if tries >= MAX_TRIES or not self.has(file_id):
-            return None
-        self._offered_back[file_id] = tries + 1
-        return self.track(file_id)
+    def send_back(self, file_id: UUID, access: tuple[int, bytes]) -> None:
+        """Send a song to the host, which lacks its file, if the host was offered it; at most MAX_TRIES times.
+        `access`: number and token of this peer."""
+        tries, song = self._offered_back.get(file_id, MAX_TRIES), self.track(file_id)
+        if tries < MAX_TRIES and self.has(file_id) and song is not None:
+            self._offered_back[file_id] = tries + 1
+            self._outbox.do(Upload(file_id, song.sha256, song.size, *access))
 
     def is_offered_back(self, file_id: UUID) -> bool:
         """The host was offered this file."""
