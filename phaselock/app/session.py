@@ -35,6 +35,7 @@ from phaselock.audio.player import Player
 from phaselock.errors import PhaseLockError, bug_net
 from phaselock.language.catalogue import tr
 from phaselock.language.message import Message
+from phaselock.model.address import DEFAULT_GUEST_PORT
 from phaselock.model.key_words import key_words
 from phaselock.model.names import person_name
 from phaselock.model.notices import Code, Notice
@@ -232,17 +233,19 @@ async def open_host_session(
             port,
             clock_port,
         )
+        unlisted = wish.unlisted or runner.hosting.unlisted
+        runner.hosts_with(dataclasses.replace(runner.hosting, unlisted=unlisted))
         place = HostPlace(runner, wish.bind, port)
         announcement = discovery.Announcer(
             snapshot.session_name,
             kit.name,
             runner.session_id,
             port,
-            () if wish.unlisted else addresses,
+            () if unlisted else addresses,
             max_peers=runner.max_peers,
             needs_code=bool(runner.code),
             host_key=runner.host_key[:KEY_BYTES].hex(),
-            refresh=None if wish.unlisted else place.addresses,
+            refresh=None if unlisted else place.addresses,
         )
         await place.tell()
         if inheritance:
@@ -260,7 +263,13 @@ async def open_host_session(
                 on_event(Warned(runner.session_ns(), notice))
 
         guest_page = GuestPage(
-            runner, kit.cache, guest_secret_path(), on_event, bind_to=wish.bind, port=wish.guest_port
+            runner,
+            kit.cache,
+            guest_secret_path(),
+            on_event,
+            bind_to=wish.bind,
+            port=wish.guest_port,
+            heritage=inheritance.effect.heritage if inheritance else None,
         )
         guest_page.songs = lambda: music.library
         outside = OutsidePort(
@@ -275,6 +284,7 @@ async def open_host_session(
         working = [asyncio.create_task(announce())]
         if inheritance:
             working.append(asyncio.create_task(meet_hosts(runner)))
+            working.append(asyncio.create_task(guest_page.go_on()))
         try:
             yield OpenHostSession(
                 runner,
@@ -361,6 +371,11 @@ def _inherited(inheritance: Inheritance, wish: HostOptions) -> HostSession:
     )
 
 
+def _page_port(wish: HostOptions | JoinOptions) -> int:
+    """The TCP port of the page for guests that this machine would serve."""
+    return (wish.guest_port if isinstance(wish, HostOptions) else None) or DEFAULT_GUEST_PORT
+
+
 def _new_token() -> bytes:
     return os.urandom(16)
 
@@ -441,7 +456,7 @@ async def open_peer_session(
             hear=kit.hear,
             hear_song=kit.hear_song,
             files=resignation.files if resignation else {},
-            open_ports=functools.partial(stand_by_ports, store),
+            open_ports=functools.partial(stand_by_ports, store, _page_port(kit.wish)),
         )
         call_back = CallBackPort(runner, router_mapping)
         try:

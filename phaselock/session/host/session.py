@@ -15,7 +15,7 @@ from uuid import UUID
 from phaselock.language.message import N_
 from phaselock.model.code import normal_code
 from phaselock.model.group import DEFAULT_PEERS
-from phaselock.model.heritage import Cause, HeirSettings, Heritage, HostContact
+from phaselock.model.heritage import Cause, HeirSettings, Heritage, HostContact, Hosting
 from phaselock.model.key_words import key_words
 from phaselock.model.loudness import Tagged
 from phaselock.model.measurement import Measurement
@@ -112,6 +112,8 @@ class HostSession:
         self._token_factory = token_factory
         self._session_id = token_factory() if heritage is None else heritage.session_id
         self._heritage = heritage
+        self.hosting = Hosting() if heritage is None else heritage.settings.hosting
+        """See `hosts_with`."""
         self._heartbeat_at_ns: int | None = None
         self._called_at_ns: int | None = None
         self._over = False
@@ -300,6 +302,20 @@ class HostSession:
         """Where this host listens: its own addresses, the best first. Call it at the begin, and when they change."""
         self._reign.reachable_at(addresses, control_port, self._clock_port)
         return self._settle(now_ns)
+
+    def hosts_with(self, hosting: Hosting, *, now_ns: int) -> list[Effect]:
+        """What the host's program does beside the session has changed."""
+        self.hosting = hosting
+        return self._settle(now_ns)
+
+    def next_pages(self) -> tuple[tuple[str, int], ...]:
+        """Where other hosts of this session would serve the page for guests: addresses and TCP ports, the machines of
+        the line in their order first, and then the host before this one, which may come back."""
+        heritage = self._heritage
+        before = []
+        if heritage is not None and heritage.previous is not None:
+            before.append((heritage.previous.addresses[0], heritage.settings.hosting.page_port))
+        return tuple(dict.fromkeys([*self._reign.succession.pages(), *before]))
 
     def met(self, address: str, control_port: int, announced_key: bytes, *, now_ns: int) -> list[Effect]:
         """Another host of this session, whose key begins with `announced_key`, is announced there."""
@@ -882,6 +898,8 @@ class HostSession:
             repeat=self._transport.repeat,
             rules=self._party.rules,
             present_round=self._party.rounds.present,
+            fallback=self._party.has_fallback,
+            hosting=self.hosting,
         )
 
     # -- the end of every call ---------------------------------------------------------------------------------------
