@@ -250,6 +250,7 @@ async def open_host_session(
         await place.tell()
         if inheritance:
             runner.took_over(inheritance.effect)
+            fallback.go_on(inheritance.effect.heritage, inheritance.files)
             for request in inheritance.effect.wishes:
                 runner.add_file(kit.cache.path(request.sha256), request.file_name)
 
