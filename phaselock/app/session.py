@@ -441,7 +441,7 @@ async def open_peer_session(
         meeting: list[asyncio.Task[None]] = []
         seeking: list[asyncio.Task[None]] = []
         runner = PeerRunner(
-            _resigned(resignation, wish) if resignation else _new_part(wish, kit),
+            _resigned(resignation, wish, store) if resignation else _new_part(wish, kit),
             kit.player,
             clock,
             kit.cache,
@@ -497,14 +497,19 @@ def _new_part(wish: JoinOptions, kit: Equipment) -> PeerSession:
         microphone=wish.microphone is not None,
         session_id=bytes.fromhex(wish.session_id),
         announced_key=bytes.fromhex(wish.host_key),
-        may_host=wish.may_host,
+        may_host=wish.may_host and kit.store.settings.may_host,
     )
 
 
-def _resigned(resignation: Resignation, wish: JoinOptions) -> PeerSession:
+def _resigned(resignation: Resignation, wish: JoinOptions, store: SettingsStore) -> PeerSession:
     from phaselock.session.peer.session import PeerSession
 
-    return PeerSession.of_former_host(resignation.effect, code=resignation.code, microphone=wish.microphone is not None)
+    return PeerSession.of_former_host(
+        resignation.effect,
+        code=resignation.code,
+        microphone=wish.microphone is not None,
+        may_host=wish.may_host and store.settings.may_host,
+    )
 
 
 def _relay(wish: HostOptions | JoinOptions) -> str:
