@@ -12,8 +12,9 @@ from phaselock.protocol.framing import GREETING_CAP, frame
 from phaselock.protocol.proof import heir_token
 from phaselock.session import effects as e
 from phaselock.session.claims import loss_vote
-from phaselock.session.commands import Add, AllowGuest, HandOver, Move, Quit, RemoveGuest, VoteFor
+from phaselock.session.commands import Add, AllowGuest, HandOver, Move, Quit, RemoveGuest, UseFallback, VoteFor
 from phaselock.session.guest_actions import GuestHere, GuestVotes
+from phaselock.session.host.requesters import FALLBACK_KEY
 from phaselock.session.host.session import HostSession
 from tests.support.session_harness import HarnessPeer, SessionHarness, error, ready
 from tests.support.simulation import HOST_KEY, SECOND, a_track
@@ -449,3 +450,14 @@ def test_phones_are_told_where_the_next_hosts_would_serve_the_page() -> None:
     assert pages == ((ips["Ben"], 8000), (ips["Ana"], 17403), ("10.0.0.77", 8000))
     new = successor_of(harness, ana)
     assert new.next_pages() == (("10.0.0.1", 17403),)
+
+
+def test_the_new_host_is_told_that_a_fallback_plays() -> None:
+    harness, (ana,) = a_line("Ana")
+    harness.command(UseFallback(True), Add(a_track(9), fallback=True))
+    harness.run(2)
+    me = line_at(ana).successors[0]
+    ana.call(ana.core.received, m.HostMoved(me, 1, (HOST_KEY, me.host_key)))
+    heritage = ana.of(e.TakeOver)[0].heritage
+    assert heritage.settings.fallback
+    assert [one.file_id for one in heritage.songs if one.asker == FALLBACK_KEY] == [a_track(9).file_id]
