@@ -14,6 +14,8 @@ import pytest
 from phaselock.audio.virtual_device import VirtualCard
 from phaselock.bench.analysis import delay
 from phaselock.bench.lab.signals import encode, noise
+from tests.support import browser as browsers
+from tests.support.browser import Browser
 from tests.support.machines import Machines, unavailable
 from tests.support.programs import Event, Program, playing
 
@@ -27,6 +29,8 @@ SETTLED_S = 12.0
 """The machines are in phase after this time of playing."""
 MAX_APART_US = 200.0
 WINDOW_S = 0.5
+HERITAGE_S = 2.0
+"""After this time the successors know what has changed."""
 
 
 @pytest.fixture
@@ -143,6 +147,39 @@ def test_a_host_that_was_cut_off_comes_back_as_a_peer(jam: Jam) -> None:
     ana.wait_for("successors", lambda event: "Hana" in event["names"])
     time.sleep(SETTLED_S)
     assert_nobody_heard_it(jam.played("Ben", "Hana", "Ana"))
+
+
+@pytest.mark.skipif(bool(browsers.unavailable()), reason=browsers.unavailable())
+def test_a_phone_finds_the_page_at_the_new_host(machines: Machines, tmp_path: pathlib.Path) -> None:
+    """It stays the same guest, with its name and its vote, also when the session goes on to a third host."""
+    songs = [tmp_path / f"{number}.mp3" for number in (1, 2)]
+    for number, song in enumerate(songs):
+        song.write_bytes(encode(noise(SONG_S, 44100, number), 44100))
+    hana = machines.start("Hana", "host", *map(str, songs), "--guests", "--wait-peers", "1", "--play")
+    link = hana.wait_for("guest_page")["link"]
+    ana = machines.start("Ana", "join", machines.address("Hana"))
+    ana.wait_for("sync", playing)
+    ana.wait_for("successors", lambda event: event["names"] == ["Ana"])
+    with Browser(tmp_path, prefix=machines.prefix("Cleo")) as browser:
+        page = browser.page(link)
+        page.type("#enter-name", "Zoë")
+        page.tap("#enter-go")
+        page.wait("document.querySelector('#queue-rows .vote')")
+        page.tap("#queue-rows .vote")
+        page.wait("document.querySelector('#queue-rows .vote[aria-pressed=true]')")
+        hana.wait_for("votes")
+        time.sleep(HERITAGE_S)
+        hana.process.kill()
+        assert ana.wait_for("guest_page")["link"] == link.replace(machines.address("Hana"), machines.address("Ana"))
+        assert ana.wait_for("guest_joined")["name"] == "Zoë"
+        page.wait("document.querySelector('#queue-rows .vote[aria-pressed=true]')")
+        assert page.run("location.hostname") == machines.address("Ana")
+        ben = machines.start("Ben", "join", machines.address("Ana"))
+        ana.wait_for("successors", lambda event: event["names"] == ["Ben"])
+        ana.say("hand-over Ben")
+        assert ben.wait_for("guest_joined")["name"] == "Zoë"
+        page.wait(f"location.hostname === '{machines.address('Ben')}'")
+        assert page.run("document.querySelector('#me').textContent") == "Zoë"
 
 
 def test_three_successions_in_a_row(jam: Jam) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import gc
 import logging
 import os
@@ -11,12 +12,16 @@ import pathlib
 import socket
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from phaselock.model.address import DEFAULT_GUEST_PORT
+from phaselock.errors import PhaseLockError, bug_net
+from phaselock.model.address import DEFAULT_GUEST_PORT, origin
+from phaselock.model.heritage import Heritage
 from phaselock.network.interfaces import usable_addresses
-from phaselock.network.listener import bind
-from phaselock.session.events import Event, GuestPageSet
+from phaselock.network.listener import PortTaken, bind
+from phaselock.session.events import Event, Failed, GuestPageSet
+from phaselock.session.host.requesters import GUEST_PREFIX
+from phaselock.session.sentences import notice_of
 from phaselock.storage.cache import FileCache
 from phaselock.storage.files import replace_file
 
@@ -48,8 +53,10 @@ class GuestPage:
         *,
         bind_to: str = "",
         port: int | None = None,
+        heritage: Heritage | None = None,
     ) -> None:
-        """`port` None: DEFAULT_GUEST_PORT; 0: any."""
+        """`port` None: DEFAULT_GUEST_PORT; 0: any. `heritage`: of the host before this one; its page goes on here, with
+        its secret, which is not kept for later sessions."""
         self._runner = runner
         self._cache = cache
         self._secret_path = secret_path
@@ -59,6 +66,8 @@ class GuestPage:
         self._server: GuestServer | None = None
         self._covers: CoverDecoder | None = None
         self._switching = asyncio.Lock()
+        self._inherited = heritage.settings.hosting.page_secret if heritage is not None else None
+        self._removed = [one for one in heritage.guests if one.removed] if heritage is not None else []
         self.address = ""
         """As people type it, such as "http://192.168.1.20:17403"; empty: the page is off."""
         self.songs: Callable[[], Songs | None] = lambda: None
@@ -77,6 +86,17 @@ class GuestPage:
                 await self._start()
         self.tell()
 
+    async def go_on(self) -> None:
+        """Serve the page of the host before this one, if it had one. An event tells its address, or why not."""
+        if self._inherited is None:
+            return
+        try:
+            with bug_net("the page for guests", PhaseLockError):
+                await self.switch_on()
+        except PhaseLockError as error:
+            _log.warning("the page for guests does not go on: %s", error)
+            self._on_event(Failed(self._runner.session_ns(), notice_of(error)))
+
     async def switch_off(self) -> None:
         """Close all pages and stop serving. An event tells it."""
         await self.close()
@@ -90,12 +110,15 @@ class GuestPage:
                 return
             self.address = ""
             self._runner.guest_server = None
+            self._tell_heirs(page_secret=None)
             await server.close()
             gc.unfreeze()
             if self._covers is not None:
                 self._covers.close()
                 self._covers = None
-            if server.had_removed:
+            if self._inherited is not None:
+                self._inherited = None if server.had_removed else self._inherited
+            elif server.had_removed:
                 await asyncio.to_thread(_forget_secret, self._secret_path)
             else:
                 await asyncio.to_thread(_touch, self._secret_path)
@@ -105,8 +128,9 @@ class GuestPage:
         async with self._switching:
             if self._server is None:
                 return
-            secret = os.urandom(SECRET_BYTES)
+            secret, self._inherited = os.urandom(SECRET_BYTES), None
             self._server.change_secret(secret)
+            self._tell_heirs(page_secret=secret)
             await asyncio.to_thread(_keep_secret, self._secret_path, secret)
         self.tell()
 
@@ -116,20 +140,25 @@ class GuestPage:
 
     async def _start(self) -> None:
         from phaselock.app.cover_decoder import CoverDecoder  # late: a session without guests does not need them
-        from phaselock.guests.access import Access
+        from phaselock.guests.access import Access, Removed
         from phaselock.guests.server import GuestServer
         from phaselock.guests.static import read_page
 
-        listener = bind(self._bind_to, self._port, socket.SOCK_STREAM)
+        listener = self._listen()
         try:
-            secret = await asyncio.to_thread(_kept_secret, self._secret_path)
+            secret = self._inherited
+            if secret is None:
+                secret = await asyncio.to_thread(_kept_secret, self._secret_path)
+            access = Access(secret)
+            for one in self._removed:
+                access.remove(Removed(one.guest_id, frozenset({one.key.removeprefix(GUEST_PREFIX)})))
             files = await asyncio.to_thread(read_page)
             addresses = await asyncio.to_thread(usable_addresses, self._bind_to)
             name = socket.gethostname()
             self._covers = CoverDecoder()
             server = GuestServer(
                 self._runner,
-                Access(secret),
+                access,
                 files,
                 self._cache,
                 names=(name, f"{name}.local"),
@@ -146,12 +175,26 @@ class GuestPage:
             raise
         ip = self._bind_to or (addresses[0] if addresses else name)
         port = listener.getsockname()[1]
-        self.address = f"http://[{ip}]:{port}" if ":" in ip else f"http://{ip}:{port}"
+        self.address = origin(ip, port)
         self._server = self._runner.guest_server = server
         # The objects of a crowd let the garbage collector look at all objects, for tens of milliseconds of the network
         # thread. Leave out those that are there before it comes.
         gc.freeze()
+        self._tell_heirs(page_secret=secret, page_port=port)
         _log.info("the guests' page is at %s", self.address)
+
+    def _listen(self) -> socket.socket:
+        """A page that goes on at another host takes any port if that of the phones is in use."""
+        try:
+            return bind(self._bind_to, self._port, socket.SOCK_STREAM)
+        except PortTaken:
+            if self._inherited is None:
+                raise
+            return bind(self._bind_to, 0, socket.SOCK_STREAM)
+
+    def _tell_heirs(self, **changes: Any) -> None:
+        """The next host goes on with the page if it has a secret."""
+        self._runner.hosts_with(dataclasses.replace(self._runner.hosting, **changes))
 
 
 def _art_reader(covers: CoverDecoder) -> Callable[[pathlib.Path], Awaitable[bytes | None]]:

@@ -25,11 +25,12 @@ SEARCH_AGAIN_S = 30.0
 """From a search for other hosts that was impossible to the next one, in seconds."""
 
 
-async def stand_by_ports(store: SettingsStore) -> StandByPorts:
-    """Open the ports at which this machine can become a host. PhaseLockError if that is impossible."""
+async def stand_by_ports(store: SettingsStore, page_port: int) -> StandByPorts:
+    """Open the ports at which this machine can become a host. `page_port`: of its page for guests, which is not open
+    before. PhaseLockError if that is impossible."""
     identity = await asyncio.to_thread(host_identity, host_key_path())
     reach = await asyncio.to_thread(_reach, "")
-    return StandByPorts(HostPorts.open_any(identity, store.settings.port, store.settings.clock_port), *reach)
+    return StandByPorts(HostPorts.open_any(identity, store.settings.port, store.settings.clock_port), *reach, page_port)
 
 
 class HostPlace:

@@ -35,6 +35,7 @@ from phaselock.audio.player import Player
 from phaselock.errors import PhaseLockError, bug_net
 from phaselock.language.catalogue import tr
 from phaselock.language.message import Message
+from phaselock.model.address import DEFAULT_GUEST_PORT
 from phaselock.model.key_words import key_words
 from phaselock.model.names import person_name
 from phaselock.model.notices import Code, Notice
@@ -232,21 +233,24 @@ async def open_host_session(
             port,
             clock_port,
         )
+        unlisted = wish.unlisted or runner.hosting.unlisted
+        runner.hosts_with(dataclasses.replace(runner.hosting, unlisted=unlisted))
         place = HostPlace(runner, wish.bind, port)
         announcement = discovery.Announcer(
             snapshot.session_name,
             kit.name,
             runner.session_id,
             port,
-            () if wish.unlisted else addresses,
+            () if unlisted else addresses,
             max_peers=runner.max_peers,
             needs_code=bool(runner.code),
             host_key=runner.host_key[:KEY_BYTES].hex(),
-            refresh=None if wish.unlisted else place.addresses,
+            refresh=None if unlisted else place.addresses,
         )
         await place.tell()
         if inheritance:
             runner.took_over(inheritance.effect)
+            fallback.go_on(inheritance.effect.heritage, inheritance.files)
             for request in inheritance.effect.wishes:
                 runner.add_file(kit.cache.path(request.sha256), request.file_name)
 
@@ -260,7 +264,13 @@ async def open_host_session(
                 on_event(Warned(runner.session_ns(), notice))
 
         guest_page = GuestPage(
-            runner, kit.cache, guest_secret_path(), on_event, bind_to=wish.bind, port=wish.guest_port
+            runner,
+            kit.cache,
+            guest_secret_path(),
+            on_event,
+            bind_to=wish.bind,
+            port=wish.guest_port,
+            heritage=inheritance.effect.heritage if inheritance else None,
         )
         guest_page.songs = lambda: music.library
         outside = OutsidePort(
@@ -275,6 +285,7 @@ async def open_host_session(
         working = [asyncio.create_task(announce())]
         if inheritance:
             working.append(asyncio.create_task(meet_hosts(runner)))
+            working.append(asyncio.create_task(guest_page.go_on()))
         try:
             yield OpenHostSession(
                 runner,
@@ -361,6 +372,11 @@ def _inherited(inheritance: Inheritance, wish: HostOptions) -> HostSession:
     )
 
 
+def _page_port(wish: HostOptions | JoinOptions) -> int:
+    """The TCP port of the page for guests that this machine would serve."""
+    return (wish.guest_port if isinstance(wish, HostOptions) else None) or DEFAULT_GUEST_PORT
+
+
 def _new_token() -> bytes:
     return os.urandom(16)
 
@@ -425,7 +441,7 @@ async def open_peer_session(
         meeting: list[asyncio.Task[None]] = []
         seeking: list[asyncio.Task[None]] = []
         runner = PeerRunner(
-            _resigned(resignation, wish) if resignation else _new_part(wish, kit),
+            _resigned(resignation, wish, store) if resignation else _new_part(wish, kit),
             kit.player,
             clock,
             kit.cache,
@@ -441,7 +457,7 @@ async def open_peer_session(
             hear=kit.hear,
             hear_song=kit.hear_song,
             files=resignation.files if resignation else {},
-            open_ports=functools.partial(stand_by_ports, store),
+            open_ports=functools.partial(stand_by_ports, store, _page_port(kit.wish)),
         )
         call_back = CallBackPort(runner, router_mapping)
         try:
@@ -481,14 +497,19 @@ def _new_part(wish: JoinOptions, kit: Equipment) -> PeerSession:
         microphone=wish.microphone is not None,
         session_id=bytes.fromhex(wish.session_id),
         announced_key=bytes.fromhex(wish.host_key),
-        may_host=wish.may_host,
+        may_host=wish.may_host and kit.store.settings.may_host,
     )
 
 
-def _resigned(resignation: Resignation, wish: JoinOptions) -> PeerSession:
+def _resigned(resignation: Resignation, wish: JoinOptions, store: SettingsStore) -> PeerSession:
     from phaselock.session.peer.session import PeerSession
 
-    return PeerSession.of_former_host(resignation.effect, code=resignation.code, microphone=wish.microphone is not None)
+    return PeerSession.of_former_host(
+        resignation.effect,
+        code=resignation.code,
+        microphone=wish.microphone is not None,
+        may_host=wish.may_host and store.settings.may_host,
+    )
 
 
 def _relay(wish: HostOptions | JoinOptions) -> str:

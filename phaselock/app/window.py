@@ -126,6 +126,7 @@ class WindowProgram:
             s.loudness_lufs,
             s.device,
             s.microphone,
+            s.may_host,
             s.ui,
         )
 
@@ -273,6 +274,9 @@ class WindowProgram:
 
     def choose_microphone(self, name: str | None) -> None:
         self._store.update(microphone=name)
+
+    def set_may_host(self, may_host: bool) -> None:
+        self._store.update(may_host=may_host)
 
     def list_inputs(self) -> None:
         self._post(self._network.list_inputs)

@@ -80,6 +80,10 @@ class Access:
         guest_id, proof = data[:GUEST_ID_BYTES], data[GUEST_ID_BYTES:]
         return guest_id if hmac.compare_digest(proof, self._proof(guest_id)) else None
 
+    def host_proof(self, guest_id: bytes, page: str) -> str:
+        """Proves to the page of this guest that the machine whose page begins with this address knows the secret."""
+        return _text(hmac.digest(self._secret, b"host" + guest_id + page.encode(), "sha256")[:_PROOF_BYTES])
+
     def remove(self, guest: Removed) -> None:
         """The host's user has removed this guest."""
         self._removed.append(guest)

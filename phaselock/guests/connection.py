@@ -30,7 +30,7 @@ from phaselock.guests.http import (
 from phaselock.guests.messages import MAX_MESSAGE_BYTES, PageError
 from phaselock.guests.states import dumps
 from phaselock.guests.turns import Work
-from phaselock.model.address import address_group, is_loopback
+from phaselock.model.address import address_group, is_loopback, origin
 
 HEAD_S = 10.0
 """A new connection must have sent its first request after this time."""
@@ -121,6 +121,8 @@ class Connection(asyncio.Protocol):
         """From 1, in the order of their arrival."""
         self.ip = self.group = ""
         """The address of the other side, and its group: see `address_group`."""
+        self.own_origin = ""
+        """How addresses of this server begin, as the other side has reached it."""
         self.is_own = False
         """The other side is on this machine: nothing else can have the address at which it is reached."""
         self._loop = asyncio.get_running_loop()
@@ -160,6 +162,7 @@ class Connection(asyncio.Protocol):
         self.ip = peer[0].removeprefix("::ffff:").partition("%")[0] if peer else ""
         self.group = address_group(self.ip) if self.ip else ""
         here = transport.get_extra_info("sockname")
+        self.own_origin = origin(here[0].removeprefix("::ffff:"), here[1]) if here else ""
         self.is_own = bool(self.ip) and (is_loopback(self.ip) or peer[0] == here[0])
         transport.set_write_buffer_limits(HIGH_BYTES, LOW_BYTES)
         if not self.ip or not self._handler.admit(self):

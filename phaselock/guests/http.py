@@ -6,7 +6,7 @@ import dataclasses
 import http
 import re
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import h11
@@ -22,13 +22,15 @@ NORMAL_CLOSE, BROKEN_CLOSE = 1000, 1008
 """Close codes of a WebSocket (RFC 6455): normal, and against the rules."""
 
 
-def policy(host: str = "") -> str:
+def policy(host: str = "", ports: Iterable[int] = ()) -> str:
     """What a document may load and do (Content-Security-Policy). With the Host header of the request, also browsers
-    whose 'self' leaves out WebSockets (Safari before 15.4) may connect to this server."""
+    whose 'self' leaves out WebSockets (Safari before 15.4) may connect to this server. `ports`: those at which it may
+    look for the next host (moving.py); addresses are not known when it is loaded."""
+    others = "".join(f" http://*:{port}" for port in sorted(ports))
     socket = f" ws://{host}" if re.fullmatch(r"[\w.:\[\]-]+", host, re.ASCII) else ""
     return (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
-        f"connect-src 'self'{socket}; media-src 'self' blob:; manifest-src 'self'; base-uri 'none'; "
+        f"connect-src 'self'{socket}{others}; media-src 'self' blob:; manifest-src 'self'; base-uri 'none'; "
         "form-action 'none'; frame-ancestors 'none'"
     )
 

@@ -39,6 +39,10 @@ class Jam(Protocol):
         """Whether the song is in the queue, or plays."""
         ...
 
+    def next_pages(self) -> tuple[tuple[str, int], ...]:
+        """Where other hosts of this session would serve the page: addresses and TCP ports, the next one first."""
+        ...
+
     @property
     def followed(self) -> Follow:
         """What the audio output plays."""

@@ -8,6 +8,7 @@ from phaselock.guests import messages as p
 from phaselock.guests.connection import Connection
 from phaselock.guests.limits import Bucket
 from phaselock.guests.messages import PageError
+from phaselock.guests.moving import Places, hosts_text
 from phaselock.guests.states import Shared, chat_text, dumps, state_text
 from phaselock.language.catalogue import words_of
 from phaselock.language.message import ENGLISH, N_, translated
@@ -51,6 +52,7 @@ class PageSession:
         """What the last state was made of."""
         self._last_line = 0
         self._timeline = ""
+        self._next_pages: Places = ()
         self._searching = False
         self._next_search: p.Search | None = None
 
@@ -96,6 +98,13 @@ class PageSession:
         """Send a message to the page."""
         self.connection.send_text(dumps(message))
 
+    def tell_next(self, places: Places) -> int:
+        """Tell the page of the next hosts, if that has changed. Return the number of bytes, about."""
+        if places == self._next_pages:
+            return 0
+        self._next_pages = places
+        return self._send_text(hosts_text(self._server.access, self.guest_id, places))
+
     def refuse(self, error: str, message: str) -> None:
         """Send the page away."""
         self.send({"type": "refused", "error": error, "message": translated(message, self.words)})
@@ -133,6 +142,7 @@ class PageSession:
             text = chat_text(chat, self._last_line, own.name)
             self._last_line = chat[-1].number
             sent += self._send_text(text) if text else 0
+        sent += self.tell_next(self._server.next_pages)
         if self.is_listening and timeline != self._timeline:
             self._timeline = timeline
             sent += self._send_text(timeline)

@@ -30,6 +30,7 @@ from phaselock.guests.http import Head, policy
 from phaselock.guests.jam import FoundSong, Jam, Songs
 from phaselock.guests.limits import FILE_BURST_BYTES, FILE_BYTES_S, Bucket, Openings, Pace, Place, to_close
 from phaselock.guests.messages import PageError, read_object, text_of
+from phaselock.guests.moving import Places, answer_seeker
 from phaselock.guests.page_session import PageSession
 from phaselock.guests.states import Shared, States, sweep_message, timeline_text
 from phaselock.guests.static import PageFile
@@ -37,6 +38,7 @@ from phaselock.guests.turns import SPAN_S, Turns, Work
 from phaselock.guests.uploads import Uploads
 from phaselock.language.catalogue import words_of
 from phaselock.language.message import N_, translated
+from phaselock.model.address import DEFAULT_GUEST_PORT
 from phaselock.model.snapshot import SessionSnapshot
 from phaselock.model.sweeps import SWEEP_ID
 from phaselock.session.effects import Follow, ForGuest, GuestRemoved, TellGuest
@@ -126,6 +128,8 @@ class GuestServer:
         self._states = States()
         self._shared: Shared | None = None
         self._timeline = ""
+        self.next_pages: Places = ()
+        """Of the next hosts, when the state was looked at last."""
         self._pictures = Pictures(read_art, self.spawn)
         self.uploads = Uploads(
             cache, self.in_worker, self.spawn, self._loop.time, jam.guest_upload_progress, jam.guest_upload
@@ -158,6 +162,7 @@ class GuestServer:
             self._due.cancel()
         pages = list(self._live.values())
         for page in pages:
+            page.tell_next(self.jam.next_pages())  # it may be off because another machine is the host now
             page.leave("the page is off")
         self.uploads.close()
         told = [page.connection for page in pages]
@@ -264,6 +269,9 @@ class GuestServer:
         return self._pace.spend(ip, self._loop.time())
 
     def request(self, connection: Connection, head: Head) -> Sink | None:
+        if (head.method, head.path) == ("GET", "/api/host") and self._is_own_name(head):
+            answer_seeker(connection, head, self.access)
+            return None
         if not self._is_ours(head):
             connection.reply_json(403, {"error": "host"})
             return None
@@ -409,7 +417,7 @@ class GuestServer:
             if shared == self._shared:  # then pages need not compare it
                 shared = self._shared
             self._shared = shared
-            timeline = self._timeline
+            timeline, self.next_pages = self._timeline, self.jam.next_pages()
             if any(page.is_listening for page in self._live.values()):
                 is_check = snapshot.check is not None and bool(snapshot.check.turns)
                 timeline = self._timeline = timeline_text(
@@ -443,15 +451,16 @@ class GuestServer:
         """Whether a page of this server makes the request, and a person uses it by an address of this machine. A page
         of another site can neither send requests here nor use a name of its own for this machine (DNS rebinding)."""
         host = head.headers.get("host", "").lower()
-        if not self._is_own_name(host):
+        if not self._is_own_name(head):
             return False
         origin = head.headers.get("origin")
         if origin is not None:
             return origin.lower() == f"http://{host}"
         return head.headers.get("sec-fetch-site", "none") in ("none", "same-origin")
 
-    def _is_own_name(self, host: str) -> bool:
-        """Whether a Host header names an address, or this machine."""
+    def _is_own_name(self, head: Head) -> bool:
+        """Whether the Host header names an address, or this machine."""
+        host = head.headers.get("host", "").lower()
         name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() and not host.endswith("]") else host
         with contextlib.suppress(ValueError):
             ipaddress.ip_address(name.removeprefix("[").removesuffix("]").partition("%")[0])
@@ -460,7 +469,9 @@ class GuestServer:
 
     def _file(self, connection: Connection, head: Head) -> None:
         file = self._files.get(head.path)
-        headers = {"ETag": file.tag if file else "", "Content-Security-Policy": policy(head.headers.get("host", ""))}
+        ports = {DEFAULT_GUEST_PORT, *(port for _, port in self.jam.next_pages())}
+        rules = policy(head.headers.get("host", ""), ports)
+        headers = {"ETag": file.tag if file else "", "Content-Security-Policy": rules}
         if file is None:
             connection.reply_json(404, {"error": "not found"})
         elif head.headers.get("if-none-match") == file.tag:

@@ -22,6 +22,11 @@ _IPV6_GROUP_BITS = 64
 _LABEL = re.compile(r"[\w-]{1,63}")
 
 
+def origin(ip: str, port: int) -> str:
+    """How addresses of pages at this machine begin."""
+    return f"http://[{ip}]:{port}" if ":" in ip else f"http://{ip}:{port}"
+
+
 def parse_address(text: str, default_port: int = DEFAULT_PORT) -> tuple[str, int]:
     """Host and port of `host`, `host:port`, `v6`, `[v6]` or `[v6]:port`. ValueError, whose text is a message id for
     users."""

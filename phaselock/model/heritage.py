@@ -10,6 +10,7 @@ import enum
 from typing import Annotated, TypeAlias
 from uuid import UUID
 
+from phaselock.model.address import DEFAULT_GUEST_PORT
 from phaselock.model.bounds import FileName, PersonName, Size, Title, Within
 from phaselock.model.party import I_CHOOSE, PartyRules
 from phaselock.model.snapshot import ChatLine
@@ -24,6 +25,8 @@ MAX_VOTERS = 200
 """Most voters for one song in a heritage."""
 MAX_ADDRESSES = 8
 """Most addresses of one machine."""
+MAX_GUESTS = 1000
+"""Most guests in a heritage, with removed ones."""
 MAX_MEMBERS = 128
 """Most members in a heritage, with lost ones that may return."""
 
@@ -100,6 +103,18 @@ class Claim:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Hosting:
+    """What the host's program does beside its session, and the next host goes on with."""
+
+    page_secret: _Secret | None = dataclasses.field(default=None, repr=False)
+    """Of the page for guests; None: it is off."""
+    page_port: _Port = DEFAULT_GUEST_PORT
+    """TCP, of this page."""
+    unlisted: bool = False
+    """The session is not announced on the network."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class HeirSettings:
     """What a successor knows of the session as a whole. `host_peer_id` and `host_token`: the membership with which this
     host returns when another machine is the host."""
@@ -119,6 +134,9 @@ class HeirSettings:
     repeat: bool = False
     rules: PartyRules = I_CHOOSE
     present_round: _Number = 1
+    fallback: bool = False
+    """Songs play when nothing else waits."""
+    hosting: Hosting = Hosting()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -206,6 +224,18 @@ class HeirBar:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class HeirGuest:
+    """A person who uses the page for guests. `key`: see session/host/requesters.py."""
+
+    guest_id: _Secret
+    key: _PersonKey
+    name: PersonName
+    asked_name: PersonName
+    removed: bool
+    """The host's user has removed it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Membership:
     """How a machine proves to later hosts that it is a member. `tokens` are those of the terms in which it was a
     member: term, key of the host, token; the newest last."""
@@ -248,6 +278,7 @@ class Heritage:
     members: tuple[HeirMember, ...]
     """Without the new host, with the previous one."""
     bars: tuple[HeirBar, ...]
+    guests: tuple[HeirGuest, ...]
     rounds: tuple[HeirRound, ...]
     membership: Membership
     """Of the new host, at the hosts before it."""

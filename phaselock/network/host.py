@@ -15,6 +15,7 @@ from uuid import UUID
 from phaselock.audio.interface import AudioOutput
 from phaselock.errors import InternalError, PhaseLockError, bug_net
 from phaselock.language.message import N_, Message
+from phaselock.model.heritage import Hosting
 from phaselock.model.loudness import Tagged
 from phaselock.model.measurement import Measurement
 from phaselock.model.notices import Code, Notice
@@ -186,6 +187,19 @@ class HostRunner(Runner[HostSession]):
         """See HostSession.reachable_at."""
         if not self._ended.done():
             self._do(self._session.reachable_at(addresses, port, wired=wired, now_ns=self._now_ns()))
+
+    @property
+    def hosting(self) -> Hosting:
+        """What the next host is told: see HostSession.hosts_with."""
+        return self._session.hosting
+
+    def hosts_with(self, hosting: Hosting) -> None:
+        """See HostSession.hosts_with."""
+        self._tell(self._session.hosts_with, hosting)
+
+    def next_pages(self) -> tuple[tuple[str, int], ...]:
+        """See HostSession.next_pages."""
+        return self._session.next_pages()
 
     def met(self, address: str, port: int, announced_key: bytes) -> None:
         """See HostSession.met."""

@@ -308,7 +308,8 @@ class PeerRunner(Runner[PeerSession]):
     def _stands_by(self, open_: StandByPorts) -> None:
         if not self._ended.done():
             ports = open_.ports.control_port, open_.ports.clock_port, open_.ports.identity.host_key
-            self._do(self._session.stands_by(*ports, open_.addresses, open_.wired, now_ns=self._now_ns()))
+            about = open_.addresses, open_.wired, open_.page_port
+            self._do(self._session.stands_by(*ports, *about, now_ns=self._now_ns()))
 
     def _sought(self, question: m.HostSeek) -> m.HostTold:
         answer, effects = self._session.sought(question, now_ns=self._now_ns())

@@ -10,6 +10,7 @@ import socket
 from collections.abc import Awaitable, Callable
 
 from phaselock.errors import InternalError, PhaseLockError, bug_net
+from phaselock.model.address import DEFAULT_GUEST_PORT
 from phaselock.network.listener import PortTaken, bind
 from phaselock.network.secure import HostIdentity
 from phaselock.network.seek import StandByDoor
@@ -67,6 +68,8 @@ class StandByPorts:
     """The best first."""
     wired: bool | None
     """Its network is a cable. None: unknown."""
+    page_port: int = DEFAULT_GUEST_PORT
+    """TCP port of the page for guests that it would serve."""
 
 
 class StandBy:

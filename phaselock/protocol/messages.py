@@ -104,16 +104,19 @@ import dataclasses
 from typing import Annotated, Literal, TypeAlias
 from uuid import UUID
 
+from phaselock.model.address import DEFAULT_GUEST_PORT
 from phaselock.model.bounds import ChatText, FileName, PersonName, Size, Title, Within
 from phaselock.model.calibration import Place
 from phaselock.model.group import MAX_CALIBRATED, MAX_PEERS
 from phaselock.model.heritage import (
     MAX_ADDRESSES,
+    MAX_GUESTS,
     MAX_MEMBERS,
     MAX_SUCCESSORS,
     MAX_TERMS,
     Claim,
     HeirBar,
+    HeirGuest,
     HeirMember,
     HeirRound,
     HeirSettings,
@@ -913,13 +916,15 @@ class StandBy:
 @dataclasses.dataclass(frozen=True, slots=True)
 class StandingBy:
     """Extension, peer to host: the peer can become the host, at these ports and with this certificate. `addresses`:
-    its own, the best first. `wired`: its network is a cable (None: unknown)."""
+    its own, the best first. `wired`: its network is a cable (None: unknown). `page_port`: TCP, of the page for guests
+    that it would serve."""
 
     control_port: Port
     clock_port: Port
     host_key: Sha256
     addresses: Annotated[tuple[AddressText, ...], Size(0, MAX_ADDRESSES)] = ()
     wired: bool | None = None
+    page_port: Port = DEFAULT_GUEST_PORT
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -950,6 +955,8 @@ class HeritageUpdate:
     gone_members: Annotated[tuple[U32, ...], Size(0, MAX_MEMBERS)] = ()
     bars: Annotated[tuple[HeirBar, ...], Size(0, MAX_HEIR_ROWS)] = ()
     gone_bars: Annotated[tuple[Token, ...], Size(0, MAX_ITEMS)] = ()
+    guests: Annotated[tuple[HeirGuest, ...], Size(0, MAX_HEIR_ROWS)] = ()
+    gone_guests: Annotated[tuple[Token, ...], Size(0, MAX_GUESTS)] = ()
     rounds: Annotated[tuple[HeirRound, ...], Size(0, MAX_HEIR_ROWS)] = ()
     gone_rounds: Annotated[tuple[PersonKey, ...], Size(0, MAX_ITEMS)] = ()
     loss_votes: Annotated[tuple[LossVote, ...], Size(0, MAX_MEMBERS)] | None = None

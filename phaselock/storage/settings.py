@@ -84,6 +84,8 @@ class Settings:
     """The window's jams have a code."""
     own_code: str = ""
     """The code that the user has chosen for them, as it was typed; empty: the program makes a new one for each."""
+    may_host: bool = True
+    """This machine may become the host of a session that it joins."""
     ui: Mapping[str, object] = dataclasses.field(default_factory=dict)
     """The state of the window, as JSON values, at most MAX_UI_BYTES in total."""
 
@@ -423,6 +425,7 @@ _CHECKS: dict[str, Callable[[object], Any]] = {
     "fallback": _folder,
     "with_code": _flag,
     "own_code": _own_code,
+    "may_host": _flag,
     "ui": _ui,
 }
 

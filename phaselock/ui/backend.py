@@ -47,6 +47,8 @@ class Preferences:
     """None: the default output of the system."""
     microphone: str | None
     """None: the default input of the system."""
+    may_host: bool
+    """This machine may become the host of a jam that it joins."""
     ui: Mapping[str, object]
     """The window's own settings: position and size, whether the visualiser is on."""
 
@@ -443,6 +445,9 @@ class Program(Protocol):
 
     def choose_microphone(self, name: str | None) -> None:
         """Listen by this sound input from now on; None: the default input of the system."""
+
+    def set_may_host(self, may_host: bool) -> None:
+        """Store whether this machine may become the host. It holds from the next jam on."""
 
     def list_inputs(self) -> None:
         """Inputs follows."""

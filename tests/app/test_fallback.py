@@ -52,7 +52,7 @@ class Host:
                 await self.changed.wait()
 
 
-def describe(path: pathlib.Path, name: None, report: Any) -> Imported:
+def describe(path: pathlib.Path, name: str | None, report: Any) -> Imported:
     assert threading.current_thread() is not threading.main_thread()
     if "bad" in path.name:
         raise PhaseLockError("It is no music.")
@@ -123,3 +123,38 @@ def test_the_last_choice_counts(tmp_path: pathlib.Path) -> None:
 
     host = asyncio.run(play())
     assert host.told == ["When nothing waits, nothing plays.", "When nothing waits, songs of the fallback play: 2."]
+
+
+def test_a_new_host_goes_on_with_the_songs_that_it_has(tmp_path: pathlib.Path) -> None:
+    """Each once, under its own name. The user's own choice for other sessions is kept."""
+    tracks = [a_track(number, file_name=f"{number}.mp3", sha256=bytes([number % 4]) * 32) for number in range(1, 6)]
+    askers = ("fallback", "fallback", "peer:1", "fallback", "fallback")
+    songs = [SimpleNamespace(file_id=one.file_id, asker=asker) for one, asker in zip(tracks, askers, strict=True)]
+    files = {one.file_id: (one, tmp_path / one.sha256.hex()) for one in tracks if one is not tracks[1]}
+    named: list[str | None] = []
+
+    def describe_cached(path: pathlib.Path, name: str | None, report: Any) -> Imported:
+        named.append(name)
+        return Imported(a_track(9), path, ends_early=False)
+
+    def heritage(on: bool) -> Any:
+        return SimpleNamespace(songs=songs, settings=SimpleNamespace(fallback=on, host_name="Ben"))
+
+    async def play() -> Host:
+        host: Any = Host()
+        fallback = Fallback(host, describe_cached, host.tell, host.kept.append)
+        fallback.go_on(heritage(False), files)
+        assert (fallback.source, host.commands) == ("", [])
+        fallback.go_on(heritage(True), files)
+        assert fallback.source == "Music of Ben"
+        for count in (1, 2, 3):
+            host.want_fallback()
+            await host.until(lambda count=count: len(host.added) == count)
+        fallback.end()
+        fallback.close()
+        return host
+
+    host = asyncio.run(play())
+    assert named == ["5.mp3", "4.mp3", "5.mp3"]
+    assert host.commands == [UseFallback(True), UseFallback(False)]
+    assert host.kept == []

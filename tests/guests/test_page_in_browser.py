@@ -547,3 +547,72 @@ def test_nothing_moves_for_those_who_want_it_still(host: PageHost, visit: Visit)
     page.call("Emulation.setEmulatedMedia", features=[])
     host.show(queue=songs)
     page.wait("window.glided > 0")
+
+
+@pytest.fixture
+def next_host(host: PageHost) -> Iterator[PageHost]:
+    """The host that pages of `host` find when it is gone."""
+    with PageHost() as found:
+        found.proof = "pr00f"
+        host.ports = (found.port,)
+        yield found
+
+
+def tell_next(host: PageHost, found: PageHost, proof: str = "pr00f") -> None:
+    host.tell({"type": "hosts", "guest": "00", "hosts": [{"at": found.url.rstrip("/"), "proof": proof}]})
+    host.show(people=9)
+
+
+def test_a_phone_goes_on_at_the_next_host_as_the_same_guest(host: PageHost, next_host: PageHost, visit: Visit) -> None:
+    page = visit("Zoë S. Ana")
+    tell_next(host, next_host)
+    page.wait(shows("#people", "9"))
+    next_host.state = state(session_name="Kitchen", host_name="Ana", queue=[waiting("q", "Blue", voted=True, votes=1)])
+    host.stop()
+    hello = next_host.wait_for("hello")
+    assert (hello["token"], hello["name"]) == ("t1", "Zoë S. Ana")
+    page.wait(shows("#people", "here with Ana"))
+    page.wait(shows("#queue-rows .vote[aria-pressed=true]", "1"))
+    assert page.run("location.href") == next_host.url
+
+
+@pytest.mark.slow
+def test_a_phone_gives_its_token_to_no_machine_without_the_proof(
+    host: PageHost, next_host: PageHost, visit: Visit
+) -> None:
+    page = visit()
+    tell_next(host, next_host, "another proof")
+    page.wait(shows("#people", "9"))
+    host.stop()
+    page.wait(shows("#connection", "No connection"))
+    page.run("new Promise(done => setTimeout(done, 3000))")
+    host.start()
+    host.wait_for("hello")
+    assert page.run("location.href") == host.url
+    assert next_host.received.empty()
+
+
+@pytest.mark.slow
+def test_a_guest_whose_old_token_the_next_host_knows_stays_that_guest(
+    host: PageHost, visit: Visit, chromium: Browser
+) -> None:
+    page = visit()
+    page.go("about:blank")
+    page.go(f"{host.url}#t9.Ben")
+    assert host.wait_for("hello")["token"] == "t1"
+    page.wait(shows("#session-name", "Kitchen"))
+    assert page.run("[location.hash, localStorage.getItem('phaselock.moved')]") == ["", None]
+
+
+@pytest.mark.slow
+def test_a_guest_whose_old_token_is_of_another_session_is_the_one_that_has_come(host: PageHost, visit: Visit) -> None:
+    page = visit()
+    welcome = host.greeted
+    host.greeted = lambda hello: (
+        welcome(hello) if hello["token"] == "t9" else {"type": "refused", "error": "token", "message": ""}
+    )
+    page.go("about:blank")
+    page.go(f"{host.url}#t9.Ben")
+    while (hello := host.wait_for("hello"))["token"] != "t9":
+        pass
+    assert hello["name"] == "Ben"

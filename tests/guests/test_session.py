@@ -5,24 +5,31 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
+import socket
 import uuid
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from phaselock.app.guests import SECRET_AGE_S, GuestPage
 from phaselock.bench.lab.guest_client import GuestClient
+from phaselock.guests.access import Access
+from phaselock.model.heritage import HeirGuest, Hosting
 from phaselock.model.party import SMALL_PARTY
-from phaselock.network.listener import PortTaken
+from phaselock.network.listener import PortTaken, bind
 from phaselock.session.commands import AllowGuest, ChangeCode, RemoveGuest, SetRules
 from tests.support.network_session import DATA, NetworkFixture, played
 
 
-async def switched_on(network: NetworkFixture, stack: contextlib.AsyncExitStack, port: int = 0) -> GuestPage:
-    host = network.host
+async def switched_on(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack, port: int = 0, heritage: Any = None
+) -> GuestPage:
+    host, secret = network.host, network.folder / "secret"
     page = GuestPage(
-        host.runner, host.runner._songs._cache, network.folder / "secret", host.news, bind_to="127.0.0.1", port=port
+        host.runner, host.runner._songs._cache, secret, host.news, bind_to="127.0.0.1", port=port, heritage=heritage
     )
-    await page.switch_on()
+    await (page.switch_on() if heritage is None else page.go_on())
     stack.push_async_callback(page.close)
     return page
 
@@ -132,6 +139,37 @@ async def test_an_old_secret_is_not_used_again(network: NetworkFixture, stack: c
     os.utime(secret, (past_s, past_s))
     await page.switch_on()
     assert page.link.rpartition("#")[2] != old.rpartition("#")[2]
+
+
+def heritage(secret: bytes | None, *guests: HeirGuest) -> Any:
+    return SimpleNamespace(settings=SimpleNamespace(hosting=Hosting(secret)), guests=guests)
+
+
+@played
+async def test_the_page_of_the_host_before_this_one(network: NetworkFixture, stack: contextlib.AsyncExitStack) -> None:
+    """Its tokens are valid, also at another port, and its secret is not kept for later sessions."""
+    before, taken = Access(b"s" * 16), bind("127.0.0.1", 0, socket.SOCK_STREAM)
+    stack.callback(taken.close)
+    page = await switched_on(network, stack, taken.getsockname()[1], heritage(b"s" * 16))
+    assert page.link == f"{page.address}/#{before.secret}"
+    live = await client_of(page, stack)
+    token = before.new_token()
+    assert (await live.hello(token, "Ana"))["you"] == (before.guest_id(token) or b"").hex()
+    port = int(page.address.rpartition(":")[2])
+    assert network.host.runner.hosting == Hosting(b"s" * 16, port)
+    await page.switch_off()
+    assert network.host.runner.hosting.page_secret is None
+    assert not (network.folder / "secret").exists()
+    await page.switch_on()
+    assert page.link.endswith(before.secret)
+    await page.new_secret()
+    assert network.host.runner.hosting.page_secret == (network.folder / "secret").read_bytes() != b"s" * 16
+
+
+@played
+async def test_a_page_that_was_off_stays_off(network: NetworkFixture, stack: contextlib.AsyncExitStack) -> None:
+    page = await switched_on(network, stack, heritage=heritage(None))
+    assert (page.address, network.host.runner.hosting) == ("", Hosting())
 
 
 def test_pictures_are_valid(tmp_path: pathlib.Path) -> None:

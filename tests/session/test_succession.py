@@ -6,13 +6,15 @@ import dataclasses
 
 import pytest
 
-from phaselock.model.heritage import Claim, HostContact
+from phaselock.model.heritage import Claim, HostContact, Hosting
 from phaselock.protocol import messages as m
 from phaselock.protocol.framing import GREETING_CAP, frame
 from phaselock.protocol.proof import heir_token
 from phaselock.session import effects as e
 from phaselock.session.claims import loss_vote
-from phaselock.session.commands import Add, HandOver, Move, Quit, VoteFor
+from phaselock.session.commands import Add, AllowGuest, HandOver, Move, Quit, RemoveGuest, UseFallback, VoteFor
+from phaselock.session.guest_actions import GuestHere, GuestVotes
+from phaselock.session.host.requesters import FALLBACK_KEY
 from phaselock.session.host.session import HostSession
 from tests.support.session_harness import HarnessPeer, SessionHarness, error, ready
 from tests.support.simulation import HOST_KEY, SECOND, a_track
@@ -379,3 +381,83 @@ def test_a_machine_that_is_never_host_does_not_stand_by() -> None:
     harness.run(5)
     assert peer.told(m.StandBy)
     assert not peer.of(e.OpenForSuccession)
+
+
+# -- the page for guests -----------------------------------------------------------------------------------------------
+
+
+def successor_of(harness: SessionHarness, peer: HarnessPeer) -> HostSession:
+    """The session of this peer after the host has handed over to it."""
+    me = next(one for one in line_at(peer).successors if one.name == peer.name)
+    peer.call(peer.core.received, m.HostMoved(me, 1, (HOST_KEY, me.host_key)))
+    (taken,) = peer.of(e.TakeOver)
+    core = HostSession.from_heritage(
+        taken.heritage, clock_port=17402, token_factory=lambda: b"t" * 16, host_key=me.host_key
+    )
+    core.took_over(taken.cause, now_ns=harness.host.now_ns)
+    return core
+
+
+def test_the_guests_are_the_same_at_the_new_host() -> None:
+    harness, (ana,) = a_line("Ana")
+    zoe, mia = b"z" * 16, b"m" * 16
+    song = harness.host.snapshot().queue[2].id
+    for guest_id, name in ((zoe, "Zoë"), (mia, "Mia")):
+        harness.host.call(harness.host.core.guest, guest_id, GuestHere(name, "10.0.0.9"))
+    harness.host.call(harness.host.core.guest, zoe, GuestVotes(song, True))
+    harness.command(RemoveGuest(mia))
+    harness.host.call(harness.host.core.hosts_with, Hosting(b"s" * 16, 8000, unlisted=True))
+    harness.run(2)
+    core = successor_of(harness, ana)
+    assert core.hosting == Hosting(b"s" * 16, 8000, unlisted=True)
+    assert core.is_removed_guest(mia)
+    now_ns = harness.host.now_ns
+    core.guest(zoe, GuestHere("Zoë", "10.0.0.1"), now_ns=now_ns)
+    page = core.guest_page(zoe, now_ns=now_ns)
+    assert page is not None
+    assert (page.name, page.voted) == ("Zoë", {song})
+
+
+def test_a_guest_that_was_let_in_again_is_let_in_at_the_new_host() -> None:
+    harness, (ana,) = a_line("Ana")
+    mia = b"m" * 16
+    harness.host.call(harness.host.core.guest, mia, GuestHere("Mia", "10.0.0.9"))
+    harness.command(RemoveGuest(mia))
+    harness.run(2)
+    harness.command(AllowGuest("Mia"))
+    harness.run(2)
+    assert not successor_of(harness, ana).is_removed_guest(mia)
+
+
+def test_many_guests_that_do_nothing_cost_the_successors_nothing() -> None:
+    harness, (ana,) = a_line("Ana")
+    for number in range(200):
+        name = f"Guest {number}"
+        harness.host.call(harness.host.core.guest, number.to_bytes(16, "big"), GuestHere(name, f"10.0.1.{number}"))
+    harness.run(2)
+    assert sum(sizes(ana, 0)) > 200 * 50
+    since = len(ana.received)
+    harness.run(5)
+    assert not sizes(ana, since)
+
+
+def test_phones_are_told_where_the_next_hosts_would_serve_the_page() -> None:
+    harness, (ana, ben) = a_line("Ana", "Ben")
+    ben.call(ben.core.stands_by, 17401, 17402, key_of(ben), ("10.0.0.77",), True, 8000)
+    harness.run(11)
+    pages = harness.host.core.next_pages()
+    ips = {member.name: member.ip for member in harness.host.core._members}
+    assert pages == ((ips["Ben"], 8000), (ips["Ana"], 17403), ("10.0.0.77", 8000))
+    new = successor_of(harness, ana)
+    assert new.next_pages() == (("10.0.0.1", 17403),)
+
+
+def test_the_new_host_is_told_that_a_fallback_plays() -> None:
+    harness, (ana,) = a_line("Ana")
+    harness.command(UseFallback(True), Add(a_track(9), fallback=True))
+    harness.run(2)
+    me = line_at(ana).successors[0]
+    ana.call(ana.core.received, m.HostMoved(me, 1, (HOST_KEY, me.host_key)))
+    heritage = ana.of(e.TakeOver)[0].heritage
+    assert heritage.settings.fallback
+    assert [one.file_id for one in heritage.songs if one.asker == FALLBACK_KEY] == [a_track(9).file_id]

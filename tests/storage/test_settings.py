@@ -40,6 +40,7 @@ FULL = Settings(
     fallback="/music/calm.m3u8",
     with_code=True,
     own_code="Grüner Tee",
+    may_host=False,
     ui={"place": [10, 20], "size": {"w": 1.5}, "dark": True},
 )
 
@@ -154,6 +155,7 @@ def test_a_pipe_is_not_waited_for(path: pathlib.Path) -> None:
         ("port", 17401.0),
         ("clock_port", False),
         ("with_code", "yes"),
+        ("may_host", 1),
         ("own_code", "abc"),
         ("own_code", "x" * 65),
         ("own_code", 482913),

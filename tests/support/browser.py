@@ -56,11 +56,18 @@ class Browser:
     """A browser process, as a context manager.
 
     `folder` gets its profile and its log. `arguments` are more arguments of the command line. `environment` replaces
-    the variables of this process.
+    the variables of this process. `prefix`: the command that starts it.
     """
 
-    def __init__(self, folder: pathlib.Path, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
+    ) -> None:
         self._folder = folder
+        self._prefix = prefix
         self._arguments = arguments
         self._environment = dict(os.environ if environment is None else environment) | {"HOME": os.fspath(folder)}
         self._number = 0
@@ -75,8 +82,9 @@ class Browser:
         log = self._stack.enter_context((self._folder / "browser.log").open("wb"))
         redirected = f'exec "$@" 3</dev/fd/{read_commands} 4>/dev/fd/{write_answers}'
         profile = f"--user-data-dir={self._folder / 'profile'}"
+        command = [*self._prefix, _program(), *_ARGUMENTS, profile, *self._arguments, "about:blank"]
         self._process = subprocess.Popen(
-            ["sh", "-c", redirected, "sh", _program(), *_ARGUMENTS, profile, *self._arguments, "about:blank"],
+            ["sh", "-c", redirected, "sh", *command],
             env=self._environment,
             pass_fds=(read_commands, write_answers),
             stdin=subprocess.DEVNULL,

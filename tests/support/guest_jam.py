@@ -69,6 +69,8 @@ class FakeJam:
         self.unwanted: set[UUID] = set()
         """Requests that have ended."""
         self.plays = Follow(None)
+        self.next: tuple[tuple[str, int], ...] = ()
+        """Pages of the next hosts."""
 
     def snapshot(self) -> SessionSnapshot:
         return self.now
@@ -82,6 +84,9 @@ class FakeJam:
 
     def has_song(self, file_id: UUID) -> bool:
         return any(item.id == file_id for item in (*self.now.queue, self.now.now) if item is not None)
+
+    def next_pages(self) -> tuple[tuple[str, int], ...]:
+        return self.next
 
     @property
     def followed(self) -> Follow:

@@ -14,7 +14,7 @@ import socket
 import threading
 import time
 import urllib.parse
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import h11
@@ -125,6 +125,10 @@ class PageHost:
         self.uploads: dict[str, bytearray] = {}
         self.break_upload_at: int | None = None
         self.art: bytes | None = None
+        self.proof = ""
+        """What it says to pages that look for the next host."""
+        self.ports: tuple[int, ...] = ()
+        """At which its page looks for the next host."""
         self.songs: dict[str, bytes] = {}
         """Files by the ids of their songs."""
         self.received: queue.Queue[Message] = queue.Queue()
@@ -140,6 +144,10 @@ class PageHost:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    @property
+    def port(self) -> int:
+        return self._port
 
     @property
     def url(self) -> str:
@@ -233,6 +241,9 @@ class PageHost:
             message = json.loads(body)
             self.received.put({"type": "enter"} | message)
             _reply(sock, connection, *self.entered(message))
+        elif path == "/api/host":
+            proof = {"proof": self.proof}
+            _reply(sock, connection, 200, proof, more=[("Access-Control-Allow-Origin", headers["origin"])])
         elif path.startswith("/art/") and self.art is not None:
             _reply(sock, connection, 200, self.art, "image/png")
         elif path.startswith("/song/") and headers.get("authorization", "").startswith("Bearer "):
@@ -240,7 +251,8 @@ class PageHost:
         else:
             file = PAGE / (path.lstrip("/") or "index.html")
             if file.parent == PAGE and file.is_file():
-                _reply(sock, connection, 200, file.read_bytes(), _kind(file))
+                rules = [("Content-Security-Policy", policy(ports=self.ports))]
+                _reply(sock, connection, 200, file.read_bytes(), _kind(file), rules)
             else:
                 _reply(sock, connection, 404, {"error": "path"})
 
@@ -318,16 +330,21 @@ def _body(sock: socket.socket, connection: h11.Connection) -> Iterable[bytes]:
 
 
 def _reply(
-    sock: socket.socket, connection: h11.Connection, status: int, body: Message | bytes, kind: str = "application/json"
+    sock: socket.socket,
+    connection: h11.Connection,
+    status: int,
+    body: Message | bytes,
+    kind: str = "application/json",
+    more: Sequence[tuple[str, str]] = (),
 ) -> None:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     headers = [
         ("Content-Type", kind),
         ("Content-Length", str(len(data))),
-        ("Content-Security-Policy", policy()),
         ("X-Content-Type-Options", "nosniff"),
         ("Referrer-Policy", "no-referrer"),
         ("Cache-Control", "no-cache"),
+        *more,
     ]
     sock.sendall(
         (connection.send(h11.Response(status_code=status, headers=headers)) or b"")

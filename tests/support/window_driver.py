@@ -45,6 +45,7 @@ class FakeProgram:
             "loudness_lufs": -16.0,
             "device": None,
             "microphone": None,
+            "may_host": True,
             "ui": {},
             **preferences,
             "display_name": display_name,

@@ -1,6 +1,7 @@
 // The way in: the name, the code where one is needed, and why it is closed.
 
 import { $, setText } from "/dom.js";
+import { arrive } from "/move.js";
 import { forget, keepTyped, load, save } from "/store.js";
 import { say } from "/texts.js";
 
@@ -25,7 +26,7 @@ export class EnterView {
   }
 
   start() {
-    const secret = location.hash.slice(1);
+    const secret = arrive(location.hash.slice(1)) ? "" : location.hash.slice(1);
     if (secret && secret !== load("secret")) {
       // Another session, or a new secret: the token of the old one is of no use. Or a link with a wrong one, which any
       // page may have: then the guest comes in as before.

@@ -1,5 +1,6 @@
 // The connection with the host: enter, keep one WebSocket open, and come back when it breaks.
 
+import { become } from "/move.js";
 import { forget, load, save } from "/store.js";
 import { LANGUAGE } from "/texts.js";
 
@@ -166,6 +167,7 @@ export class Link {
       // The host was started again, or its secret was changed: the guest enters again.
       save("guest", this.token);
       forget("token");
+      become();
       this.lost(this.socket);
     } else {
       this.tell(message);

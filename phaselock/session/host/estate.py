@@ -49,6 +49,7 @@ _GONE = {
     "votes": "gone_votes",
     "members": "gone_members",
     "bars": "gone_bars",
+    "guests": "gone_guests",
     "rounds": "gone_rounds",
 }
 """The fields that tell which rows are gone."""
@@ -172,6 +173,7 @@ class Estate:
         for bar in self._admission.bars:
             token = heir.token(bar.token)
             rows["bars", token] = HeirBar(bar.name, bar.asked_name, token, bar.ip)
+        rows.update(self._party.guests.rows())
         return rows
 
 

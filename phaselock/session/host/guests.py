@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from uuid import UUID
 
 from phaselock.language.message import N_
 from phaselock.model.calibration import Confirmation
+from phaselock.model.heritage import HeirGuest
 from phaselock.model.names import distinct, person_name
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import GuestView, RequestView
@@ -20,7 +21,7 @@ from phaselock.session import events as e
 from phaselock.session.effects import Effect, GuestRemoved, TellGuest
 from phaselock.session.guest_actions import GuestHere, GuestListens
 from phaselock.session.host.budgets import SECOND, Bucket
-from phaselock.session.host.requesters import Answer, guest_key
+from phaselock.session.host.requesters import GUEST_PREFIX, Answer, guest_key
 from phaselock.session.outbox import Outbox
 
 MAX_GUESTS = 500
@@ -111,8 +112,9 @@ class Guests:
         self._outbox = outbox
         self._taken = taken
         self._guests: dict[bytes, Guest] = {}
-        self._removed: dict[bytes, str] = {}
-        """The names of the removed guests."""
+        self._removed: dict[bytes, Guest] = {}
+        self._rows: dict[tuple[str, object], HeirGuest] | None = None
+        """See `rows`; None: they have changed."""
         self._arrivals = Bucket(ALL_ARRIVALS, ALL_ARRIVAL_EVERY_NS)
         self._arrivals_of: dict[str, Bucket] = {}
         """By the key of the person."""
@@ -123,7 +125,7 @@ class Guests:
     @property
     def removed_names(self) -> tuple[str, ...]:
         """The names of the removed guests."""
-        return tuple(self._removed.values())
+        return tuple(guest.name for guest in self._removed.values())
 
     def views(self) -> tuple[GuestView, ...]:
         """The guests as users see them, those who have the page open first."""
@@ -136,6 +138,27 @@ class Guests:
     def is_removed(self, guest_id: bytes) -> bool:
         """The host's user has removed this guest."""
         return guest_id in self._removed
+
+    # -- other hosts -------------------------------------------------------------------------------------------------
+
+    def rows(self) -> Mapping[tuple[str, object], HeirGuest]:
+        """All guests, for the next host: see estate.py."""
+        if self._rows is None:
+            known = [(one, False) for one in self._guests.values()] + [(one, True) for one in self._removed.values()]
+            self._rows = {
+                ("guests", one.guest_id): HeirGuest(one.guest_id, one.key, one.name, one.asked_name, removed)
+                for one, removed in known
+            }
+        return self._rows
+
+    def inherit(self, rows: Iterable[HeirGuest], *, now_ns: int) -> None:
+        """The guests of the host before this one. They come back with their tokens."""
+        for row in rows:
+            if row.key.startswith(GUEST_PREFIX):
+                names = person_name(row.name) or NAMELESS, person_name(row.asked_name) or NAMELESS
+                guest = Guest(row.guest_id, row.key, *names, now_ns, connected=False)
+                (self._removed if row.removed else self._guests)[row.guest_id] = guest
+        self._rows = None
 
     # -- from the guests ---------------------------------------------------------------------------------------------
 
@@ -151,6 +174,7 @@ class Guests:
         if guest.asked_name != asked_name and guest.renames.take(now_ns):
             others = (one.name for one in self if one is not guest)
             guest.name, guest.asked_name = distinct(asked_name, [*self._taken(), *others]), asked_name
+            self._rows = None
         guest.heard_at_ns, guest.connected = now_ns, True
         if not guest.told and self._may_tell(guest.key, now_ns):
             guest.told = True
@@ -163,6 +187,7 @@ class Guests:
             if distinct(guest.name, [name]) != guest.name:
                 others = (one.name for one in self if one is not guest)
                 guest.name = distinct(guest.name, [*self._taken(), *others])
+                self._rows = None
 
     def gone(self, guest: Guest, *, now_ns: int) -> None:
         """The guest's page was closed."""
@@ -183,18 +208,20 @@ class Guests:
         if guest is None:
             self._outbox.error(Notice(Code.NO_SUCH_GUEST), now_ns)
             return None
-        self._removed[guest_id] = guest.name
+        self._removed[guest_id] = guest
         for old in list(self._removed)[:-MAX_REMOVED]:
             del self._removed[old]
+        self._rows = None
         self._outbox.do(GuestRemoved(guest_id))
         self._outbox.note(e.GuestLeft(now_ns, guest_id.hex(), guest.name, removed=True))
         return guest
 
     def allow(self, name: str, *, now_ns: int) -> None:
         """Let the guests with this name in again. If there is none: an `error` event."""
-        lifted = [guest_id for guest_id, one in self._removed.items() if one.casefold() == name.casefold()]
+        lifted = [guest_id for guest_id, one in self._removed.items() if one.name.casefold() == name.casefold()]
         for guest_id in lifted:
             del self._removed[guest_id]
+            self._rows = None
         if not lifted:
             self._outbox.error(Notice(Code.GUEST_NOT_REMOVED, peer=name, peers=self.removed_names), now_ns)
 
@@ -219,6 +246,7 @@ class Guests:
         crowd = collections.Counter(guest.key for guest in self)
         oldest = min(self, key=lambda one: (one.connected, -crowd[one.key], one.heard_at_ns))
         del self._guests[oldest.guest_id]
+        self._rows = None
         if oldest.told:
             self._outbox.note(e.GuestLeft(now_ns, oldest.guest_id.hex(), oldest.name, removed=False))
         return oldest

@@ -58,6 +58,7 @@ class Inheritance:
         votes = {one.file_id: {self._key(voter) for voter in one.voters} for one in heritage.votes}
         begun, pinned = {one.file_id for one in songs if one.begun}, {one.file_id for one in songs if one.pinned}
         party.inherit(votes, begun, pinned)
+        party.guests.inherit(heritage.guests, now_ns=now_ns)
         party.rounds.last = {self._key(one.key): one.round for one in heritage.rounds}
         party.rounds.present = settings.present_round
         requests.inherit(heritage.accepted)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from phaselock.model.heritage import HeirSettings
+from phaselock.model.heritage import HeirSettings, Hosting
 from phaselock.model.notices import Code, Notice
 from phaselock.model.party import PartyRules
 from phaselock.model.transitions import Transitions
@@ -51,6 +51,8 @@ class HostParts:
     ) -> None:
         self.about = about
         self.token_factory = token_factory
+        self.hosting = Hosting()
+        """See HostSession.hosts_with."""
         self.outbox = Outbox()
         self.door = Door(code, self.outbox)
         self.members = Members()
@@ -125,4 +127,6 @@ class HostParts:
             repeat=self.transport.repeat,
             rules=self.party.rules,
             present_round=self.party.rounds.present,
+            fallback=self.party.has_fallback,
+            hosting=self.hosting,
         )

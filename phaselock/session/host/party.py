@@ -135,6 +135,11 @@ class Party:
         """The people who have voted for the songs, by their keys."""
         return self._votes.all()
 
+    @property
+    def has_fallback(self) -> bool:
+        """Songs play when nothing else waits."""
+        return self._fallback
+
     def inherit(self, votes: Mapping[UUID, Collection[str]], begun: set[UUID], pinned: set[UUID]) -> None:
         """The party as it was at the host before this one."""
         for file_id, keys in votes.items():

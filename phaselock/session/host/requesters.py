@@ -13,6 +13,9 @@ HOST_KEY = "host"
 FALLBACK_KEY = "fallback"
 """The key of the songs that play when no one asks."""
 
+GUEST_PREFIX = "guest:"
+"""Begins the key of a guest."""
+
 Answer: TypeAlias = m.SongRequestAccepted | m.SongRequestRejected | m.SongRequestConverting | m.SongRequestAdded
 """What the host tells a person about a request."""
 
@@ -49,4 +52,4 @@ def peer_key(peer_id: int) -> str:
 
 def guest_key(guest_id: bytes, address: str) -> str:
     """The key of a guest: that of all guests at its address. Those on the host's machine (empty) have one each."""
-    return f"guest:{address or guest_id.hex()}"
+    return GUEST_PREFIX + (address or guest_id.hex())

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from phaselock.model.code import normal_code
 from phaselock.model.group import DEFAULT_PEERS
-from phaselock.model.heritage import Cause, Heritage
+from phaselock.model.heritage import Cause, Heritage, Hosting
 from phaselock.model.loudness import Tagged
 from phaselock.model.measurement import Measurement
 from phaselock.model.microphone import HeardPass
@@ -93,6 +93,8 @@ class HostSession:
         self._commands = HostCommands(parts, self._seats, self._departure)
         self._messages = MemberMessages(parts, self._seats, self._departure)
         self._heritage = heritage
+        if heritage is not None:
+            parts.hosting = heritage.settings.hosting
         self._called_at_ns: int | None = None
 
     @property
@@ -221,6 +223,25 @@ class HostSession:
         """Where this host listens: its own addresses, the best first. Call it at the begin, and when they change."""
         self._parts.reign.reachable_at(addresses, control_port, self._parts.about.clock_port)
         return self._settle(now_ns)
+
+    @property
+    def hosting(self) -> Hosting:
+        """See `hosts_with`."""
+        return self._parts.hosting
+
+    def hosts_with(self, hosting: Hosting, *, now_ns: int) -> list[Effect]:
+        """What the host's program does beside the session has changed."""
+        self._parts.hosting = hosting
+        return self._settle(now_ns)
+
+    def next_pages(self) -> tuple[tuple[str, int], ...]:
+        """Where other hosts of this session would serve the page for guests: addresses and TCP ports, the machines of
+        the line in their order first, and then the host before this one, which may come back."""
+        heritage = self._heritage
+        before = []
+        if heritage is not None and heritage.previous is not None:
+            before.append((heritage.previous.addresses[0], heritage.settings.hosting.page_port))
+        return tuple(dict.fromkeys([*self._parts.reign.succession.pages(), *before]))
 
     def met(self, address: str, control_port: int, announced_key: bytes, *, now_ns: int) -> list[Effect]:
         """Another host of this session, whose key begins with `announced_key`, is announced there."""

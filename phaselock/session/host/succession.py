@@ -29,6 +29,8 @@ CHOOSE_EVERY_NS = 10_000_000_000
 """Smallest time between two changes of the order of the line while all of its machines are here."""
 HAND_OVER_NS = 3_000_000_000
 """The new host must answer within this time."""
+PAGE_ADDRESSES = 2
+"""Most addresses of a machine at which phones look for its page."""
 FINE_CLOCK_NS = 100_000
 """Uncertainties of a clock that differ by less than this make no difference for the line."""
 _WIRED = {True: 0, None: 1, False: 2}
@@ -108,6 +110,17 @@ class HostSuccession:
     def line(self) -> tuple[HostContact, ...]:
         """The line of succession."""
         return tuple(self._standing[conn][1] for conn, heir in self._heirs.items() if heir.is_complete)
+
+    def pages(self) -> tuple[tuple[str, int], ...]:
+        """Where the machines of the line would serve the page for guests, in their order: addresses and ports. Those at
+        the first addresses come first: the host reaches the machines there."""
+        heirs = [self._standing[conn] for conn, heir in self._heirs.items() if heir.is_complete]
+        places = [
+            (place, contact.addresses[place], standing.page_port)
+            for standing, contact in heirs
+            for place in range(min(PAGE_ADDRESSES, len(contact.addresses)))
+        ]
+        return tuple((address, port) for _, address, port in sorted(places, key=lambda one: one[0]))
 
     def told(self, claim: Claim) -> m.SuccessionLine | None:
         """The line as a member is told it now; None: this session has none."""

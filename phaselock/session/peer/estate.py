@@ -7,8 +7,10 @@ from typing import TypeVar
 from uuid import UUID
 
 from phaselock.model.heritage import (
+    MAX_GUESTS,
     MAX_MEMBERS,
     HeirBar,
+    HeirGuest,
     HeirMember,
     HeirRound,
     HeirSettings,
@@ -37,6 +39,7 @@ class PeerEstate:
         self.votes: dict[UUID, HeirVotes] = {}
         self.members: dict[int, HeirMember] = {}
         self.bars: dict[bytes, HeirBar] = {}
+        self.guests: dict[bytes, HeirGuest] = {}
         self.rounds: dict[str, HeirRound] = {}
         self.accepted: frozenset[UUID] = frozenset()
         self.loss_votes: tuple[LossVote, ...] = ()
@@ -51,6 +54,7 @@ class PeerEstate:
         _change(self.votes, ((one.file_id, one) for one in update.votes), update.gone_votes)
         _change(self.members, ((one.peer_id, one) for one in update.members), update.gone_members, MAX_MEMBERS)
         _change(self.bars, ((one.token, one) for one in update.bars), update.gone_bars)
+        _change(self.guests, ((one.guest_id, one) for one in update.guests), update.gone_guests, MAX_GUESTS)
         _change(self.rounds, ((one.key, one) for one in update.rounds), update.gone_rounds)
         if update.accepted is not None:
             self.accepted = frozenset(update.accepted)

@@ -46,6 +46,7 @@ def heritage_of(
         votes=tuple(estate.votes.values()),
         members=tuple(estate.members.values()),
         bars=tuple(estate.bars.values()),
+        guests=tuple(estate.guests.values()),
         rounds=tuple(estate.rounds.values()),
         membership=succession.membership(peer_id),
         elected_term=line.term + 1 if lost else estate.elected_term,

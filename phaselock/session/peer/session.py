@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from phaselock.model.address import DEFAULT_GUEST_PORT
 from phaselock.model.heritage import MAX_ADDRESSES, Cause
 from phaselock.model.key_words import key_words
 from phaselock.model.microphone import HeardPass
@@ -219,12 +220,14 @@ class PeerSession:
         host_key: bytes,
         addresses: tuple[str, ...] = (),
         wired: bool | None = None,
+        page_port: int = DEFAULT_GUEST_PORT,
         *,
         now_ns: int,
     ) -> list[Effect]:
         """The ports of `OpenForSuccession` are open. `host_key`: SHA-256 of this machine's host certificate.
-        `addresses`: its own, the best first. `wired`: its network is a cable (None: unknown)."""
-        standing = m.StandingBy(control_port, clock_port, host_key, addresses[:MAX_ADDRESSES], wired)
+        `addresses`: its own, the best first. `wired`: its network is a cable (None: unknown). `page_port`: of
+        its page for guests."""
+        standing = m.StandingBy(control_port, clock_port, host_key, addresses[:MAX_ADDRESSES], wired, page_port)
         self._parts.succession.stands_by(standing, connected=self._seat.connected)
         return self._settle(now_ns)
 
