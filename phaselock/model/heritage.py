@@ -21,6 +21,8 @@ MAX_SUCCESSORS = 3
 """Most machines in the line of succession. Each of them receives every change of the heritage."""
 MAX_TERMS = 32
 """Most hosts of a session whose keys are remembered; the oldest are forgotten."""
+MAX_ELECTIONS = 4
+"""Most elections of a session whose votes are remembered; the oldest are forgotten."""
 MAX_VOTERS = 200
 """Most voters for one song in a heritage."""
 MAX_ADDRESSES = 8
@@ -82,6 +84,16 @@ class LossVote:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Election:
+    """The host of `term` took over because the host before it was lost, by these votes. `electors`: number of peers
+    that might have voted."""
+
+    term: _Number
+    electors: _Number
+    votes: Annotated[tuple[LossVote, ...], Size(0, MAX_MEMBERS)]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Claim:
     """By which right a machine is the host. Of two hosts of one session, the claims decide who stays it."""
 
@@ -89,12 +101,11 @@ class Claim:
     """Number of successions since the session was founded."""
     chain: Annotated[tuple[_Key, ...], Size(1, MAX_TERMS)]
     """The keys of the hosts so far, the newest last."""
-    took_over_session_ns: _Ns
+    took_over_session_ns: Annotated[tuple[_Ns, ...], Size(1, MAX_TERMS)]
+    """When each host of the chain has taken over; the founder: 0."""
     has_members: bool
-    elected_term: _Number = 0
-    """The term of the last host that took over because its host was lost; 0: none."""
-    votes: Annotated[tuple[LossVote, ...], Size(0, MAX_MEMBERS)] = ()
-    """By which it took over. A HostSeek tells none."""
+    elections: Annotated[tuple[Election, ...], Size(0, MAX_ELECTIONS)] = ()
+    """The newest ones of the chain. A HostSeek tells none."""
 
     @property
     def key(self) -> bytes:
@@ -112,6 +123,16 @@ class Hosting:
     """TCP, of this page."""
     unlisted: bool = False
     """The session is not announced on the network."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Lineage:
+    """What each host tells its successors of the hosts so far. `secret`: known to all hosts and successors, and to no
+    other machine. For the rest see Claim."""
+
+    secret: _Secret = dataclasses.field(repr=False)
+    took_over_session_ns: Annotated[tuple[_Ns, ...], Size(1, MAX_TERMS)]
+    elections: Annotated[tuple[Election, ...], Size(0, MAX_ELECTIONS)] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -282,10 +303,8 @@ class Heritage:
     rounds: tuple[HeirRound, ...]
     membership: Membership
     """Of the new host, at the hosts before it."""
-    elected_term: int
-    """See Claim."""
-    electors: int
-    """Number of peers that might have voted then."""
+    lineage: Lineage
+    """Of the host before this one, with the election of this one."""
     voters: int
     """Number of peers that the line of succession was told with."""
     accepted: frozenset[UUID]
@@ -294,7 +313,5 @@ class Heritage:
     armed: Timeline | None
     gains: tuple[tuple[UUID, float], ...]
     chat: tuple[ChatLine, ...]
-    loss_votes: tuple[LossVote, ...]
-    """By which the host of `elected_term` took over."""
     here: frozenset[UUID]
     """The songs whose files are on this machine."""

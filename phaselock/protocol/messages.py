@@ -123,6 +123,7 @@ from phaselock.model.heritage import (
     HeirSong,
     HeirVotes,
     HostContact,
+    Lineage,
     LossVote,
 )
 from phaselock.model.loudness import MAX_GAIN_DB, MIN_GAIN_DB
@@ -943,8 +944,8 @@ class SuccessionLine:
 @dataclasses.dataclass(frozen=True, slots=True)
 class HeritageUpdate:
     """Extension, host to a successor: rows of the heritage that are new or have changed, and those that are gone.
-    `accepted`: all requests that the host's user has accepted. `loss_votes`: by which the host of `elected_term` took
-    over, of `electors` peers. None: as before. `complete`: the successor now knows all."""
+    `accepted`: all requests that the host's user has accepted. None: as before. `complete`: the
+    successor now knows all."""
 
     settings: HeirSettings | None = None
     songs: Annotated[tuple[HeirSong, ...], Size(0, MAX_HEIR_ROWS)] = ()
@@ -959,9 +960,7 @@ class HeritageUpdate:
     gone_guests: Annotated[tuple[Token, ...], Size(0, MAX_GUESTS)] = ()
     rounds: Annotated[tuple[HeirRound, ...], Size(0, MAX_HEIR_ROWS)] = ()
     gone_rounds: Annotated[tuple[PersonKey, ...], Size(0, MAX_ITEMS)] = ()
-    loss_votes: Annotated[tuple[LossVote, ...], Size(0, MAX_MEMBERS)] | None = None
-    elected_term: U32 = 0
-    electors: U32 = 0
+    lineage: Lineage | None = None
     accepted: Annotated[tuple[UUID, ...], Size(0, MAX_ITEMS)] | None = None
     complete: bool = False
 
@@ -1003,7 +1002,8 @@ class HostTold:
 
     "present": the machine is connected to its host. "lost": it has lost its host, too; it has counted `votes` of the
     `voters` of its line. "host": it is the host itself. `host` and `claim` describe the host of the first and the last.
-    `gives_way`: this host will join the one that asks; None: it does not know yet, and asks it.
+    `gives_way`: this host will join the one that asks; None: it does not know yet, and asks it. `proof`: of a host,
+    that it knows the secret of the heirs.
     """
 
     sight: HostSight
@@ -1012,6 +1012,7 @@ class HostTold:
     host: HostContact | None = None
     claim: Claim | None = None
     gives_way: bool | None = None
+    proof: Sha256 | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -7,6 +7,9 @@ and for another purpose.
 A successor of the host learns tokens that are derived from those of the members, for this successor alone. A member
 derives the same one from its own token when it comes to the successor. So a successor cannot act as a member at the
 host or at another successor.
+
+All successors know one secret of the session, `heirs_secret`. By it two hosts without a common member can prove that
+they are of one session. Its proof has the same form, with the key of the host that proves.
 """
 
 from __future__ import annotations
@@ -17,8 +20,10 @@ from uuid import UUID
 JOIN = b"join"
 FETCH = b"fetch"
 UPLOAD = b"upload"
+HOST = b"host"
 HOST_LOST = b"host lost"
 _HEIR_CONTEXT = b"PhaseLock heir\0"
+_HEIRS_CONTEXT = b"PhaseLock secret of the heirs"
 _CONTEXT = b"PhaseLock membership\0"
 _ACCESS_CONTEXT = b"PhaseLock access to pieces\0"
 _PROOF_CONTEXT = b"PhaseLock fetch of pieces\0"
@@ -53,6 +58,11 @@ def is_piece_proof(proof: bytes, access: bytes, host_key: bytes) -> bool:
 def heir_token(token: bytes, heir_key: bytes) -> bytes:
     """The token, 16 bytes, of the same membership at the host with the key `heir_key`, a successor."""
     return hmac.digest(token, _HEIR_CONTEXT + heir_key, "sha256")[:16]
+
+
+def heirs_secret(token: bytes) -> bytes:
+    """The secret, 16 bytes, of the heirs of the founder with this token."""
+    return hmac.digest(token, _HEIRS_CONTEXT, "sha256")[:16]
 
 
 def loss_purpose(term: int, candidate_key: bytes) -> bytes:

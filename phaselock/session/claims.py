@@ -8,16 +8,23 @@ When the host is lost, each member votes for the first successor that it reaches
 the members takes over at once. So of two parts of a cut network at most one has another host before the hold has
 passed.
 
-Two hosts of one session that meet compare their claims (`gives_way`). A host trusts no claim but its own knowledge: the
-other one has proved its key by TLS, and its votes by the tokens of the members.
+Two hosts of one session that meet compare their claims (`gives_way`), and one of them gives way: it becomes a peer of
+the other one. The key of the other one is proved by TLS. A host of no common chain is not of this session.
 
-- A host gives way to an earlier host of its own chain that still has members: the older session stays. A host that was
-  elected and has members stays if the earlier host is alone.
-- A host that is alone gives way to a later host of its chain if more than half of its lost members, at least two, have
-  voted for that one; one is enough if this machine has slept for HOLD_NS, for which its members wait.
-- Of two hosts that follow the same lost host, those stay in this order: the one with members, the one elected by more
-  than half, the one that took over first, the one with the smaller key.
-- A host of no common chain is not of this session.
+One host may be an earlier one of the other's chain. The earlier one stays, because its session is the older one. Only
+if it is alone, and the later one has members, may it give way: if more than half of its lost members, at least two,
+have voted for a host after it. One is enough if this machine has slept for HOLD_NS, for which its members wait. The
+later host cannot know this, and waits for the decision of the earlier one.
+
+Otherwise the chains part after their last common host. Both hosts know of both branches who was the first host, when it
+took over, and whether it was elected by more than half. These stay, in this order: the host with members, the branch
+whose first host was elected, that whose first host took over first, that whose first host has the smaller key. What
+happened later in a branch makes no difference. So both hosts come to the same result.
+
+A host gives way to another branch only if the other host proves that it was in a line of succession, by the secret of
+the heirs. An elected host counts for another machine of its own line only the votes that it can check: the members have
+made proofs for all machines of that line. It cannot check the election of a machine that had left the line before, nor
+can a later host of its branch: there the word of a successor is believed.
 """
 
 from __future__ import annotations
@@ -25,8 +32,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Collection, Sequence
 
-from phaselock.model.heritage import MAX_TERMS, Claim, HostContact, LossVote, Membership, VoteProof
-from phaselock.protocol.proof import heir_token, is_membership_proof, loss_purpose, membership_proof
+from phaselock.model.heritage import MAX_TERMS, Claim, Election, HostContact, LossVote, Membership, VoteProof
+from phaselock.protocol.proof import HOST, heir_token, is_membership_proof, loss_purpose, membership_proof
 
 
 def extended(chain: Sequence[bytes], key: bytes) -> tuple[bytes, ...]:
@@ -79,38 +86,63 @@ class Standing:
     """What a host knows of itself when it compares its claim with another one."""
 
     claim: Claim
+    secret: bytes = dataclasses.field(repr=False)
+    """Of the heirs."""
     electors: int
-    """Members of the lost host that the votes of the claim are for."""
+    """Members of the host before this one when this one took over."""
     voters: int
     """Members of this host before the first one was lost."""
-    has_slept: bool
+    rivals: Collection[bytes] = ()
+    """Keys of the other machines of the line by which this host took over."""
+    has_slept: bool = False
     """This machine has slept for HOLD_NS, for which its members wait."""
 
-    @property
-    def is_elected(self) -> bool:
-        """More than half of the members have voted for this host, or for one before it."""
-        return len(self.claim.votes) >= 2 and 2 * len(self.claim.votes) > self.electors
+
+def is_whole(claim: Claim) -> bool:
+    """The parts of the claim belong together."""
+    return len(claim.took_over_session_ns) == len(claim.chain) <= claim.term + 1
 
 
-def proven_votes(me: Claim, other: Claim, token_of: Callable[[int], bytes | None]) -> Collection[int]:
-    """The numbers of the members whose votes for the other host this host can check. `token_of` returns the token of a
-    member at this host."""
-    lost_term = other.elected_term - 1
-    candidate = key_at(other.term, other.chain, other.elected_term)
+def last_common_term(one: Claim, other: Claim) -> int | None:
+    """The term of the last host that both chains have; None: they have none."""
+    for term in range(min(one.term, other.term), -1, -1):
+        key = key_at(one.term, one.chain, term)
+        if key is not None and key == key_at(other.term, other.chain, term):
+            return term
+    return None
+
+
+def host_proof(secret: bytes, host_key: bytes) -> bytes:
+    """The proof of the host with this key that it was in a line of the session."""
+    return membership_proof(secret, HOST, host_key)
+
+
+def is_host_proof(proof: bytes | None, secret: bytes, host_key: bytes) -> bool:
+    """Whether this is the proof."""
+    return is_membership_proof(proof, secret, HOST, host_key)
+
+
+def proven_votes(
+    me: Claim, other: Claim, election: Election, token_of: Callable[[int], bytes | None]
+) -> Collection[int]:
+    """The numbers of the members whose votes of this election of the other host's chain this host can check.
+    `token_of` returns the token of a member at this host."""
+    lost_term = election.term - 1
+    candidate = key_at(other.term, other.chain, election.term)
     lost_key = key_at(other.term, other.chain, lost_term)
     if lost_term < 0 or candidate is None or lost_key is None:
         return ()
-    is_before = lost_term >= me.term and key_at(other.term, other.chain, me.term) == me.key
-    is_beside = me.term == lost_term + 1 and key_at(me.term, me.chain, lost_term) == lost_key
-    if not (is_before or is_beside):
+    is_lost = lost_term >= me.term and key_at(other.term, other.chain, me.term) == me.key
+    is_beside = me.term == election.term and key_at(me.term, me.chain, lost_term) == lost_key
+    if not (is_lost or is_beside):
         return ()
     found = set()
-    for vote in other.votes:
+    for vote in election.votes:
         token = token_of(vote.peer_id)
         if token is None:
             continue
         witness = me.key
-        if is_before:
+        if is_lost:
             chain = other.chain[: len(other.chain) - (other.term - lost_term)]
             token, witness = token_along(token, me.term, lost_term, chain), lost_key
         if is_vote(vote, token, witness, lost_term, candidate):
@@ -118,27 +150,45 @@ def proven_votes(me: Claim, other: Claim, token_of: Callable[[int], bytes | None
     return found
 
 
-def is_before(one: Claim, other: Claim) -> bool:
-    """The one host is an earlier host of the other one's chain."""
-    return one.term < other.term and key_at(other.term, other.chain, one.term) == one.key
+def voters_for(me: Claim, other: Claim, token_of: Callable[[int], bytes | None]) -> Collection[int]:
+    """The members that have voted for a host of the other chain, as far as this host can check it: those of the
+    election with the most."""
+    return max((proven_votes(me, other, one, token_of) for one in other.elections), key=len, default=())
 
 
-def gives_way(me: Standing, other: Claim, proven: int) -> bool:
-    """Whether this host becomes a peer of the other one, of whose votes it could check `proven`."""
+def gives_way(me: Standing, other: Claim, token_of: Callable[[int], bytes | None], *, is_heir: bool) -> bool | None:
+    """Whether this host becomes a peer of the other one; None: the other one decides that. `is_heir`: the other one has
+    proved that it was in a line of the session."""
     mine = me.claim
-    if is_before(other, mine):
-        return other.has_members or not (me.is_elected and mine.has_members)
-    if is_before(mine, other):
-        enough = proven >= 2 and 2 * proven > me.voters or me.has_slept and proven >= 1
-        return not mine.has_members and other.has_members and enough
-    if not _have_common_host(mine, other):
+    common = last_common_term(mine, other)
+    if common is None or not is_whole(other):
         return False
-    is_elected = proven >= 2 and 2 * proven > me.electors
-    own_rank = not mine.has_members, not me.is_elected, mine.took_over_session_ns, mine.key
-    return (not other.has_members, not is_elected, other.took_over_session_ns, other.key) < own_rank
+    if common == other.term:
+        return True if other.has_members or not mine.has_members else None
+    if common == mine.term:
+        proven = len(voters_for(mine, other, token_of))
+        enough = _is_majority(proven, me.voters) or me.has_slept and proven >= 1
+        return not mine.has_members and other.has_members and enough
+    term = common + 1
+    is_elected, is_other_elected = _is_elected(mine, term), _is_elected(other, term)
+    if is_elected and mine.term == term and key_at(other.term, other.chain, term) in me.rivals:
+        found = [proven_votes(mine, other, one, token_of) for one in other.elections if one.term == term]
+        is_other_elected = _is_majority(max(map(len, found), default=0), me.electors)
+    theirs, ours = _rank(other, term, is_elected=is_other_elected), _rank(mine, term, is_elected=is_elected)
+    return is_heir and theirs < ours
 
 
-def _have_common_host(one: Claim, other: Claim) -> bool:
-    terms = range(max(0, one.term - len(one.chain) + 1), one.term + 1)
-    keys = [(key_at(one.term, one.chain, term), key_at(other.term, other.chain, term)) for term in terms]
-    return any(here is not None and here == there for here, there in keys)
+def _is_elected(claim: Claim, term: int) -> bool:
+    """By its own account, the host of this term was elected by more than half."""
+    votes = [(len({vote.peer_id for vote in one.votes}), one.electors) for one in claim.elections if one.term == term]
+    return any(_is_majority(*one) for one in votes)
+
+
+def _is_majority(votes: int, electors: int) -> bool:
+    return votes >= 2 and 2 * votes > electors
+
+
+def _rank(claim: Claim, term: int, *, is_elected: bool) -> tuple[bool, bool, int, bytes]:
+    """The smaller one stays. `term`: of the first host of this branch."""
+    place = term - (claim.term - len(claim.chain) + 1)
+    return not claim.has_members, not is_elected, claim.took_over_session_ns[place], claim.chain[place]

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from phaselock.model.heritage import Claim, HostContact, Hosting
+from phaselock.model.heritage import Claim, Election, HostContact, Hosting
 from phaselock.protocol import messages as m
 from phaselock.protocol.framing import GREETING_CAP, frame
 from phaselock.protocol.proof import heir_token
@@ -202,9 +202,10 @@ def test_a_host_gives_way_to_no_claim_that_it_cannot_check(chain: tuple[bytes, .
         ben.cut()
         harness.run(12)
     vote = loss_vote(1, b"guessed token 16", 0, HOST_KEY, line_at(ben).successors, LIAR)
-    claim = Claim(len(chain) - 1, chain, 0, has_members=True, elected_term=1, votes=(vote, vote))
+    elections = (Election(1, 2, (vote, vote)),)
+    claim = Claim(len(chain) - 1, chain, (0,) * len(chain), has_members=True, elections=elections)
     conn = harness.open_connection()
-    without = dataclasses.replace(claim, votes=())
+    without = dataclasses.replace(claim, elections=())
     harness.host.receive(conn, m.HostSeek(harness.host.core.session_id, 1, None, without, liar_contact()))
     asked = [one for one in harness.host.of(e.AskHost) if one.contact.host_key == LIAR]
     for ask in asked:
@@ -216,7 +217,7 @@ def test_a_host_gives_way_to_no_claim_that_it_cannot_check(chain: tuple[bytes, .
 
 def test_a_host_asks_few_machines_that_only_claim() -> None:
     harness, _ = a_line("Ana", "Ben")
-    claim = Claim(1, (HOST_KEY, LIAR), 0, has_members=True)
+    claim = Claim(1, (HOST_KEY, LIAR), (0, 0), has_members=True)
     for _ in range(20):
         conn = harness.open_connection()
         harness.host.receive(conn, m.HostSeek(harness.host.core.session_id, 1, None, claim, liar_contact()))
@@ -227,7 +228,7 @@ def test_a_member_that_was_no_host_brings_songs_only_as_requests() -> None:
     harness, (ana, ben) = a_line("Ana", "Ben")
     line = line_at(ana)
     own = loss_vote(1, ana.core._seat.token, 0, HOST_KEY, line.successors, key_of(ana))
-    claim = Claim(1, (HOST_KEY, key_of(ana)), 0, has_members=True, elected_term=1, votes=(own,))
+    claim = Claim(1, (HOST_KEY, key_of(ana)), (0, 0), has_members=True, elections=(Election(1, 2, (own,)),))
     song = m.SongBequest(a_track(77).file_id, "song.mp3", 1000, "", "", 60.0, "Ben", 2)
     harness.host.receive(ana.conn, m.FormerHost(claim))
     harness.host.receive(ana.conn, song)
@@ -260,7 +261,7 @@ def lost(*names: str) -> tuple[SessionHarness, HarnessPeer, HostContact]:
 
 def test_a_lost_peer_follows_a_successor_of_its_host() -> None:
     _, peer, first = lost("Ana", "Ben")
-    claim = Claim(1, (HOST_KEY, first.host_key), 0, has_members=False)
+    claim = Claim(1, (HOST_KEY, first.host_key), (0, 0), has_members=False)
     (follow,) = told_by(peer, host=first, claim=claim)
     assert isinstance(follow, e.FollowHost)
     assert (follow.host, follow.term) == (first, 1)
@@ -288,7 +289,7 @@ def test_a_host_that_gave_way_in_the_meantime_is_asked_for_its_own_host() -> Non
     peer.call(peer.core.received, m.HostMoved(there, 1, (HOST_KEY, there.host_key)))
     peer.call(peer.core.connect_failed, "no answer", refused=False)
     assert [one.contact for one in peer.of(e.AskHost)].count(there) == 1
-    claim = Claim(1, (HOST_KEY, its_host.host_key), 0, has_members=True)
+    claim = Claim(1, (HOST_KEY, its_host.host_key), (0, 0), has_members=True)
     (follow,) = told_by(peer, sight="present", host=its_host, claim=claim)
     assert isinstance(follow, e.FollowHost)
     assert follow.host == its_host
@@ -298,9 +299,9 @@ def test_a_host_that_gave_way_in_the_meantime_is_asked_for_its_own_host() -> Non
     "claim",
     [
         None,
-        Claim(1, (HOST_KEY, LIAR), 0, has_members=True),
-        Claim(1, (LIAR, b"Ana".ljust(32, b"k")), 0, has_members=True),
-        Claim(0, (b"Ana".ljust(32, b"k"),), 0, has_members=True),
+        Claim(1, (HOST_KEY, LIAR), (0, 0), has_members=True),
+        Claim(1, (LIAR, b"Ana".ljust(32, b"k")), (0, 0), has_members=True),
+        Claim(0, (b"Ana".ljust(32, b"k"),), (0,), has_members=True),
     ],
 )
 def test_a_lost_peer_follows_no_host_of_another_chain(claim: Claim | None) -> None:

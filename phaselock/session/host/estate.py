@@ -21,7 +21,7 @@ from phaselock.model.heritage import (
     HeirSong,
     HeirSound,
     HeirVotes,
-    LossVote,
+    Lineage,
 )
 from phaselock.model.loudness import Loudness, Tagged
 from phaselock.model.measurement import Measurement
@@ -78,8 +78,7 @@ class HeirsKnowledge:
 
 
 class Estate:
-    """The heritage of a host session. `settings` returns the session as a whole; `election` the votes of the last one,
-    its term, and the number of members then."""
+    """The heritage of a host session. `settings` returns the session as a whole."""
 
     def __init__(
         self,
@@ -92,7 +91,7 @@ class Estate:
         outbox: Outbox,
         *,
         settings: Callable[[], HeirSettings],
-        election: Callable[[], tuple[tuple[LossVote, ...], int, int]],
+        lineage: Callable[[], Lineage],
     ) -> None:
         self._members = members
         self._admission = admission
@@ -102,7 +101,7 @@ class Estate:
         self._requests = requests
         self._outbox = outbox
         self._settings = settings
-        self._election = election
+        self._lineage = lineage
         self._songs: dict[_Key, HeirSong] = {}
         self._songs_for: tuple[object, int, int, int] = (None, 0, 0, 0)
         """What `_songs` were made of."""
@@ -158,7 +157,7 @@ class Estate:
     def _other_rows(self, heir: HeirsKnowledge, peer_id: int) -> dict[_Key, Any]:
         settings = self._settings()
         settings = dataclasses.replace(settings, host_token=heir.token(settings.host_token))
-        rows: dict[_Key, Any] = {("settings", 0): settings, ("loss_votes", 0): self._election()}
+        rows: dict[_Key, Any] = {("settings", 0): settings, ("lineage", 0): self._lineage()}
         rows["accepted", 0] = self._requests.accepted_ids()
         for file_id, voters in self._party.voters_for_songs().items():
             rows["votes", file_id] = HeirVotes(file_id, tuple(sorted(voters))[:MAX_VOTERS])
@@ -182,12 +181,10 @@ def _update(batch: Iterable[_Key], rows: dict[_Key, Any], gone: Iterable[_Key], 
     fields: dict[str, Any] = {}
     for kind, key in batch:
         row = rows[kind, key]
-        if kind == "settings":
+        if kind in ("settings", "lineage"):
             fields[kind] = row
         elif kind == "accepted":
             fields[kind] = tuple(row)
-        elif kind == "loss_votes":
-            fields[kind], fields["elected_term"], fields["electors"] = row
         else:
             fields[kind] = (*fields.get(kind, ()), row)
     for kind, key in gone:

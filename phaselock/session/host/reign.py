@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 
-from phaselock.model.heritage import Bequest, Cause, Claim, HeirSettings, Heritage, HostContact, LossVote, Membership
+from phaselock.model.heritage import Bequest, Cause, Claim, HeirSettings, Heritage, HostContact, Lineage, Membership
 from phaselock.model.queue import QueueEntry
 from phaselock.protocol import messages as m
+from phaselock.protocol.proof import heirs_secret
 from phaselock.session.claims import Standing
 from phaselock.session.effects import FollowHost
 from phaselock.session.host.admission import Admission
@@ -66,12 +68,11 @@ class Reign:
         self._chain: tuple[bytes, ...] = (host_key,)
         self._inherited_keys: tuple[bytes, ...] = ()
         """Of the machines that this one knew before it was the host."""
-        self._took_over_ns = 0
-        self._elected_term = 0
-        self._votes: tuple[LossVote, ...] = ()
+        self._lineage = Lineage(heirs_secret(token), (0,))
         self._earlier: Membership | None = None
         """Of this machine, at the hosts before it."""
         self._electors = self._voters = 0
+        self._rivals: frozenset[bytes] = frozenset()
         """See Standing."""
         self._has_slept = False
         self._woke_at_ns = -1
@@ -84,7 +85,7 @@ class Reign:
             requests,
             outbox,
             settings=lambda: settings(token),
-            election=lambda: (self._votes, self._elected_term, self._electors),
+            lineage=lambda: self._lineage,
         )
         self.succession = HostSuccession(members, queue, estate, outbox, is_on=is_on)
         self.reunion = Reunion(session_id, lambda: self.peer_id, self._standing, self._token_of, outbox)
@@ -93,13 +94,16 @@ class Reign:
 
     def took_over(self, heritage: Heritage, *, now_ns: int) -> None:
         """This machine has taken over from another host."""
-        self._term, self._chain, self._took_over_ns = heritage.term, heritage.chain, now_ns
+        self._term, self._chain = heritage.term, heritage.chain
+        known_ns = [*(0,) * len(self._chain), *heritage.lineage.took_over_session_ns, now_ns]
+        took_over_ns = tuple(known_ns[-len(self._chain) :])
+        self._lineage = dataclasses.replace(heritage.lineage, took_over_session_ns=took_over_ns)
         self.peer_id, self._earlier = heritage.me.peer_id, heritage.membership
         self._inherited_keys = heritage.known_keys
-        self._elected_term, self._votes, self._voters = heritage.elected_term, heritage.loss_votes, heritage.voters
-        self._electors = heritage.electors
+        self._electors = self._voters = heritage.voters
         others = [one for one in heritage.line if one.host_key != self._host_key]
         self.succession.keys = {one.peer_id: one.host_key for one in others}
+        self._rivals = frozenset(one.host_key for one in others)
         previous = [heritage.previous] if heritage.previous is not None else []
         self.reunion.seek([*previous, *others], now_ns=now_ns)
 
@@ -120,7 +124,8 @@ class Reign:
     def claim(self) -> Claim:
         """By which right this machine is the host."""
         has_members = any(member.heard_at_ns > self._woke_at_ns for member in self._members)
-        return Claim(self._term, self._chain, self._took_over_ns, has_members, self._elected_term, self._votes)
+        lineage = self._lineage
+        return Claim(self._term, self._chain, lineage.took_over_session_ns, has_members, lineage.elections)
 
     def farewell(self, host: HostContact, term: int, chain: tuple[bytes, ...], cause: Cause) -> FollowHost:
         """This machine joins another host, and brings this along."""
@@ -204,7 +209,8 @@ class Reign:
         return Membership(self.peer_id, (*earlier, (self._term, self._host_key, self._token)))
 
     def _standing(self) -> Standing:
-        return Standing(self.claim(), self._electors, self._voters, self._has_slept)
+        about = self.claim(), self._lineage.secret, self._electors, self._voters, self._rivals
+        return Standing(*about, has_slept=self._has_slept)
 
     def _token_of(self, peer_id: int) -> bytes | None:
         return next((one.token for one in (*self._members, *self._admission.departed) if one.peer_id == peer_id), None)

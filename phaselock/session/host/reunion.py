@@ -7,11 +7,12 @@ gives way only to a machine whose key it has checked itself, by the certificate 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Collection, Iterable, Iterator
 
 from phaselock.model.heritage import Claim, HostContact
 from phaselock.protocol import messages as m
-from phaselock.session.claims import Standing, gives_way, is_before, proven_votes
+from phaselock.session.claims import Standing, gives_way, host_proof, is_host_proof, voters_for
 from phaselock.session.effects import AskHost
 from phaselock.session.outbox import Outbox
 
@@ -25,7 +26,7 @@ ASK_BACK_EVERY_NS = 250_000_000
 MAX_ASKED = 12
 """Largest number of machines that are asked; the oldest are forgotten."""
 MAX_WAITS = 3
-"""An earlier host of the chain, which is alone, has this number of questions to find out that it must give way."""
+"""An earlier host of the chain, which is alone, has this number of questions to find out whether it gives way."""
 
 
 class Reunion:
@@ -83,7 +84,7 @@ class Reunion:
         """Ask one machine now."""
         self._last_number += 1
         self._asked[self._last_number] = contact
-        claim = Claim(*_without_votes(self._standing().claim))
+        claim = dataclasses.replace(self._standing().claim, elections=())
         seek = m.HostSeek(self._session_id, self._peer_id(), None, claim, self.contact)
         self._outbox.do(AskHost(self._last_number, contact, seek))
 
@@ -114,9 +115,9 @@ class Reunion:
             return None
         if answer.sight != "host" or claim.key != contact.host_key or claim.key == me.claim.key:
             return None
-        proven = proven_votes(me.claim, claim, self._token_of)
-        verdict = gives_way(me, claim, len(proven))
-        if not verdict and is_before(claim, me.claim):  # it is alone: it must find out that it gives way
+        is_heir = is_host_proof(answer.proof, me.secret, claim.key)
+        verdict = gives_way(me, claim, self._token_of, is_heir=is_heir)
+        if verdict is None:  # it is alone, and needs time to find this host
             self._waits[claim.key] = self._waits.get(claim.key, 0) + 1
             verdict = answer.gives_way is False or self._waits[claim.key] > MAX_WAITS and not answer.gives_way
         self._verdicts[claim.key] = verdict
@@ -133,7 +134,8 @@ class Reunion:
             if self.is_related(claim) and now_ns >= self._ask_back_at_ns:
                 self._ask_back_at_ns = now_ns + ASK_BACK_EVERY_NS
                 self.ask(contact)
-        return m.HostTold("host", host=self.contact, claim=me.claim, gives_way=verdict)
+        proof = host_proof(me.secret, me.claim.key)
+        return m.HostTold("host", host=self.contact, claim=me.claim, gives_way=verdict, proof=proof)
 
     def is_related(self, claim: Claim) -> bool:
         """Whether the chains of this host and of the claim have a host in common."""
@@ -142,14 +144,10 @@ class Reunion:
     def former_host(self, peer_id: int, host_key: bytes | None, claim: Claim) -> None:
         """A member says that it was the host of another part. Its songs are taken if another member has voted for it.
         `host_key`: of this member; None: not known."""
-        if claim.key == host_key and set(proven_votes(self._standing().claim, claim, self._token_of)) - {peer_id}:
+        if claim.key == host_key and set(voters_for(self._standing().claim, claim, self._token_of)) - {peer_id}:
             self.reunited.add(peer_id)
 
     def _elsewhere(self, host: HostContact, claim: Claim) -> None:
         """A machine says that it is the peer of this host."""
         if self.is_related(claim) and host.host_key not in (self._standing().claim.key, *self._sought):
             self.ask(host)
-
-
-def _without_votes(claim: Claim) -> tuple[int, tuple[bytes, ...], int, bool, int]:
-    return claim.term, claim.chain, claim.took_over_session_ns, claim.has_members, claim.elected_term

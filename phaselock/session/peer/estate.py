@@ -16,7 +16,7 @@ from phaselock.model.heritage import (
     HeirSettings,
     HeirSong,
     HeirVotes,
-    LossVote,
+    Lineage,
 )
 from phaselock.model.queue import MAX_ITEMS, ItemStatus, QueueItem
 from phaselock.model.types import Track
@@ -42,8 +42,7 @@ class PeerEstate:
         self.guests: dict[bytes, HeirGuest] = {}
         self.rounds: dict[str, HeirRound] = {}
         self.accepted: frozenset[UUID] = frozenset()
-        self.loss_votes: tuple[LossVote, ...] = ()
-        self.elected_term = self.electors = 0
+        self.lineage: Lineage | None = None
         self.is_complete = False
         """All rows have arrived once."""
 
@@ -58,10 +57,9 @@ class PeerEstate:
         _change(self.rounds, ((one.key, one) for one in update.rounds), update.gone_rounds)
         if update.accepted is not None:
             self.accepted = frozenset(update.accepted)
-        if update.loss_votes is not None:
-            self.loss_votes = update.loss_votes
-            self.elected_term, self.electors = update.elected_term, update.electors
-        self.is_complete = self.settings is not None and (self.is_complete or update.complete)
+        self.lineage = update.lineage or self.lineage
+        is_usable = self.settings is not None and self.lineage is not None
+        self.is_complete = is_usable and (self.is_complete or update.complete)
 
     def rows(self, queue: Sequence[QueueItem], tracks: Mapping[UUID, Track]) -> tuple[HeirSong, ...]:
         """The rows of the queue in their order. A row that the host has not told as heritage is made of what is known

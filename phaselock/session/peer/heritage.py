@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from phaselock.model.heritage import Heritage
+from phaselock.model.heritage import MAX_ELECTIONS, Election, Heritage
 from phaselock.model.queue import QueueItem
 from phaselock.model.snapshot import ChatLine
 from phaselock.session.claims import extended
@@ -31,8 +31,12 @@ def heritage_of(
 ) -> Heritage:
     """The heritage of a host that is `lost`, or has handed over. AssertionError if this machine is not in the line."""
     line, estate, me = succession.line, succession.estate, succession.me
-    assert line is not None and me is not None and estate.settings is not None
+    lineage = estate.lineage
+    assert line is not None and me is not None and estate.settings is not None and lineage is not None
     tracks = files.tracks()
+    if lost:
+        election = Election(line.term + 1, line.voters, succession.votes(peer_id, now_ns=now_ns))
+        lineage = dataclasses.replace(lineage, elections=(*lineage.elections, election)[-MAX_ELECTIONS:])
     return Heritage(
         session_id=session_id,
         term=line.term + 1,
@@ -49,14 +53,12 @@ def heritage_of(
         guests=tuple(estate.guests.values()),
         rounds=tuple(estate.rounds.values()),
         membership=succession.membership(peer_id),
-        elected_term=line.term + 1 if lost else estate.elected_term,
-        electors=line.voters if lost else estate.electors,
+        lineage=lineage,
         voters=line.voters,
         accepted=estate.accepted,
         current=playback.timeline,
         armed=playback.armed,
         gains=gains.all(),
         chat=chat,
-        loss_votes=succession.votes(peer_id, now_ns=now_ns) if lost else estate.loss_votes,
         here=frozenset(file_id for file_id in tracks if files.has(file_id)),
     )

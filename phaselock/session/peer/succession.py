@@ -273,7 +273,8 @@ class PeerSuccession:
             place = self.place
             if place is None:
                 return m.HostTold("present")
-            return m.HostTold("present", host=place.host, claim=Claim(place.term, place.chain, 0, has_members=True))
+            claim = Claim(place.term, place.chain, (0,) * len(place.chain), has_members=True)
+            return m.HostTold("present", host=place.host, claim=claim)
         vote, me, line = message.vote, self.me, self.line
         self._is_sought |= self.estate.token_of(message.peer_id) is not None
         if vote is not None and me is not None and line is not None and vote.peer_id == message.peer_id:
