@@ -62,6 +62,8 @@ def home_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         patch.setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent")
         patch.setenv("PHASELOCK_HOME", os.fspath(tmp_path_factory.mktemp("home")))
         patch.setenv("PHASELOCK_RELAY", "off")  # no test talks to the relays of others
+        # Without bytecode, each of the hundreds of programs would compile all of PhaseLock again.
+        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
         yield
 
 

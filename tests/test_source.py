@@ -111,7 +111,7 @@ def _sources() -> dict[str, list[pathlib.Path]]:
     found: dict[str, list[pathlib.Path]] = {}
     for top in (".ci", ".github", "ext", "phaselock", "tests", "wheels"):
         for path in sorted((ROOT / top).rglob("*")):
-            if path.is_file() and path.suffix in prose.SUFFIXES:
+            if path.is_file() and path.suffix in prose.SUFFIXES and path.name != "_native.c":  # Cython writes it
                 found.setdefault(path.parent.relative_to(ROOT).as_posix(), []).append(path)
     found["."] = [ROOT / name for name in ("README.md", "pyproject.toml", "setup.py")]
     return found

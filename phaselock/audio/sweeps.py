@@ -46,9 +46,10 @@ class SweepSource:
         """There is no file to close."""
 
 
+@functools.cache
 def sweep(upward: bool, rate_hz: int = RATE_HZ) -> array.array[float]:
     """One sweep of amplitude LEVEL with faded ends, after Farina 2000: (frames,) float32, SWEEP_FRAMES at RATE_HZ. At
-    another rate it has the samples that a recording of the sweep at RATE_HZ has."""
+    another rate it has the samples that a recording of the sweep at RATE_HZ has. Callers share it."""
     growth_s = SWEEP_NS / 1e9 / math.log(HIGH_HZ / LOW_HZ)
     last_s = (SWEEP_FRAMES - 1) / RATE_HZ
     samples = array.array("f")

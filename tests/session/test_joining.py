@@ -396,20 +396,24 @@ def test_another_device_or_latency_is_reported_at_once() -> None:
     ana = harness.join("Ana")
     harness.run(10.05)
     ana.output.latency_ns = 300 * MS
-    harness.run(0.11)
+    ana.report()
+    harness.run(0.01)
     assert harness.host.snapshot().peers[0].output_latency_ns == 300 * MS
     ana.output.device_name = "Bluetooth\x1b[2J"
-    harness.run(0.11)
+    ana.report()
+    harness.run(0.01)
     assert harness.host.events("device")[-1].fields == {
         "state": "open", "name": "Bluetooth[2J", "detail": "", "timing": "exact", "peer": "Ana",
     }  # fmt: skip
     ana.output.timing, ana.output.dac_uncertainty_ns = "unknown", None
-    harness.run(0.11)
+    ana.report()
+    harness.run(0.01)
     assert harness.host.events("device")[-1].fields["timing"] == "unknown"
     seen = harness.host.snapshot().peers[0]
     assert (seen.timing, seen.dac_uncertainty_ns) == ("unknown", None)
     ana.output.device_name = None
-    harness.run(0.11)
+    ana.report()
+    harness.run(0.01)
     assert harness.host.events("device")[-1].fields["state"] == "none"
 
 

@@ -179,9 +179,10 @@ class NetworkFixture:
         self.song = folder / "song.mp3"
         self.song.write_bytes(DATA)
         self.host: Host
+        self.listener: socket.socket
 
     async def open(self, stack: contextlib.AsyncExitStack) -> Host:
-        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        self.listener = listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         listener.setblocking(False)
         output, clock, news = Output(), Clock(), News()
         machine = HostSession(

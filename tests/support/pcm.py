@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,15 @@ volume."""
 
 def compass(first_frame: int, frames: int, turn_frames: int = TURN_FRAMES) -> npt.NDArray[np.float32]:
     """Interleaved stereo of a track's frames [first_frame, first_frame + frames)."""
-    angle = 2 * np.pi * ((first_frame + np.arange(frames)) % turn_frames) / turn_frames
+    first = first_frame % turn_frames
+    turns = -(-(first + frames) // turn_frames)
+    return np.tile(_turn(turn_frames), turns)[2 * first : 2 * (first + frames)]
+
+
+@functools.cache
+def _turn(turn_frames: int) -> npt.NDArray[np.float32]:
+    """Interleaved stereo of one turn."""
+    angle = 2 * np.pi * np.arange(turn_frames) / turn_frames
     return np.stack([np.sin(angle), np.cos(angle)], axis=1).astype(np.float32).ravel() * np.float32(0.5)
 
 

@@ -7,7 +7,9 @@ any volume. Times are true seconds.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +17,7 @@ import numpy.typing as npt
 from tests.support.pcm import loudness, stereo
 
 Numbers = npt.NDArray[np.float64]
+FRAME_BYTES = 8
 NEAR_S = 1e-3
 """The nearest frame counts if it is this near; else there is silence."""
 SILENT = 0.01
@@ -41,14 +44,23 @@ class Capture:
     """What one output played."""
 
     def __init__(self, played: Iterable[Block], turn_s: float) -> None:
-        times, blocks = [np.zeros(0)], [np.zeros((0, 2))]
-        for block in played:
-            blocks.append(stereo(block.samples))
-            times.append(block.first_s + block.frame_s * np.arange(len(blocks[-1])))
-        frames = np.concatenate(blocks)
-        self.at_s = np.concatenate(times)
-        self.loudness = loudness(frames)
-        self.place_s = np.arctan2(frames[:, 0], frames[:, 1]) / (2 * np.pi) * turn_s
+        blocks = list(played)
+        counts = np.array([len(block.samples) // FRAME_BYTES for block in blocks], int)
+        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        first_s = np.repeat([block.first_s for block in blocks], counts)
+        self.at_s: Numbers = first_s + np.repeat([block.frame_s for block in blocks], counts) * within
+        self._frames = stereo(b"".join(block.samples for block in blocks))
+        self._turn_s = turn_s
+
+    def heard(self, index: npt.NDArray[Any]) -> tuple[Numbers, Numbers]:
+        """(loudness, place in the track in seconds modulo a turn) of the frames with these indices."""
+        frames = self._frames[index]
+        return loudness(frames), np.arctan2(frames[:, 0], frames[:, 1]) / (2 * np.pi) * self._turn_s
+
+    @functools.cached_property
+    def loudness(self) -> Numbers:
+        """Of all frames."""
+        return loudness(self._frames)
 
     def look(self, at_s: Numbers) -> tuple[Numbers, Numbers]:
         """(loudness, place in the track in seconds modulo a turn) at each time, read from the nearest frame. The
@@ -58,7 +70,8 @@ class Capture:
         right = np.clip(np.searchsorted(self.at_s, at_s), 1, len(self.at_s) - 1)
         nearest = right - (at_s - self.at_s[right - 1] < self.at_s[right] - at_s)
         away_s = at_s - self.at_s[nearest]
-        return np.where(np.abs(away_s) < NEAR_S, self.loudness[nearest], 0.0), self.place_s[nearest] + away_s
+        volume, place_s = self.heard(nearest)
+        return np.where(np.abs(away_s) < NEAR_S, volume, 0.0), place_s + away_s
 
     def edges_s(self, *, rising: bool, level: float = 0.5) -> list[float]:
         """When the loudness crosses `level`, to a part of a frame."""

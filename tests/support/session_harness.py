@@ -15,7 +15,8 @@ from phaselock.session.peer.session import PeerSession
 from tests.support.simulation import MS, SECOND, SimulatedHost, SimulatedNode, SimulatedPeer, Simulation, a_track
 from tests.support.virtual_clock import VirtualClock
 
-REPORT_EVERY_NS = 100 * MS
+REPORT_EVERY_NS = 200 * MS
+"""As often as a real node whose output has just opened."""
 START_NS = 1000 * SECOND
 
 

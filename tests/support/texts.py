@@ -36,14 +36,19 @@ class Marked:
     place: str
 
 
-@functools.cache
-def sources() -> list[tuple[str, ast.Module]]:
-    """Every translated module: its path below the root, and its syntax tree."""
+def modules() -> list[str]:
+    """The path below the root of every translated module."""
     return [
-        (path.relative_to(ROOT).as_posix(), ast.parse(path.read_text("utf-8")))
+        path.relative_to(ROOT).as_posix()
         for path in sorted(PACKAGE.rglob("*.py"))
         if path.relative_to(PACKAGE).parts[0] not in ENGLISH_ONLY
     ]
+
+
+@functools.cache
+def sources() -> dict[str, ast.Module]:
+    """The syntax tree of every translated module, by its path below the root."""
+    return {path: ast.parse((ROOT / path).read_text("utf-8")) for path in modules()}
 
 
 @functools.cache
@@ -51,7 +56,7 @@ def errors() -> frozenset[str]:
     """The names of PhaseLockError and its subclasses that take a message id."""
     names = {"PhaseLockError"}
     for _ in range(3):  # deeper than any line of subclasses
-        for _, tree in sources():
+        for tree in sources().values():
             for node in ast.walk(tree):
                 if isinstance(node, ast.ClassDef) and names & {ast.unparse(base) for base in node.bases}:
                     own = any(isinstance(one, ast.FunctionDef) and one.name == "__init__" for one in node.body)
@@ -59,10 +64,11 @@ def errors() -> frozenset[str]:
     return frozenset(names)
 
 
+@functools.cache
 def marked() -> tuple[list[Marked], list[str]]:
     """All marked texts, and the places where a message id is put together at run time."""
     found, composed, names = [], [], MARKERS | dict.fromkeys(errors(), 1)
-    for path, tree in sources():
+    for path, tree in sources().items():
         for node in ast.walk(tree):
             count = names.get(_called(node), 0) if isinstance(node, ast.Call) else 0
             if not count or not isinstance(node, ast.Call) or len(node.args) < count:

@@ -16,18 +16,19 @@ class VirtualClock:
     def local(self, true_ns: float) -> int:
         """Local time at a true time."""
         at_ns = round(true_ns)
-        begin_ns, local_ns, gain = next(part for part in reversed(self._parts) if part[0] <= at_ns or part[0] == 0)
-        return local_ns + (at_ns - begin_ns) * (_WHOLE + gain) // _WHOLE
+        for begin_ns, local_ns, gain in reversed(self._parts):
+            if begin_ns <= at_ns or begin_ns == 0:
+                return local_ns + (at_ns - begin_ns) * (_WHOLE + gain) // _WHOLE
+        raise AssertionError("a clock begins at true time 0")
 
     def true(self, local_ns: int) -> int:
         """The first true time at which the local time is `local_ns` or more."""
-        ends = [part[0] for part in self._parts[1:]]
-        for (begin_ns, shown_ns, gain), end_ns in zip(self._parts, [*ends, None], strict=True):
+        for number, (begin_ns, shown_ns, gain) in enumerate(self._parts, 1):
             if local_ns <= shown_ns:
                 return begin_ns
             if gain > -_WHOLE:
                 at_ns = begin_ns - (shown_ns - local_ns) * _WHOLE // (_WHOLE + gain)
-                if end_ns is None or at_ns < end_ns:
+                if number == len(self._parts) or at_ns < self._parts[number][0]:
                     return at_ns
         raise AssertionError("the clock stands still for ever")
 
