@@ -447,7 +447,7 @@ def test_phones_are_told_where_the_next_hosts_would_serve_the_page() -> None:
     ben.call(ben.core.stands_by, 17401, 17402, key_of(ben), ("10.0.0.77",), True, 8000)
     harness.run(11)
     pages = harness.host.core.next_pages()
-    ips = {member.name: member.ip for member in harness.host.core._members}
+    ips = {member.name: member.ip for member in harness.host.core._parts.members}
     assert pages == ((ips["Ben"], 8000), (ips["Ana"], 17403), ("10.0.0.77", 8000))
     new = successor_of(harness, ana)
     assert new.next_pages() == (("10.0.0.1", 17403),)
