@@ -23,6 +23,8 @@ SETTLED_NS = 10 * SECOND
 """The invariants hold this time after the last change."""
 FOUND_NS = 20 * SECOND
 """Every machine of a group is connected to its host this time after the last change, or after it became the host."""
+REUNITED_NS = 20 * SECOND
+"""The songs of both parts of a cut network are in one queue this time after the cut has ended."""
 MAX_ERROR_NS = 200_000
 """Largest difference of what two machines of a group believe the session time to be."""
 
@@ -32,6 +34,7 @@ class RandomEvening:
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
+        self.patience = random.Random(seed)
         self.evening = Evening()
         self.machines = [
             self.evening.machine(name, self.random.uniform(-50, 50), may_host=self.random.random() < 0.9)
@@ -41,7 +44,7 @@ class RandomEvening:
         """When a machine or the network changed last."""
         self.hosts_since_ns: dict[Machine, int] = {}
         """When each machine that is a host was seen as one first."""
-        self.commanded_at_ns = 0
+        self.commanded_at_ns = self.healed_at_ns = 0
         self.safe: dict[bytes, set[Machine]] = {}
         """The songs that must not be lost, and the machines that knew each of them."""
         self.heard: set[bytes] = set()
@@ -116,6 +119,7 @@ class RandomEvening:
             one = self.random.choice(self.up())
             seconds = self.random.choice([1, 4, 8, 30, 100, 200])
             one.sleep(seconds)
+            self.change()
             self.changed_at_ns = max(self.changed_at_ns, one.asleep_until_ns)
 
     def cut(self) -> None:
@@ -130,7 +134,8 @@ class RandomEvening:
         if any(one.group for one in self.machines):
             self.evening.heal()
             self.change()
-            self.wait(20)
+            self.healed_at_ns = self.evening.now_ns
+            self.wait(self.patience.choice([0.3, 2, 7, 20, 20]))
 
     def hand_over(self) -> None:
         if hosts := self.evening.hosts():
@@ -150,6 +155,10 @@ class RandomEvening:
     # -- what always holds -------------------------------------------------------------------------------------------
 
     def change(self) -> None:
+        """A machine or the network changes. The host of the younger part is the only one that brings its songs: they
+        may be lost if something happens meanwhile."""
+        if self.evening.now_ns < self.healed_at_ns + REUNITED_NS:
+            self.safe.clear()
         self.changed_at_ns = max(self.changed_at_ns, self.evening.now_ns)
 
     def wait(self, seconds: float) -> None:
