@@ -73,7 +73,9 @@ class FileSender:
             before.end()
         self._bulk[peer_id] = connection
         try:
-            await self._loop.run_in_executor(self._pool, self._send_file, connection, request, track)
+            await self._loop.run_in_executor(
+                self._pool, self._send_file, connection, request, track, self._session_ns()
+            )
         except PhaseLockError as error:
             self._tell(self._session.fetch_failed, peer_id, request.file_id, error.message)
         except (OSError, ProtocolError) as error:  # the peer notices it too, and reports it
@@ -83,7 +85,9 @@ class FileSender:
             if self._bulk.get(peer_id) is connection:
                 del self._bulk[peer_id]
 
-    def _send_file(self, connection: FileConnection, request: FileRequest, track: Track) -> None:
+    def _send_file(
+        self, connection: FileConnection, request: FileRequest, track: Track, session_ns: int | None
+    ) -> None:
         """Called in a worker thread."""
 
         def report(sent_bytes: int) -> None:
@@ -91,7 +95,8 @@ class FileSender:
 
         try:
             with bug_net("sending a file", PhaseLockError, ProtocolError, OSError):
-                transfer.send_file(connection, track, self._files[track.file_id][1], request.offset, report)
+                path = self._files[track.file_id][1]
+                transfer.send_file(connection, track, path, request.offset, report, session_ns)
         except PhaseLockError as error:
             connection.refuse(str(error))
             raise

@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import pathlib
 import threading
-import time
 from collections.abc import Callable
 from typing import Protocol
 from uuid import UUID
@@ -66,16 +65,13 @@ class WholeFile:
 def send_pieces(connection: FileConnection, first: PieceRequest, find: Find, session_ns: int | None) -> None:
     """Send the piece of `first`, and all that the peer asks for afterwards, until it is gone or silent.
 
-    `session_ns`: session time now; None: unknown. All machines pause at the same session time (congestion.py), so that
-    the queue in front of a port that several of them send to really becomes empty.
-    PhaseLockError if it asks for what it may not have, or what cannot be read: it is told. OSError if the connection is
-    lost or nothing moves any more; ProtocolError if the peer breaks the protocol.
+    `session_ns`: see Sender. PhaseLockError if it asks for what it may not have, or what cannot be read: it is told.
+    OSError if the connection is lost or nothing moves any more; ProtocolError if the peer breaks the protocol.
     """
     frames = _PieceFrames(find)
-    ahead_ns = 0 if session_ns is None else session_ns - time.perf_counter_ns()
     try:
         frames.take(first)
-        Sender(Stream(connection, PEER, GREETING_CAP), frames, lambda sent_bytes: None, ahead_ns).run()
+        Sender(Stream(connection, PEER, GREETING_CAP), frames, lambda sent_bytes: None, session_ns).run()
     except PhaseLockError as error:
         connection.refuse(str(error))
         raise

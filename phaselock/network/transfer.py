@@ -74,13 +74,18 @@ class _TurnedAwayError(TransferError):
 
 
 def send_file(
-    connection: FileConnection, track: Track, path: pathlib.Path, offset: int, report: Callable[[int], None]
+    connection: FileConnection,
+    track: Track,
+    path: pathlib.Path,
+    offset: int,
+    report: Callable[[int], None],
+    session_ns: int | None = None,
 ) -> None:
     """Send the file from the byte `offset` on; return when the peer has acknowledged all of it.
 
-    `report` is called with the number of bytes sent so far, every REPORT_EVERY_S and at the end. PhaseLockError if the
-    file has changed, cannot be read or is refused; OSError if the connection is lost or stalls; ProtocolError if the
-    peer breaks the protocol.
+    `report` is called with the number of bytes sent so far, every REPORT_EVERY_S and at the end. `session_ns`: see
+    Sender. PhaseLockError if the file has changed, cannot be read or is refused; OSError if the connection is lost or
+    stalls; ProtocolError if the peer breaks the protocol.
     """
 
     def chunk(offset: int, data: bytes) -> m.Message:
@@ -88,7 +93,7 @@ def send_file(
 
     with _opened(path, track.file_name, track.size) as file:
         frames = _FileFrames(file, track.file_name, track.size, track.sha256, offset, chunk)
-        Sender(Stream(connection, PEER, GREETING_CAP), frames, report).run()
+        Sender(Stream(connection, PEER, GREETING_CAP), frames, report, session_ns).run()
 
 
 def receive_upload(
@@ -491,10 +496,13 @@ class Frames(Protocol):
 class Sender:
     """Sends frames within the congestion window until the receiver has acknowledged all of them."""
 
-    def __init__(self, stream: Stream, frames: Frames, report: Callable[[int], None], ahead_ns: int = 0) -> None:
-        """`ahead_ns`: how far the clock by which the senders pause is ahead of this machine's one."""
+    def __init__(
+        self, stream: Stream, frames: Frames, report: Callable[[int], None], session_ns: int | None = None
+    ) -> None:
+        """`session_ns`: session time now; None: unknown. All machines pause at the same session time (congestion.py),
+        so that the queue in front of a port that several of them send to really becomes empty."""
         self._stream, self._frames = stream, frames
-        self._ahead_ns = ahead_ns
+        self._ahead_ns = 0 if session_ns is None else session_ns - _now_ns()
         self._window, self._reports = CongestionWindow(), _ProgressReports(report)
         self._unwritten = memoryview(b"")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import io
 import pathlib
+import time
 import types
 
 import pytest
@@ -33,6 +34,29 @@ def test_progress_ends_with_the_last_byte(
     sending.result(TIMEOUT_S)
     assert told[-1] == len(DATA) and told == sorted(told)
     assert b"".join(chunk.data for chunk in chunks if isinstance(chunk, FileChunk)) == DATA[100_000:]
+
+
+def test_a_sender_pauses_by_session_time(
+    track: Track,
+    song: pathlib.Path,
+    tcp_pair: Pair,
+    worker: concurrent.futures.Executor,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Watched(congestion.CongestionWindow):
+        def may_send(self, now_ns: int) -> int:
+            times_ns.append(now_ns)
+            return super().may_send(now_ns)
+
+    times_ns: list[int] = []
+    monkeypatch.setattr(transfer, "CongestionWindow", Watched)
+    session_ns = time.perf_counter_ns() + 10**15
+    connection = FileConnection(tcp_pair[0], PlainChannel())
+    sending = worker.submit(transfer.send_file, connection, track, song, 0, nothing, session_ns)
+    sending.add_done_callback(lambda _: connection.close())
+    list(listen(tcp_pair[1]))
+    sending.result(TIMEOUT_S)
+    assert min(times_ns) >= session_ns
 
 
 def test_a_file_that_changed_or_went_is_not_sent(track: Track, song: pathlib.Path, tcp_pair: Pair) -> None:
