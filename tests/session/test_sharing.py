@@ -52,6 +52,15 @@ def test_peers_on_a_switch_pass_a_song_on() -> None:
     assert told.access == piece_access(ben.piece_keys[-1], 1, SONG.file_id)
 
 
+def test_a_peer_that_was_alone_helps_those_who_join_later() -> None:
+    harness = SessionHarness()
+    ana = willing(harness, "Ana")
+    harness.run(2)
+    ben = willing(harness, "Ben")
+    assert added(ana, ben) == [ROOT, ROOT]
+    assert sources(ben) == {0, 1}
+
+
 def test_a_late_peer_fetches_from_those_who_have_the_song() -> None:
     harness = SessionHarness()
     ana, ben = willing(harness, "Ana"), willing(harness, "Ben")

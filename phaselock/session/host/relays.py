@@ -136,7 +136,7 @@ class Relays:
 
     def _is_to_be_left_out(self, relay: _Relay) -> bool:
         believed = sum(not self._is_unbelievable(peer_id) for peer_id in relay.accusers)
-        return believed >= min(2, len(self._members) - 1)
+        return 0 < believed >= min(2, len(self._members) - 1)
 
     def _is_unbelievable(self, peer_id: int) -> bool:
         return sum(peer_id in relay.accusers for relay in self._relays.values()) > MAX_ACCUSED
