@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from phaselock.errors import InternalError, bug_net
@@ -70,6 +71,24 @@ class Sink(Protocol):
     def lost(self) -> None:
         """The connection is lost, or the request was answered already."""
         ...
+
+
+@dataclasses.dataclass(slots=True)
+class SmallBody:
+    """A sink that collects a body."""
+
+    then: Callable[[bytes], None]
+    """Called with the whole body."""
+    body: bytearray = dataclasses.field(default_factory=bytearray)
+
+    def data(self, data: bytes) -> None:
+        self.body += data
+
+    def end(self) -> None:
+        self.then(bytes(self.body))
+
+    def lost(self) -> None:
+        pass
 
 
 class Live(Protocol):

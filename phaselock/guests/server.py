@@ -25,13 +25,14 @@ from uuid import UUID
 from phaselock.errors import InternalError, bug_net
 from phaselock.guests.access import Access, Removed
 from phaselock.guests.art import Pictures
-from phaselock.guests.connection import Connection, Live, Sink
+from phaselock.guests.connection import Connection, Live, Sink, SmallBody
 from phaselock.guests.http import Head, policy
 from phaselock.guests.jam import FoundSong, Jam, Songs
-from phaselock.guests.limits import FILE_BURST_BYTES, FILE_BYTES_S, Bucket, Openings, Pace, Place, to_close
+from phaselock.guests.limits import Bucket, Openings, Pace, Place, to_close
 from phaselock.guests.messages import PageError, read_object, text_of
 from phaselock.guests.moving import Places, answer_seeker
 from phaselock.guests.page_session import PageSession
+from phaselock.guests.song_sender import SongSender
 from phaselock.guests.states import Shared, States, sweep_message, timeline_text
 from phaselock.guests.static import PageFile
 from phaselock.guests.turns import SPAN_S, Turns, Work
@@ -69,9 +70,6 @@ MAX_PLACES = 500
 MAX_BODY_BYTES = 4096
 WORKERS = 4
 """Worker threads for files and searches."""
-CHUNK_BYTES = 64 << 10
-MAX_SENT_FILES, MAX_SENT_FILES_OF_ADDRESS, MAX_SENT_FILES_OF_GUEST = 24, 6, 2
-"""Most songs that are sent at once, in all, to one address and to one guest."""
 LOCAL_NAMES = ("localhost",)
 
 REMOVED = N_("The host has removed you.")
@@ -116,9 +114,7 @@ class GuestServer:
         self._pace = Pace()
         self._openings = Openings()
         self._searching = asyncio.Lock()
-        self._file_bytes = Bucket(FILE_BYTES_S, FILE_BURST_BYTES)
-        self._sending: list[tuple[bytes, str]] = []
-        """The guest of each song that is being sent, and its address."""
+        self._sender = SongSender(self.in_worker, self._loop.time)
         self._live: dict[Connection, PageSession] = {}
         """Open pages, the oldest first."""
         self._unknown: dict[PageSession, None] = {}
@@ -483,7 +479,7 @@ class GuestServer:
         if head.length > MAX_BODY_BYTES:
             connection.reply_json(413, {"error": "too long"})
             return None
-        return _SmallBody(then)
+        return SmallBody(then)
 
     def _enter(self, connection: Connection, body: bytes) -> None:
         try:
@@ -588,63 +584,9 @@ class GuestServer:
         path, track = self._path(file_id), self.jam.track(file_id)
         if path is None or track is None:
             connection.reply_json(404, {"error": "not found"})
-        elif self._is_busy_sending(guest_id, connection.ip):
+        elif self._sender.is_busy(guest_id, connection.ip):
             connection.reply_json(503, {"error": "busy"}, {"Retry-After": "2"})
         elif head.method == "HEAD":
             connection.reply(200, {"Content-Type": "application/octet-stream"}, b"")
         else:
-            self.spawn(self._send_song(connection, guest_id, path, track.size))
-
-    def _is_busy_sending(self, guest_id: bytes, ip: str) -> bool:
-        of_guest = sum(one == guest_id for one, _ in self._sending)
-        of_address = sum(one == ip for _, one in self._sending)
-        return (
-            len(self._sending) >= MAX_SENT_FILES
-            or of_address >= MAX_SENT_FILES_OF_ADDRESS
-            or of_guest >= MAX_SENT_FILES_OF_GUEST
-        )
-
-    async def _send_song(self, connection: Connection, guest_id: bytes, path: pathlib.Path, size: int) -> None:
-        place = guest_id, connection.ip
-        self._sending.append(place)
-        try:
-            try:
-                file = await self.in_worker(functools.partial(open, path, "rb", buffering=0))
-            except OSError:
-                connection.reply_json(404, {"error": "not found"})
-                return
-            try:
-                fields = {"Content-Type": "application/octet-stream", "Cache-Control": "private, max-age=86400"}
-                connection.begin_reply(200, {**fields, "Content-Length": str(size)})
-                while size:
-                    data = await self.in_worker(file.read, min(size, CHUNK_BYTES))
-                    if not data:
-                        connection.abort("a song has become shorter")
-                        return
-                    size -= len(data)
-                    if not await connection.send_part(data):
-                        return
-                    await asyncio.sleep(self._file_bytes.spend(len(data), self._loop.time()))
-                connection.end_reply()
-            finally:
-                await self.in_worker(file.close)
-        finally:
-            self._sending.remove(place)
-
-
-@dataclasses.dataclass(slots=True)
-class _SmallBody:
-    """Collects a body."""
-
-    then: Callable[[bytes], None]
-    """Called with the whole body."""
-    body: bytearray = dataclasses.field(default_factory=bytearray)
-
-    def data(self, data: bytes) -> None:
-        self.body += data
-
-    def end(self) -> None:
-        self.then(bytes(self.body))
-
-    def lost(self) -> None:
-        pass
+            self.spawn(self._sender.send(connection, guest_id, path, track.size))

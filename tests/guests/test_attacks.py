@@ -19,7 +19,7 @@ from wsproto.events import Pong, TextMessage
 
 from phaselock.bench.lab.guest_client import GuestClient
 from phaselock.guests import connection as connections
-from phaselock.guests import limits, server, uploads
+from phaselock.guests import limits, server, song_sender, uploads
 from phaselock.guests.connection import Connection
 from phaselock.guests.static import PageFile
 from phaselock.session import guest_actions as a
@@ -205,7 +205,7 @@ def test_an_address_fetches_a_few_songs_at_once(on_page: Callable[[Scene], None]
         page.jam.now = dataclasses.replace(EMPTY, queue=(song,))
         page.jam.files[song.id] = track, path
         waiting = []
-        for _ in range(server.MAX_SENT_FILES_OF_ADDRESS + 1):
+        for _ in range(song_sender.MAX_FILES_OF_ADDRESS + 1):
             client, token, _ = await entered(page, "Eve")
             client.close()
             reader, writer = await asyncio.open_connection("127.0.0.1", page.port, limit=1000)
@@ -213,7 +213,7 @@ def test_an_address_fetches_a_few_songs_at_once(on_page: Callable[[Scene], None]
             waiting.append(((await reader.read(12))[-3:], writer))
         for _, writer in waiting:
             writer.transport.abort()
-        assert [status for status, _ in waiting] == [b"200"] * server.MAX_SENT_FILES_OF_ADDRESS + [b"503"]
+        assert [status for status, _ in waiting] == [b"200"] * song_sender.MAX_FILES_OF_ADDRESS + [b"503"]
 
     on_page(scene)
 
