@@ -305,8 +305,31 @@ def test_a_host_that_gave_way_in_the_meantime_is_asked_for_its_own_host() -> Non
     ],
 )
 def test_a_lost_peer_follows_no_host_of_another_chain(claim: Claim | None) -> None:
-    _, peer, first = lost("Ana", "Ben")
+    harness, peer, first = lost("Ana", "Ben")
     assert not told_by(peer, host=first, claim=claim)
+    harness.run(10)
+    assert not told_by(peer, host=first, claim=claim)
+
+
+def test_a_peer_of_a_part_without_a_host_joins_the_other_part_as_a_new_member() -> None:
+    """It has joined after the network was cut, so the other part does not know it."""
+    harness, (ana, ben) = a_line("Ana", "Ben")
+    line = dataclasses.replace(line_at(ben), term=2, chain=(b"a" * 32, b"b" * 32, HOST_KEY))
+    ben.call(ben.core.received, line)
+    ana.cut()
+    ben.cut()
+    harness.run(5.5)
+    there = dataclasses.replace(liar_contact(), host_key=b"c" * 32)
+    claim = Claim(2, (b"a" * 32, b"b" * 32, there.host_key), (0, 0, 0), has_members=True)
+    assert not told_by(ben, sight="present", host=there, claim=claim)
+    harness.run(10)
+    asked = [one for one in ben.of(e.AskHost) if one.contact == there][-1]
+    ben.call(ben.core.told, asked.number, m.HostTold("host", claim=claim))
+    assert [one.host for one in ben.of(e.FollowHost)] == [there]
+    ben.call(ben.core.connected, there.host_key)
+    ben.call(ben.core.received, m.SessionInfo(m.PROTOCOL_VERSION, ben.core.session_id, "Friday", "Cleo", (), 0))
+    (request,) = [one.message for one in ben.of(e.Send) if isinstance(one.message, m.JoinRequest)][-1:]
+    assert (request.peer_id, request.proof) == (None, None)
 
 
 def test_a_lost_peer_counts_no_false_votes() -> None:

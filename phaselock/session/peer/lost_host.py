@@ -79,7 +79,7 @@ class LostHost:
             self._parts.absence.found(now_ns=now_ns)
 
     def follow(self, found: Found, cause: Cause, *, now_ns: int) -> None:
-        """Join another host of this session as the same member."""
+        """Join another host of this session, as the same member if that host can know it."""
         membership = self._parts.succession.membership(self._seat.peer_id)
         self._seat.host_key, self._seat.announced_key, self._seat.moved = found.host.host_key, b"", cause
         self._seat.token = derived_token(membership, found.term, found.chain) or b""

@@ -1,7 +1,9 @@
 """The succession at a peer: the line that the host has told, and the search for another host after a loss.
 
 A peer that has lost its host asks all machines of the line, and the host's own, every ASK_EVERY_NS. A peer that follows
-another host, and is not accepted there yet, asks that one as well: it may have become the peer of a third one.
+another host, and is not accepted there yet, asks that one as well: it may have become the peer of a third one. A peer
+that joined one part of a cut network is unknown in the other one. When its own part has no host any more, it joins the
+other one as a new member, after STRANGE_NS: by then its own part would have elected a host.
 
 The peer votes for the first of the line that answers; a machine counts as gone after MISSES calls without an answer. So
 all votes go to the same machine as soon as all see the same ones. That machine takes over when it has the votes of more
@@ -35,6 +37,8 @@ UNSOUGHT_NS = 4_000_000_000
 """A machine of the line that no member has asked for this time is out of reach of the others."""
 GRACE_NS = 15_000_000_000
 """For this time after the hold a peer waits for the one that it has voted for."""
+STRANGE_NS = 10_000_000_000
+"""After a search of this time a peer joins a host that cannot know it, as a new member."""
 MAX_KEYS = 128
 """Most keys of machines that are remembered; the oldest are forgotten."""
 MAX_TOKENS = 32
@@ -87,6 +91,8 @@ class PeerSuccession:
         """When each machine has answered last that it has lost the host, too."""
         self._host_lives_at_ns: int | None = None
         """When a machine has answered last that it is connected to the host."""
+        self._strange: HostContact | None = None
+        """A host of this session, as a machine of the line tells, that cannot know this member."""
         self._since_ns = 0
         """The host is sought since then."""
         self._is_sought = False
@@ -185,7 +191,7 @@ class PeerSuccession:
 
     def end_search(self) -> None:
         """The host is heard, or another one was found."""
-        self._ask_at_ns = self._host_lives_at_ns = None
+        self._ask_at_ns = self._host_lives_at_ns = self._strange = None
         self._is_ended = self._is_sought = False
         for known in (self._asked, self._misses, self._heard_at_ns, self._votes):
             known.clear()
@@ -201,10 +207,11 @@ class PeerSuccession:
         if self.line is None or self._ask_at_ns is None or now_ns < self._ask_at_ns:
             return
         self._ask_at_ns = now_ns + ASK_EVERY_NS
-        candidate, followed = self._candidate(now_ns), self._followed
+        candidate = self._candidate(now_ns)
         machines = {one.host_key: one for one in (*self.line.successors, self.line.host)}
-        if followed is not None:
-            machines.setdefault(followed.host_key, followed)
+        for other in (self._followed, self._strange):
+            if other is not None:
+                machines.setdefault(other.host_key, other)
         for one in machines.values():
             if self.is_me(one):
                 continue
@@ -237,6 +244,10 @@ class PeerSuccession:
                 self._host_lives_at_ns = now_ns
             elif self._may_follow(claim):
                 return Found(host, claim.term, claim.chain)
+            elif self.line is not None and not set(claim.chain).isdisjoint(self.line.chain):
+                self._strange = host
+                if host is asked and now_ns >= self._since_ns + STRANGE_NS and not self._host_lives(now_ns):
+                    return Found(host, claim.term, claim.chain)
         return None
 
     def takes_over(self, *, hold_is_over: bool, now_ns: int) -> bool:
