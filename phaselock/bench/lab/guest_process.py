@@ -79,7 +79,8 @@ class Crowd(_Guests):
     """Between two requests of one guest."""
 
     def _kinds(self) -> Sequence[Kind]:
-        return [self._page] * PAGES + [self._fetch] * HTTP_CLIENTS + [self._upload] * UPLOADS
+        # The uploads first: behind the others they would begin late on a slow machine, or never.
+        return [self._upload] * UPLOADS + [self._page] * PAGES + [self._fetch] * HTTP_CLIENTS
 
     async def _page(self, ip: str, number: int) -> None:
         """Keep a page open and send messages of all kinds."""
