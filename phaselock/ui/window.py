@@ -282,7 +282,7 @@ class Window(ctk.CTk):  # type: ignore[misc]  # customtkinter has no types
         from phaselock.ui.screens.display import DisplayOverlay, Used
 
         used = Used()
-        self._open_overlay(lambda: DisplayOverlay(self, self.look, self.close_overlay, used))
+        self._open_overlay(lambda: DisplayOverlay(self, self, self.look, self.close_overlay, used))
 
     def open_songs(self) -> None:
         """Open the host's overlay with loudness and transitions of the songs."""

@@ -1,4 +1,5 @@
-"""The overlay with the look of the window: size of the text, contrast, motion."""
+"""The overlay with the look of the window: size of the text, contrast, motion. It also has the one choice that belongs
+to no other panel: whether this machine may become the host."""
 
 from __future__ import annotations
 
@@ -12,12 +13,14 @@ from phaselock.language.catalogue import tr
 from phaselock.language.message import N_
 from phaselock.ui import theme
 from phaselock.ui.look import WindowLook
+from phaselock.ui.screens.base import WindowApi
 from phaselock.ui.screens.home import label
 from phaselock.ui.screens.overlays import Overlay
 from phaselock.ui.theme import px
 from phaselock.ui.widgets import tooltip as tips
 from phaselock.ui.widgets.base import frame
 from phaselock.ui.widgets.buttons import SecondaryButton
+from phaselock.ui.widgets.switch import Switch
 
 NAMES = {"system": N_("As the system"), "on": N_("On"), "off": N_("Off")}
 
@@ -37,11 +40,11 @@ class Used:
 
 
 class DisplayOverlay(Overlay):
-    """Each change takes effect at once."""
+    """Each change of the look takes effect at once, that of the host's role in the next jam."""
 
-    def __init__(self, master: Any, look: WindowLook, on_close: Callable[[], None], used: Used) -> None:
+    def __init__(self, master: Any, api: WindowApi, look: WindowLook, on_close: Callable[[], None], used: Used) -> None:
         super().__init__(master, tr("Display"), on_close)
-        self._look, self._used = look, used
+        self._api, self._look, self._used = api, look, used
         self._buttons: dict[str, SecondaryButton] = {}
         sizes = self._row(0, tr("Size of the text"))
         for column, (name, text, steps) in enumerate(
@@ -54,6 +57,11 @@ class DisplayOverlay(Overlay):
             tips.attach(button, reason)
         self._choice(1, tr("High contrast"), "contrast")
         self._choice(2, tr("Less motion"), "motion")
+        self.may_host = Switch(self._row(3, tr("May become the host")), self._set_may_host)
+        self.may_host.set_on(api.program.preferences().may_host)
+        self.may_host.pack(anchor="e")
+        text = tr("If the host goes, the jam can go on from this machine. A change holds from the next jam on.")
+        tips.attach(self.may_host, text)
         if used.name:
             self.bind("<Configure>", lambda _event: self._keep_place(), add="+")
 
@@ -62,6 +70,10 @@ class DisplayOverlay(Overlay):
             self._buttons[self._used.name].focus_set()
         else:
             super().focus_set()
+
+    def _set_may_host(self, on: bool) -> None:
+        self._api.program.set_may_host(on)
+        self.may_host.set_on(on)
 
     def _choice(self, row: int, text: str, name: str) -> None:
         """A button that goes through the choices."""

@@ -1,5 +1,5 @@
-"""The panel of the sound: the output of this machine, its channels, the user's correction of its delay, the microphone,
-and whether the machine may become the host.
+"""The panel of the sound: the output of this machine, its channels, the user's correction of its delay, and the
+microphone.
 
 In a session it takes the place of the queue, so that the player stays in view while one adjusts it."""
 
@@ -18,7 +18,6 @@ from phaselock.ui import theme
 from phaselock.ui.backend import BackendEvent, Inputs, Outputs, SessionEvent, SessionView
 from phaselock.ui.screens.base import WindowApi
 from phaselock.ui.screens.home import label
-from phaselock.ui.screens.may_host import MayHostPart
 from phaselock.ui.screens.microphone import MicrophonePart
 from phaselock.ui.screens.overlays import Overlay
 from phaselock.ui.theme import px
@@ -63,13 +62,11 @@ class SoundOverlay(Overlay):
         self.correction = Field(self._steps, "", on_submit=self._correct, width=56)
         self._says = self._note("")
         self.microphone = MicrophonePart(self.body, api, peer=state is not None and not state.hosting)
-        self.may_host = MayHostPart(self.body, api)
         self._hint_text = ""
         if state is not None:
             self._build_correction()
             self.on_state(state)
         self.microphone.pack(fill="x")
-        self.may_host.pack(fill="x", pady=(px(16), 0))
         self.body.bind("<Configure>", lambda event: self._wrap(event.width), add="+")
         api.program.list_outputs()
 
@@ -165,7 +162,6 @@ class SoundOverlay(Overlay):
     def _wrap(self, width: int) -> None:
         for note in (self._device, self._says):
             note.configure(wraplength=max(width, 1))
-        self.may_host.wrap(max(width, 1))
 
     def _offer(self, outputs: Sequence[str | None]) -> None:
         """Let the user choose one of these outputs."""
