@@ -404,5 +404,5 @@ TestRandomSessions.settings = settings(
 @pytest.mark.slow
 class TestManyRandomSessions(SessionStateMachine.TestCase):
     settings = settings(
-        max_examples=60, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
+        max_examples=150, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
     )
