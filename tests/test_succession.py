@@ -56,8 +56,8 @@ class Jam:
         program = self.programs[name] = self.machines.start(name, *arguments, sound=sound)
         return program
 
-    def open(self, *peers: str, options: Sequence[str] = ()) -> None:
-        """Play until all machines are settled, and all peers are in the line of succession."""
+    def open(self, *peers: str, options: Sequence[str] = ()) -> list[str]:
+        """Play until all machines are settled; the line of succession, which has all peers."""
         song = self.folder / "noise.mp3"
         song.write_bytes(encode(noise(SONG_S, 44100, 7), 44100))
         waiting = "--wait-peers", str(len(peers)), "--play"
@@ -65,10 +65,11 @@ class Jam:
         host.wait_for("session")
         for name in peers:
             self.start(name, "join", self.machines.address(NAMES[0])).wait_for("joined")
-        host.wait_for("successors", lambda event: len(event["names"]) == len(peers))
+        line = host.wait_until("successors", lambda event: len(event["names"]) == len(peers))
         for program in self.programs.values():
-            program.wait_for("sync", playing)
+            program.wait_until("sync", playing)
         time.sleep(SETTLED_S)
+        return line["names"]
 
     def played(self, *names: str) -> list[delay.Loudspeaker]:
         """End these programs, and return what they played."""
@@ -109,15 +110,13 @@ def assert_nobody_heard_it(loudspeakers: Sequence[delay.Loudspeaker]) -> None:
 
 
 def test_nobody_hears_that_the_host_dies(jam: Jam) -> None:
-    jam.open("Ana", "Ben")
+    first, second = jam.open("Ana", "Ben")
     jam.programs["Hana"].process.kill()
-    ana, ben = jam.programs["Ana"], jam.programs["Ben"]
-    assert ana.wait_for("host_changed")["you"] is True
-    assert ben.wait_for("host_changed")["name"] == "Ana"
-    ana.wait_for("peer_joined", lambda event: event["name"] == "Ben")
-    ben.wait_for("successors", lambda event: event["names"] == ["Ben"])
+    assert jam.programs[first].wait_for("host_changed")["you"] is True
+    assert jam.programs[second].wait_for("host_changed")["name"] == first
+    jam.programs[second].wait_until("successors", lambda event: event["names"] == [second])
     time.sleep(SETTLED_S)
-    assert_nobody_heard_it(jam.played("Ben", "Ana"))
+    assert_nobody_heard_it(jam.played(second, first))
 
 
 def test_nobody_hears_that_the_host_hands_over_and_stays(jam: Jam) -> None:
@@ -127,26 +126,24 @@ def test_nobody_hears_that_the_host_hands_over_and_stays(jam: Jam) -> None:
     assert ben.wait_for("host_changed")["you"] is True
     for program in (hana, ana):
         assert program.wait_for("host_changed")["name"] == "Ben"
-    for name in ("Hana", "Ana"):
-        ben.wait_for("successors", lambda event, name=name: name in event["names"])  # type: ignore[misc]
+    ben.wait_until("successors", lambda event: set(event["names"]) == {"Hana", "Ana"})
     time.sleep(SETTLED_S)
     assert_nobody_heard_it(jam.played("Ana", "Hana", "Ben"))
 
 
 def test_a_host_that_was_cut_off_comes_back_as_a_peer(jam: Jam) -> None:
     """It plays on alone. When its cable is plugged in again, it joins the part with the most machines."""
-    jam.open("Ana", "Ben")
-    hana, ana, ben = (jam.programs[name] for name in ("Hana", "Ana", "Ben"))
+    first, second = jam.open("Ana", "Ben")
     jam.machines.cable("Hana", plugged=False)
-    assert ana.wait_for("host_changed")["cause"] == "host_lost"
-    ben.wait_for("successors", lambda event: event["names"] == ["Ben"])
+    assert jam.programs[first].wait_for("host_changed")["cause"] == "host_lost"
+    jam.programs[second].wait_until("successors", lambda event: event["names"] == [second])
     time.sleep(SETTLED_S)
     jam.machines.cable("Hana", plugged=True)
-    changed = hana.wait_for("host_changed")
-    assert (changed["name"], changed["cause"]) == ("Ana", "reunion")
-    ana.wait_for("successors", lambda event: "Hana" in event["names"])
+    changed = jam.programs["Hana"].wait_for("host_changed")
+    assert (changed["name"], changed["cause"]) == (first, "reunion")
+    jam.programs[first].wait_until("successors", lambda event: "Hana" in event["names"])
     time.sleep(SETTLED_S)
-    assert_nobody_heard_it(jam.played("Ben", "Hana", "Ana"))
+    assert_nobody_heard_it(jam.played(second, "Hana", first))
 
 
 @pytest.mark.skipif(bool(browsers.unavailable()), reason=browsers.unavailable())
@@ -158,8 +155,8 @@ def test_a_phone_finds_the_page_at_the_new_host(machines: Machines, tmp_path: pa
     hana = machines.start("Hana", "host", *map(str, songs), "--guests", "--wait-peers", "1", "--play")
     link = hana.wait_for("guest_page")["link"]
     ana = machines.start("Ana", "join", machines.address("Hana"))
-    ana.wait_for("sync", playing)
-    ana.wait_for("successors", lambda event: event["names"] == ["Ana"])
+    ana.wait_until("sync", playing)
+    ana.wait_until("successors", lambda event: event["names"] == ["Ana"])
     with Browser(tmp_path, prefix=machines.prefix("Cleo")) as browser:
         page = browser.page(link)
         page.type("#enter-name", "Zoë")
@@ -175,7 +172,7 @@ def test_a_phone_finds_the_page_at_the_new_host(machines: Machines, tmp_path: pa
         page.wait(f"location.hostname === '{machines.address('Ana')}'")
         page.wait("document.querySelector('#queue-rows .vote[aria-pressed=true]')")
         ben = machines.start("Ben", "join", machines.address("Ana"))
-        ana.wait_for("successors", lambda event: event["names"] == ["Ben"])
+        ana.wait_until("successors", lambda event: event["names"] == ["Ben"])
         ana.say("hand-over Ben")
         assert ben.wait_for("guest_joined")["name"] == "Zoë"
         page.wait("document.querySelector('#me').textContent === 'Zoë'")
@@ -184,22 +181,20 @@ def test_a_phone_finds_the_page_at_the_new_host(machines: Machines, tmp_path: pa
 
 def test_three_successions_in_a_row(jam: Jam) -> None:
     """A crash, a host that hands over and leaves, and another crash; the last one has no other machine to ask."""
-    jam.open("Ana", "Ben", "Cleo")
+    line = jam.open("Ana", "Ben", "Cleo")
     jam.programs["Hana"].process.kill()
-    names = ["Ana", "Ben", "Cleo"]
-    for _ in range(2):
-        old, *others = names
-        jam.programs[old].wait_for("host_changed", new_host)
-        jam.programs[old].wait_for("successors", lambda event, others=others: event["names"] == others)  # type: ignore[misc]
+    for left in (2, 1):
+        host = jam.programs[line[0]]
+        host.wait_for("host_changed", new_host)
+        line = host.wait_until("successors", lambda event, left=left: len(event["names"]) == left)["names"]  # type: ignore[misc]
         time.sleep(SETTLED_S)
-        if len(others) == 2:
-            jam.programs[old].say("leave")
-            assert jam.programs[old].end() == (0, "")
+        if left == 2:
+            host.say("leave")
+            assert host.end() == (0, "")
         else:
-            jam.programs[old].process.kill()
-        names = others
-    cleo = jam.programs["Cleo"]
-    cleo.wait_for("host_changed", new_host)
-    cleo.wait_for("sync", playing)
-    (played,) = jam.played("Cleo")
+            host.process.kill()
+    last = jam.programs[line[0]]
+    last.wait_for("host_changed", new_host)
+    last.wait_for("sync", playing)
+    (played,) = jam.played(line[0])
     assert (delay.silences_ms(played), delay.clicks(played), played.underruns) == ([], [], 0), played.late_wakes_ms

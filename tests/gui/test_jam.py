@@ -272,7 +272,7 @@ def test_a_window_becomes_the_host_and_hands_over_again(
     sam = Program("join", *place, home=tmp_path / "sam")
     stack.callback(sam.close)
     sam.wait_for("sync", sounds)
-    hana.wait_for("successors", lambda event: event["names"] == ["Ben", "Sam"])
+    hana.wait_until("successors", lambda event: event["names"] == ["Ben", "Sam"])
     hana.process.kill()
     until(window, lambda: screen(window) == "HostScreen")
     assert "The host is gone. You are the host now, and the music plays on." in window.toasts.texts

@@ -45,6 +45,7 @@ class Program:
             encoding="utf-8",
         )
         self.told: list[Event] = []
+        self._tells = threading.Condition()
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._errors: list[str] = []
         self._threads = [threading.Thread(target=self._listen), threading.Thread(target=self._listen_for_errors)]
@@ -69,6 +70,21 @@ class Program:
             if event["event"] == name and fits(event):
                 return event
 
+    def wait_until(self, name: str, fits: Callable[[Event], bool]) -> Event:
+        """The newest event of that name, as soon as it fits. Other events before and after it do not matter."""
+        found: Event | None = None
+
+        def has_come() -> bool:
+            nonlocal found
+            found = next((event for event in reversed(self.told) if event["event"] == name), None)
+            return found is not None and fits(found)
+
+        with self._tells:
+            if not self._tells.wait_for(has_come, TIMEOUT_S):
+                pytest.fail(f"the newest {name!r} is {found}; {''.join(self._errors)}")
+        assert found
+        return found
+
     def end(self) -> tuple[int, str]:
         """Wait for the end; (exit status, standard error)."""
         status = self.process.wait(TIMEOUT_S)
@@ -91,7 +107,9 @@ class Program:
         assert self.process.stdout
         for line in self.process.stdout:
             event = json.loads(line)
-            self.told.append(event)
+            with self._tells:
+                self.told.append(event)
+                self._tells.notify_all()
             self._events.put(event)
         self._events.put(None)
 
