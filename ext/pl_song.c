@@ -2,6 +2,7 @@
 #include "pl_engine.h"
 #include "pl_fft.h"
 #include "pl_sample.h"
+#include "pl_vector.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -15,8 +16,8 @@ static const double PI = 3.14159265358979323846;
 static const double RATE_HZ = 16000, LOW_HZ = 300, HIGH_HZ = 7500;
 /* At the ends of the band. */
 static const double LOW_EDGE_HZ = 100, HIGH_EDGE_HZ = 400;
-/* Half of the resampling filter, in frames of the lower rate, and its steps. */
-enum { TAPS = 16, STEPS = 256 };
+/* Half of the resampling filter, in frames of the lower rate, and its phases between two frames. */
+enum { HALF = 16, PHASES = 256 };
 /* Rates that are tried: sound cards are off by at most 100 ppm. */
 static const double MAX_RATE_ERROR = 120e-6;
 enum { RATES = 13 };
@@ -62,43 +63,68 @@ typedef struct {
 
 /* ---- sampling rates ---- */
 
-/* A filter that keeps what is below half of RATE_HZ: (STEPS + 1, 2 TAPS), for each fraction of a frame. */
+/* A filter that keeps what is below half of RATE_HZ and of the rate of its input. Row p is for an output frame
+ * that is p / PHASES frames after an input frame. */
 typedef struct {
-    float taps[TAPS * 2 * STEPS + 1];
-} kernel;
+    int32_t reach, taps; /* input frames to both sides, and floats of a row: a multiple of PL_LANES */
+    float *rows;         /* (PHASES + 1, taps) */
+} filter;
 
-static void init_kernel(kernel *k) {
-    for (int32_t j = 0; j <= 2 * TAPS * STEPS; j++) {
-        double x = (double)j / STEPS - TAPS;
-        double sinc = x == 0 ? 1 : sin(PI * x) / (PI * x);
-        k->taps[j] = (float)(sinc * (0.5 + 0.5 * cos(PI * x / TAPS)));
+static bool init_filter(filter *f, double rate_hz) {
+    double narrow = fmin(1, RATE_HZ / rate_hz); /* output frames per input frame, at most 1 */
+    f->reach = (int32_t)ceil(HALF / narrow);
+    f->taps = (2 * f->reach + PL_LANES - 1) / PL_LANES * PL_LANES;
+    f->rows = malloc(sizeof *f->rows * (PHASES + 1) * (size_t)f->taps);
+    if (!f->rows) return false;
+    float *tap = f->rows;
+    for (int32_t phase = 0; phase <= PHASES; phase++) {
+        for (int32_t i = 0; i < f->taps; i++) {
+            double x = (i + 1 - f->reach - (double)phase / PHASES) * narrow;
+            double sinc = x == 0 ? 1 : sin(PI * x) / (PI * x);
+            *tap++ = fabs(x) < HALF ? (float)(narrow * sinc * (0.5 + 0.5 * cos(PI * x / HALF))) : 0;
+        }
+    }
+    return true;
+}
+
+/* Fill `to` with `count` frames at RATE_HZ from `from_s` on, of samples at `rate_hz`, which is nearly that of the
+ * filter. What is outside of the samples counts as 0. */
+static void resample(const filter *f, const float *samples, int64_t samples_count, double rate_hz,
+                     double from_s, int32_t count, float *to) {
+    for (int32_t j = 0; j < count; j++) {
+        double at = (from_s + j / RATE_HZ) * rate_hz, whole = floor(at);
+        if (whole < -f->reach || whole > (double)samples_count + f->reach) {
+            to[j] = 0;
+            continue;
+        }
+        int64_t first = (int64_t)whole + 1 - f->reach;
+        int32_t phase = (int32_t)((at - whole) * PHASES);
+        const float *row = f->rows + (size_t)phase * (size_t)f->taps, *next = row + f->taps;
+        pl_vector sum = pl_vector_all(0), sum_next = sum;
+        for (int32_t i = 0; i < f->taps; i += PL_LANES) {
+            pl_vector x;
+            if (first + i >= 0 && first + i + PL_LANES <= samples_count) {
+                x = pl_vector_load(samples + first + i);
+            } else {
+                float some[PL_LANES];
+                for (int lane = 0; lane < PL_LANES; lane++) {
+                    int64_t place = first + i + lane;
+                    some[lane] = place >= 0 && place < samples_count ? samples[place] : 0;
+                }
+                x = pl_vector_load(some);
+            }
+            sum = pl_vector_add_product(sum, pl_vector_load(row + i), x);
+            sum_next = pl_vector_add_product(sum_next, pl_vector_load(next + i), x);
+        }
+        double share = (at - whole) * PHASES - phase;
+        to[j] = (float)((1 - share) * pl_vector_sum(sum) + share * pl_vector_sum(sum_next));
     }
 }
 
-/* Fill `to` with `count` frames at RATE_HZ from `from_s` on, of samples at `rate_hz`, each `stride` floats
- * long; `left` and `right` are the shares of the first two floats. */
-static void resample(const kernel *k, const float *samples, int64_t samples_count, int stride, float left,
-                     float right, double rate_hz, double from_s, int32_t count, float *to) {
-    double ratio = rate_hz / RATE_HZ,
-           narrow = fmin(1, 1 / ratio); /* output frames per input frame, at most 1 */
-    double reach = TAPS / narrow;
-    for (int32_t j = 0; j < count; j++) {
-        double at = from_s * rate_hz + j * ratio;
-        int64_t first = (int64_t)ceil(at - reach), last = (int64_t)floor(at + reach);
-        if (first < 0) first = 0;
-        if (last >= samples_count) last = samples_count - 1;
-        double sum = 0, tap = ((double)first - at) * narrow + TAPS;
-        for (int64_t i = first; i <= last; i++, tap += narrow) {
-            double step = tap * STEPS;
-            int32_t index = (int32_t)step;
-            if (index < 0 || index >= 2 * TAPS * STEPS) continue;
-            float share = (float)(step - index);
-            float weight = k->taps[index] + share * (k->taps[index + 1] - k->taps[index]);
-            const float *x = samples + i * stride;
-            sum += weight * (left * pl_sane_sample(x[0]) + (right != 0 ? right * pl_sane_sample(x[1]) : 0));
-        }
-        to[j] = (float)(sum * narrow);
-    }
+/* Samples of which the filter can take each, of frames of `stride` floats: left * first + right * second. */
+static void mix(const float *samples, int64_t count, int stride, float left, float right, float *to) {
+    for (int64_t i = 0; i < count; i++, samples += stride)
+        to[i] = left * pl_sane_sample(samples[0]) + (right != 0 ? right * pl_sane_sample(samples[1]) : 0);
 }
 
 /* ---- transforms ---- */
@@ -310,26 +336,24 @@ static pl_song_arrival examine(solver *s, int32_t lag) {
 /* ---- the whole ---- */
 
 typedef struct {
-    const float *recording;
+    const float *samples; /* mono */
     int64_t count;
-    double rate_hz, begin_s;
-    kernel kernel;
-} microphone;
+    double rate_hz;
+    filter filter;
+} source;
 
-/* Resample the recording of a turn, for a clock that runs faster by `rate_error`. */
-static void hear(const microphone *m, const pl_turn *turn, double rate_error, sound *t) {
+/* Resample the recording of a turn, which begins at `begin_s`, for a clock that runs faster by `rate_error`. */
+static void hear(const source *recording, double begin_s, const pl_turn *turn, double rate_error, sound *t) {
     double from_s = turn->begin_s - (double)t->lead / RATE_HZ;
     /* The time of the recording, by the clock of the microphone, is 0 at its first frame. */
-    resample(&m->kernel, m->recording, m->count, 1, 1, 0, m->rate_hz * (1 + rate_error), from_s - m->begin_s,
-             t->heard_count, t->heard);
+    resample(&recording->filter, recording->samples, recording->count, recording->rate_hz * (1 + rate_error),
+             from_s - begin_s, t->heard_count, t->heard);
 }
 
 static const float SHARES[PL_ROLES][2] = {{0.5F, 0.5F}, {1, 0}, {0, 1}, {0.5F, 0.5F}};
 
-static void play(const kernel *k, const float *song, int64_t count, double rate_hz, const pl_turn *turn,
-                 double fade_s, sound *t) {
-    const float *share = SHARES[turn->role];
-    resample(k, song, count, 2, share[0], share[1], rate_hz, turn->begin_s, t->song_count, t->song);
+static void play(const source *song, const pl_turn *turn, double fade_s, sound *t) {
+    resample(&song->filter, song->samples, song->count, song->rate_hz, turn->begin_s, t->song_count, t->song);
     double length_s = turn->end_s - turn->begin_s;
     for (int32_t j = 0; j < t->song_count; j++) {
         double at_s = j / RATE_HZ, in = fmin(at_s, length_s - at_s) / fade_s;
@@ -376,13 +400,13 @@ static pl_song_arrival arrive(solver *s, sound *t, int32_t around) {
 }
 
 /* The rate at which the pulses of all turns are largest. */
-static double find_rate(solver *s, const microphone *m, const pl_turn *turns, int32_t turn_count,
-                        sound *sounds) {
+static double find_rate(solver *s, const source *recording, double begin_s, const pl_turn *turns,
+                        int32_t turn_count, sound *sounds) {
     double best = -1, found = 0;
     for (int32_t k = 0; k < RATES; k++) {
         double rate = MAX_RATE_ERROR * (2.0 * k / (RATES - 1) - 1), sum = 0;
         for (int32_t i = 0; i < turn_count; i++) {
-            hear(m, &turns[i], rate, &sounds[i]);
+            hear(recording, begin_s, &turns[i], rate, &sounds[i]);
             sum += find_pulse(s, &sounds[i], ANYWHERE);
         }
         if (sum > best) {
@@ -409,37 +433,39 @@ bool pl_song_find(const float *recording, int64_t count, double rate_hz, double 
                   int64_t song_count, double song_rate_hz, const pl_turn *turns, int32_t turn_count,
                   double fade_s, double reach_s, pl_song_arrival *arrivals, double *rate_error) {
     solver s = {0};
-    microphone *m = malloc(sizeof *m);
+    source heard = {.count = count, .rate_hz = rate_hz},
+           played = {.count = song_count, .rate_hz = song_rate_hz};
     sound *sounds = calloc((size_t)turn_count, sizeof *sounds);
     double longest_s = 0;
     for (int32_t i = 0; i < turn_count; i++) longest_s = fmax(longest_s, turns[i].end_s - turns[i].begin_s);
     int32_t lead = (int32_t)(reach_s * RATE_HZ), most = (int32_t)(longest_s * RATE_HZ) + 1;
     int32_t most_heard = most + 2 * lead;
-    bool good = m && sounds && init_solver(&s, most_heard + most);
-    float *samples = good ? malloc(sizeof *samples * (size_t)turn_count * (size_t)(most + most_heard)) : NULL;
-    good = good && samples;
+    float *samples = malloc(sizeof *samples * (size_t)turn_count * (size_t)(most + most_heard)),
+          *mono = malloc(sizeof *mono * (size_t)(count + song_count + 1));
+    bool good = sounds && samples && mono && init_solver(&s, most_heard + most) &&
+                init_filter(&heard.filter, rate_hz) && init_filter(&played.filter, song_rate_hz);
     if (good) {
-        m->recording = recording;
-        m->count = count;
-        m->rate_hz = rate_hz;
-        m->begin_s = begin_s;
-        init_kernel(&m->kernel);
+        mix(recording, count, 1, 1, 0, mono);
+        heard.samples = mono;
+        played.samples = mono + count;
         for (int32_t i = 0; i < turn_count; i++) {
             sounds[i].song = samples + (size_t)i * (size_t)(most + most_heard);
             sounds[i].heard = sounds[i].song + most;
             sounds[i].song_count = (int32_t)((turns[i].end_s - turns[i].begin_s) * RATE_HZ);
             sounds[i].heard_count = sounds[i].song_count + 2 * lead;
             sounds[i].lead = lead;
-            play(&m->kernel, song, song_count, song_rate_hz, &turns[i], fade_s, &sounds[i]);
+            const float *share = SHARES[turns[i].role];
+            mix(song, song_count, 2, share[0], share[1], mono + count);
+            play(&played, &turns[i], fade_s, &sounds[i]);
         }
-        double rate = find_rate(&s, m, turns, turn_count, sounds);
+        double rate = find_rate(&s, &heard, begin_s, turns, turn_count, sounds);
         for (int32_t i = 0; i < turn_count; i++) {
-            hear(m, &turns[i], rate, &sounds[i]);
+            hear(&heard, begin_s, &turns[i], rate, &sounds[i]);
             find_pulse(&s, &sounds[i], ANYWHERE);
         }
         const int32_t last = turn_count - 1, around = median_lag(sounds, turn_count);
         for (int32_t i = 0; i <= last; i += last > 0 ? last : 1) {
-            hear(m, &turns[i], rate, &sounds[i]);
+            hear(&heard, begin_s, &turns[i], rate, &sounds[i]);
             arrivals[i] = arrive(&s, &sounds[i], around);
         }
         if (last > 0) {
@@ -448,7 +474,7 @@ bool pl_song_find(const float *recording, int64_t count, double rate_hz, double 
             if (fabs(change) <= MAX_RATE_CHANGE) rate += change;
         }
         for (int32_t i = 0; i < turn_count; i++) {
-            hear(m, &turns[i], rate, &sounds[i]);
+            hear(&heard, begin_s, &turns[i], rate, &sounds[i]);
             arrivals[i] = arrive(&s, &sounds[i], around);
         }
         *rate_error = rate;
@@ -456,6 +482,8 @@ bool pl_song_find(const float *recording, int64_t count, double rate_hz, double 
     free(samples);
     free_solver(&s);
     free(sounds);
-    free(m);
+    free(mono);
+    free(heard.filter.rows);
+    free(played.filter.rows);
     return good;
 }

@@ -205,9 +205,11 @@ def _speech(random: np.random.Generator, frames: int) -> Floats:
     """Noise with the spectrum of speech, and syllables of 1/8 s."""
     voiced = _shaped(random, frames, lambda hz: np.where(hz > 100, (1 + (hz / 500) ** 2) ** -0.75, 0.0))
     syllables = np.repeat(random.random(frames // 6000 + 1) ** 2, 6000)[:frames]
-    smooth = np.hanning(2400)
-    loudness: Floats = np.convolve(syllables, smooth / smooth.sum(), "same").astype(float)
-    return _unit(voiced * loudness)
+    rise = np.cumsum(np.hanning(2400)) / np.sum(np.hanning(2400))
+    for first in range(6000, frames - 1200, 6000):  # from one to the next in 1/20 s
+        before, behind = syllables[first - 1], syllables[first + 1200]
+        syllables[first - 1200 : first + 1200] = before + (behind - before) * rise
+    return _unit(voiced * syllables)
 
 
 def _music(random: np.random.Generator, frames: int) -> Floats:
@@ -215,15 +217,19 @@ def _music(random: np.random.Generator, frames: int) -> Floats:
     sound = np.zeros(frames)
     beat, note, drum = RATE_HZ // 4, RATE_HZ // 2, RATE_HZ // 12
     time_s = np.arange(note) / RATE_HZ
-    harmonics = np.arange(1, 9)
+    chords: dict[int, list[tuple[int, Floats]]] = {}  # of each key: where it begins, and the phases of its harmonics
     for first in range(0, frames, beat):
         for key in random.integers(0, 60, 4):
-            hz = 110 * 2 ** (key / 12) * harmonics
-            tones = np.sin(2 * np.pi * hz[:, None] * time_s + random.uniform(0, 2 * np.pi, (8, 1))) / harmonics[:, None]
-            chord = tones.sum(0) * np.exp(-4 * time_s)
-            sound[first : first + note] += chord[: frames - first]
+            chords.setdefault(int(key), []).append((first, random.uniform(0, 2 * np.pi, 8)))
         hit = 2 * random.standard_normal(drum) * np.exp(-np.arange(drum) / 600)
         sound[first : first + drum] += hit[: frames - first]
+    harmonics = np.arange(1, 9)
+    for key, notes in chords.items():
+        turns = 2 * np.pi * 110 * 2 ** (key / 12) * harmonics[:, None] * time_s
+        waves = np.concatenate([np.sin(turns), np.cos(turns)]) * np.exp(-4 * time_s)
+        for first, phases in notes:
+            shares = np.concatenate([np.cos(phases) / harmonics, np.sin(phases) / harmonics])
+            sound[first : first + note] += (shares @ waves)[: frames - first]
     return _unit(sound)
 
 
