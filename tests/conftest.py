@@ -30,7 +30,18 @@ def pytest_ignore_collect(collection_path: pathlib.Path) -> bool | None:
     return True if is_wine() and collection_path.relative_to(ROOT).as_posix() in UNREADABLE else None
 
 
+# These files take minutes each. They begin first, or one worker would have one of them alone at the end.
+LONG = [
+    ROOT / "tests" / name
+    for name in """audio/test_song_listening.py device/test_moves.py audio/test_listening.py
+    session/test_random_sessions.py test_succession.py native/test_sanitizers.py session/test_swarm.py sim/test_links.py
+    sim/test_succession.py test_calibration.py fuzz/test_targets.py device/test_outputs.py""".split()
+]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    rank = {path: number for number, path in enumerate(LONG)}
+    items.sort(key=lambda item: rank.get(item.path, len(rank)))
     if is_wine():
         mark_expected_failures(items)
 

@@ -169,6 +169,7 @@ def port_in_use(port: int) -> str:
     return f"Port {port} is in use. Please close the other application or change the port. Any free port:"
 
 
+@pytest.mark.slow
 def test_a_port_in_use_is_an_error(processes: ProcessFixture) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -178,6 +179,7 @@ def test_a_port_in_use_is_an_error(processes: ProcessFixture) -> None:
         assert host.told == [{"event": "error", "message": message, "code": "other"}]
 
 
+@pytest.mark.slow
 def test_a_clock_port_in_use_is_an_error(processes: ProcessFixture) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))
@@ -193,6 +195,7 @@ def test_an_unreachable_host_is_an_error(processes: ProcessFixture) -> None:
     assert errors.startswith(f"Cannot reach 127.0.0.1 on port {port}: ") and "\n" not in errors
 
 
+@pytest.mark.slow
 def test_a_server_of_another_protocol_is_an_error(processes: ProcessFixture) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         join = processes.start("join", f"127.0.0.1:{listener.getsockname()[1]}", "--backend", "null")
@@ -224,6 +227,7 @@ def test_bad_files_are_refused_and_disturb_nothing(processes: ProcessFixture, tm
     host.wait_for("sync", playing)
 
 
+@pytest.mark.slow
 def test_a_file_that_changes_or_goes_in_the_queue_is_told(processes: ProcessFixture, tmp_path: pathlib.Path) -> None:
     for name in ("a.mp3", "b.mp3"):
         shutil.copy(TUNE, tmp_path / name)
@@ -286,6 +290,7 @@ def test_added_tracks_follow_one_another(processes: ProcessFixture, tmp_path: pa
     assert host.wait_for("error")["message"] == "There is no next track."
 
 
+@pytest.mark.slow
 def test_invalid_commands_are_answered_and_do_not_end_the_program(processes: ProcessFixture) -> None:
     host = processes.host()
     ada = processes.join("Ada")
@@ -365,6 +370,7 @@ def test_settings_of_a_peer_reach_the_host_and_those_of_the_host_the_peer(proces
     assert ada.wait_for("status")["role"] == "right"
 
 
+@pytest.mark.slow
 def test_the_end_of_input_does_not_end_the_host(processes: ProcessFixture) -> None:
     host = processes.host()
     assert host.process.stdin
@@ -374,6 +380,7 @@ def test_the_end_of_input_does_not_end_the_host(processes: ProcessFixture) -> No
     assert host.process.poll() is None
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
 @pytest.mark.parametrize(
     "number", [pytest.param(one, marks=() if one is signal.SIGTERM else pytest.mark.slow) for one in interrupts()]
@@ -390,6 +397,7 @@ def test_a_signal_ends_the_program_with_a_goodbye(processes: ProcessFixture, num
     assert bob.end() == (0, "")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is told differently there")
 def test_a_host_whose_output_is_closed_ends(processes: ProcessFixture) -> None:
     read, write = os.pipe()
@@ -437,6 +445,7 @@ def test_one_host_serves_ipv4_and_ipv6(processes: ProcessFixture, tmp_path: path
         peer.wait_for("sync", lambda event: event["offset_uncertainty_us"] is not None and event["rtt_ms"] > 0)
 
 
+@pytest.mark.slow
 def test_an_unusable_log_or_settings_file_is_a_warning(tmp_path: pathlib.Path) -> None:
     (tmp_path / "data" / "phaselock.log").mkdir(parents=True)
     (tmp_path / "config").mkdir()
@@ -454,6 +463,7 @@ def test_an_unusable_log_or_settings_file_is_a_warning(tmp_path: pathlib.Path) -
     assert (tmp_path / "config" / "settings.json.broken").read_text() == "{ no JSON"
 
 
+@pytest.mark.slow
 def test_names_volume_role_and_offset_are_remembered(tmp_path: pathlib.Path) -> None:
     local = ("--bind", "127.0.0.1", "--port", "0", "--clock-port", "0", "--backend", "null")
     with contextlib.ExitStack() as stack:
@@ -510,6 +520,7 @@ def test_the_host_converts_what_it_and_a_peer_add(processes: ProcessFixture, tmp
             assert program.wait_for("playing")["file_name"] == name
 
 
+@pytest.mark.slow
 def test_a_song_is_requested_and_the_queue_is_edited(processes: ProcessFixture, tmp_path: pathlib.Path) -> None:
     host = processes.host()
     ada, bob = processes.join("Ada"), processes.join("Bob")

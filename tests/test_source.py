@@ -117,12 +117,19 @@ def _sources() -> dict[str, list[pathlib.Path]]:
     return found
 
 
+@functools.cache
+def _pattern(words: str) -> re.Pattern[str]:
+    return re.compile(rf"\b(?:{words})\b".replace(" ", r"\s+"), re.IGNORECASE)
+
+
 def _banned(passage: str) -> list[tuple[int, str]]:
     """Where banned words stand: lines after the first of the passage; word and what to write instead."""
+    if not _pattern("|".join(BANNED)).search(passage):
+        return []
     return sorted(
         (passage.count("\n", 0, match.start()), f"{' '.join(match[0].split())!r}: {instead}")
-        for pattern, instead in BANNED.items()
-        for match in re.finditer(rf"\b(?:{pattern})\b".replace(" ", r"\s+"), passage, re.IGNORECASE)
+        for words, instead in BANNED.items()
+        for match in _pattern(words).finditer(passage)
     )
 
 

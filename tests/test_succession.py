@@ -17,7 +17,7 @@ from phaselock.bench.lab.signals import encode, noise
 from tests.support import browser as browsers
 from tests.support.browser import Browser
 from tests.support.machines import Machines, unavailable
-from tests.support.programs import Event, Program, playing
+from tests.support.programs import Program, playing
 
 pytestmark = pytest.mark.slow
 
@@ -56,8 +56,8 @@ class Jam:
         program = self.programs[name] = self.machines.start(name, *arguments, sound=sound)
         return program
 
-    def open(self, *peers: str, options: Sequence[str] = ()) -> list[str]:
-        """Play until all machines are settled; the line of succession, which has all peers."""
+    def open(self, *peers: str, options: Sequence[str] = ()) -> None:
+        """Play until all machines are settled, and all peers are in the line of succession."""
         song = self.folder / "noise.mp3"
         song.write_bytes(encode(noise(SONG_S, 44100, 7), 44100))
         waiting = "--wait-peers", str(len(peers)), "--play"
@@ -65,11 +65,21 @@ class Jam:
         host.wait_for("session")
         for name in peers:
             self.start(name, "join", self.machines.address(NAMES[0])).wait_for("joined")
-        line = host.wait_until("successors", lambda event: len(event["names"]) == len(peers))
+        host.wait_until("successors", lambda event: len(event["names"]) == len(peers))
         for program in self.programs.values():
             program.wait_until("sync", playing)
         time.sleep(SETTLED_S)
-        return line["names"]
+
+    def new_host(self, *peers: str) -> tuple[str, list[str]]:
+        """Which of these peers becomes the host, as all of them say, and the others when all are in its line. The line
+        changes with the quality of the clocks, so that a test does not know it before."""
+        changed = {name: self.programs[name].wait_for("host_changed") for name in peers}
+        (host,) = {event["name"] for event in changed.values()}
+        assert [name for name, event in changed.items() if event["you"]] == [host]
+        others = [name for name in peers if name != host]
+        self.programs[host].wait_until("successors", lambda event: set(event["names"]) == set(others))
+        time.sleep(SETTLED_S)
+        return host, others
 
     def played(self, *names: str) -> list[delay.Loudspeaker]:
         """End these programs, and return what they played."""
@@ -89,10 +99,6 @@ def jam(machines: Machines, tmp_path: pathlib.Path) -> Jam:
     return Jam(machines, tmp_path)
 
 
-def new_host(event: Event) -> bool:
-    return bool(event["you"])
-
-
 def assert_nobody_heard_it(loudspeakers: Sequence[delay.Loudspeaker]) -> None:
     """All played without a gap or a jump from SETTLED_S on, and within MAX_APART_US."""
     for one in loudspeakers:
@@ -110,13 +116,10 @@ def assert_nobody_heard_it(loudspeakers: Sequence[delay.Loudspeaker]) -> None:
 
 
 def test_nobody_hears_that_the_host_dies(jam: Jam) -> None:
-    first, second = jam.open("Ana", "Ben")
+    jam.open("Ana", "Ben")
     jam.programs["Hana"].process.kill()
-    assert jam.programs[first].wait_for("host_changed")["you"] is True
-    assert jam.programs[second].wait_for("host_changed")["name"] == first
-    jam.programs[second].wait_until("successors", lambda event: event["names"] == [second])
-    time.sleep(SETTLED_S)
-    assert_nobody_heard_it(jam.played(second, first))
+    host, peers = jam.new_host("Ana", "Ben")
+    assert_nobody_heard_it(jam.played(*peers, host))
 
 
 def test_nobody_hears_that_the_host_hands_over_and_stays(jam: Jam) -> None:
@@ -133,17 +136,15 @@ def test_nobody_hears_that_the_host_hands_over_and_stays(jam: Jam) -> None:
 
 def test_a_host_that_was_cut_off_comes_back_as_a_peer(jam: Jam) -> None:
     """It plays on alone. When its cable is plugged in again, it joins the part with the most machines."""
-    first, second = jam.open("Ana", "Ben")
+    jam.open("Ana", "Ben")
     jam.machines.cable("Hana", plugged=False)
-    assert jam.programs[first].wait_for("host_changed")["cause"] == "host_lost"
-    jam.programs[second].wait_until("successors", lambda event: event["names"] == [second])
-    time.sleep(SETTLED_S)
+    host, peers = jam.new_host("Ana", "Ben")
     jam.machines.cable("Hana", plugged=True)
     changed = jam.programs["Hana"].wait_for("host_changed")
-    assert (changed["name"], changed["cause"]) == (first, "reunion")
-    jam.programs[first].wait_until("successors", lambda event: "Hana" in event["names"])
+    assert (changed["name"], changed["cause"]) == (host, "reunion")
+    jam.programs[host].wait_until("successors", lambda event: "Hana" in event["names"])
     time.sleep(SETTLED_S)
-    assert_nobody_heard_it(jam.played(second, "Hana", first))
+    assert_nobody_heard_it(jam.played(*peers, "Hana", host))
 
 
 @pytest.mark.skipif(bool(browsers.unavailable()), reason=browsers.unavailable())
@@ -181,20 +182,14 @@ def test_a_phone_finds_the_page_at_the_new_host(machines: Machines, tmp_path: pa
 
 def test_three_successions_in_a_row(jam: Jam) -> None:
     """A crash, a host that hands over and leaves, and another crash; the last one has no other machine to ask."""
-    line = jam.open("Ana", "Ben", "Cleo")
+    jam.open("Ana", "Ben", "Cleo")
     jam.programs["Hana"].process.kill()
-    for left in (2, 1):
-        host = jam.programs[line[0]]
-        host.wait_for("host_changed", new_host)
-        line = host.wait_until("successors", lambda event, left=left: len(event["names"]) == left)["names"]  # type: ignore[misc]
-        time.sleep(SETTLED_S)
-        if left == 2:
-            host.say("leave")
-            assert host.end() == (0, "")
-        else:
-            host.process.kill()
-    last = jam.programs[line[0]]
-    last.wait_for("host_changed", new_host)
-    last.wait_for("sync", playing)
-    (played,) = jam.played(line[0])
+    host, peers = jam.new_host("Ana", "Ben", "Cleo")
+    jam.programs[host].say("leave")
+    assert jam.programs[host].end() == (0, "")
+    host, (last,) = jam.new_host(*peers)
+    jam.programs[host].process.kill()
+    assert jam.programs[last].wait_for("host_changed")["you"] is True
+    jam.programs[last].wait_for("sync", playing)
+    (played,) = jam.played(last)
     assert (delay.silences_ms(played), delay.clicks(played), played.underruns) == ([], [], 0), played.late_wakes_ms

@@ -37,6 +37,7 @@ def plan(start_session_ns: int) -> Plan:
     return Plan(Timeline(track.file_id, info.rate_hz, 0, start_session_ns), track, TUNE)
 
 
+@pytest.mark.slow
 def test_the_song_of_the_listener_is_found_in_its_recording(monkeypatch: pytest.MonkeyPatch) -> None:
     task = plan(_native.now_ns() + OFFSET_NS - 2 * SECOND)
     begin_ns, rate_hz = task.timeline.start_session_ns + 3 * SECOND, task.timeline.rate_hz

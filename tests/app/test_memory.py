@@ -34,6 +34,7 @@ def loaded(code: str) -> set[str]:
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
+@pytest.mark.slow
 def test_the_network_thread_loads_only_what_it_needs() -> None:
     assert loaded("import phaselock.app.window_backend, zeroconf.asyncio") == set()
 
@@ -47,6 +48,7 @@ assert len(host_identity(pathlib.Path({os.fspath(tmp_path / "key.pem")!r})).host
     assert loaded(code) == set()
 
 
+@pytest.mark.slow
 def test_the_halves_of_a_session_and_the_tables_of_encodings_are_loaded_when_they_are_needed() -> None:
     code = """
 import phaselock.app.window_backend, phaselock.ui.screens.host

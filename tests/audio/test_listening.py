@@ -53,6 +53,7 @@ def assert_right(heard: Heard, truth_ms: Sequence[float], within_ms: float = 0.0
     assert heard.arrivals[0].offset_ns == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "given",
     [
@@ -87,6 +88,7 @@ def test_two_repeats_are_enough() -> None:
     assert_right(*listen(Conditions(hidden_s={1: 0.0434, 2: 0.1824}), repeats=2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("repeats", [2, 3])
 @pytest.mark.parametrize("seed", range(3))
 def test_machines_that_arrive_in_phase_are_told_apart(seed: int, repeats: int) -> None:
@@ -123,6 +125,7 @@ def test_all_octaves_count_alike_in_a_level() -> None:
     assert dull.level_db == pytest.approx(bright.level_db, abs=0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(3))
 def test_levels_are_right_to_a_decibel_in_noise(number: int) -> None:
     found = measure(Setting("noise", 10.0), np.random.default_rng([4, number]), number)

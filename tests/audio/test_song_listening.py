@@ -45,6 +45,7 @@ def test_machines_that_play_a_song_are_heard_at_their_times(given: dict[str, Any
     assert heard.microphone_ppm == pytest.approx(given.get("clock_ppm", 0), abs=8)
 
 
+@pytest.mark.slow
 def test_a_silent_machine_is_not_heard() -> None:
     heard, truth_ms = listen(SongConditions(hidden_s=HIDDEN_S, silent=frozenset({1})))
     assert heard.arrivals[1].offset_ns is None

@@ -125,6 +125,7 @@ def noisy(seed: int, *, figures: int, repeats: int, slower: int = 0, by: float =
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("repeats", [3, pytest.param(6, marks=pytest.mark.slow)])
 def test_the_same_program_is_seldom_called_worse(
     repeats: int, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

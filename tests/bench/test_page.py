@@ -149,6 +149,7 @@ def test_a_plot_prints_in_the_colours_of_the_page(tmp_path: pathlib.Path) -> Non
     assert "#b3b3b3" not in drawn and "#2a2a2a" not in drawn
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "x", "y"),
     [

@@ -22,6 +22,8 @@ import pty
 import struct
 import termios
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parents[2]
 TIMEOUT_S = 60.0
 
@@ -127,7 +129,6 @@ def test_a_dumb_terminal_reads_line_by_line(tmp_path: pathlib.Path) -> None:
     typist.close()
 
 
-@pytest.mark.slow
 def test_a_terminal_that_goes_away_is_no_bug(tmp_path: pathlib.Path) -> None:
     typist = Typist(tmp_path)
     try:

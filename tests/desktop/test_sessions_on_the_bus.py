@@ -18,7 +18,10 @@ from phaselock.desktop.mpris import ROOT as ROOT_INTERFACE
 from tests.support.message_bus import MessageBus
 from tests.support.programs import ROOT
 
-pytestmark = pytest.mark.skipif(shutil.which("playerctl") is None, reason="playerctl is not installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("playerctl") is None, reason="playerctl is not installed"),
+]
 
 TUNE = ROOT / "phaselock" / "data" / "tune.mp3"
 

@@ -22,6 +22,7 @@ from phaselock.model.microphone import MicrophoneFault
 from tests.support.sound_servers import PipeWireServer, PulseServer, until
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.device,
     pytest.mark.skipif(sys.platform != "linux", reason="the backends are Linux's"),
 ]

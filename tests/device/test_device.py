@@ -281,6 +281,7 @@ def test_pulse_behind_alsa_does_not_tell_its_delay(
     assert (one.device.timing(), one.device.unreported_ns()) == ("unknown", None)
 
 
+@pytest.mark.slow
 @needs_linux
 def test_the_death_of_pulse_is_noticed(pulse: PulseServer, rig: Callable[..., Rig]) -> None:
     one = rig("pulseaudio")
@@ -294,6 +295,7 @@ def test_the_death_of_pulse_is_noticed(pulse: PulseServer, rig: Callable[..., Ri
         rig("pulseaudio").device.open()
 
 
+@pytest.mark.slow
 @needs_linux
 def test_a_frozen_pulse_does_not_block_the_caller(
     pulse: PulseServer, rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch

@@ -18,7 +18,7 @@ from phaselock.storage.paths import log_path, settings_path
 from tests.support.programs import Program
 from tests.support.window_driver import Remote
 
-pytestmark = pytest.mark.gui
+pytestmark = [pytest.mark.gui, pytest.mark.slow]
 pytest.importorskip("tkinter", reason="Python was built without tkinter")
 
 

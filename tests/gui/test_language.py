@@ -41,7 +41,7 @@ from tests.support.pseudo_language import PseudoLanguage, untranslated
 from tests.support.session_views import CARD, QUEUE, file, guest, host, item, line, off, peer, playing
 from tests.support.window_driver import all_texts, deliver, go, own_texts, press, show, tree
 
-pytestmark = pytest.mark.gui
+pytestmark = [pytest.mark.gui, pytest.mark.slow]
 pytest.importorskip("tkinter", reason="Python was built without tkinter")
 
 NAMES = (

@@ -15,6 +15,7 @@ from tests.support.session_views import playing
 from tests.support.window_driver import commands, go, show, until
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.gui,
     pytest.mark.skipif(not (shutil.which("setxkbmap") and shutil.which("xdotool")), reason="needs the tools of X"),
 ]

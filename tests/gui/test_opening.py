@@ -33,7 +33,7 @@ from tests.support.window_driver import (
     walk,
 )
 
-pytestmark = pytest.mark.gui
+pytestmark = [pytest.mark.gui, pytest.mark.slow]
 pytest.importorskip("tkinter", reason="Python was built without tkinter")
 
 INVITATION = "phaselock://192.168.1.42:17404/4829130001"
@@ -348,7 +348,6 @@ def stack() -> Iterator[contextlib.ExitStack]:
         yield stack
 
 
-@pytest.mark.slow
 def test_a_process_hands_its_files_over(display: str, tmp_path: pathlib.Path, stack: contextlib.ExitStack) -> None:
     window = Remote(tmp_path)
     stack.callback(window.kill)

@@ -29,6 +29,7 @@ def sine(*parts: tuple[float, float], rate_hz: int = 48000, hz: float = 1000) ->
     return np.repeat(gains * np.sin(2 * np.pi * hz * np.arange(len(gains)) / rate_hz), 2).astype(np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("parts", "lufs"),
     [
@@ -44,6 +45,7 @@ def test_integrated_loudness(parts: list[tuple[float, float]], lufs: float, rate
     assert measured(sine(*parts, rate_hz=rate_hz), rate_hz).integrated_lufs == pytest.approx(lufs, abs=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("levels_db", "range_lu"),
     [([-20, -30], 10), ([-20, -15], 5), ([-40, -20], 20), ([-50, -35, -20, -35, -50], 15)],  # 1 to 4

@@ -260,6 +260,7 @@ def test_without_a_usable_address_nothing_is_started(monkeypatch: pytest.MonkeyP
     run(work())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("error", "platform", "reason"),
     [

@@ -60,6 +60,7 @@ async def has(peer: Peer, file_id: UUID) -> None:
     assert path is not None and path.read_bytes() == SONG
 
 
+@pytest.mark.slow
 @played
 async def test_peers_pass_a_song_on(network: NetworkFixture, stack: contextlib.AsyncExitStack) -> None:
     peers = await on_a_switch(network, stack, 3)
@@ -74,6 +75,7 @@ async def test_peers_pass_a_song_on(network: NetworkFixture, stack: contextlib.A
     await has(late, song)
 
 
+@pytest.mark.slow
 @played
 async def test_a_relay_that_lies_is_left_out(network: NetworkFixture, stack: contextlib.AsyncExitStack) -> None:
     peers = await on_a_switch(network, stack, 2)

@@ -94,6 +94,7 @@ def test_all_peers_without_network_play_on_in_phase_and_come_back() -> None:
     check_in_phase(simulation, began_s, AWAY_US[WIRED])
 
 
+@pytest.mark.slow
 @LINKS
 def test_a_peer_without_network_plays_the_armed_track_in_phase(link: Link) -> None:
     """Both tracks are one continuous sound: an output that is late or early at the seam is measured."""
@@ -107,6 +108,7 @@ def test_a_peer_without_network_plays_the_armed_track_in_phase(link: Link) -> No
     check_in_phase(simulation, began_s, AWAY_US[link])
 
 
+@pytest.mark.slow
 def test_a_missed_pause_is_followed_at_the_return() -> None:
     simulation = playing()
     peer = simulation.peers[0]
@@ -126,6 +128,7 @@ def test_a_missed_pause_is_followed_at_the_return() -> None:
     assert simulation.meter().start(simulation.start_times_s()[-1])[1] < IN_PHASE_US
 
 
+@pytest.mark.slow
 def test_a_missed_track_is_played_at_the_return() -> None:
     simulation = playing(tracks=(600.0, 600.0))
     peer = simulation.peers[0]
@@ -151,6 +154,7 @@ def test_a_crashed_host_ends_the_session() -> None:
 # -- a program that stands still ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_peers_play_on_in_phase_while_the_host_is_stalled() -> None:
     """Afterwards all return to it as the same peers."""
     simulation = playing()
@@ -162,6 +166,7 @@ def test_peers_play_on_in_phase_while_the_host_is_stalled() -> None:
     check_back(simulation, began_s + 10.0, 3.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [10.0, pytest.param(30.0, marks=pytest.mark.slow)])
 @LINKS
 def test_a_stalled_peer_comes_back_in_phase(seconds: float, link: Link) -> None:
@@ -174,6 +179,7 @@ def test_a_stalled_peer_comes_back_in_phase(seconds: float, link: Link) -> None:
     check_back(simulation, began_s + seconds, 3.0, IN_PHASE_US if link is WIRED else 500.0)
 
 
+@pytest.mark.slow
 def test_a_peer_stalled_across_the_seam_comes_back_in_phase() -> None:
     simulation = playing(tracks=(30.0, 60.0))
     began_s, peer = simulation.now_s, simulation.peers[0]
@@ -187,6 +193,7 @@ def test_a_peer_stalled_across_the_seam_comes_back_in_phase() -> None:
 # -- the queue right before the seam -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "before_ms", [50.0, *(pytest.param(one, marks=pytest.mark.slow) for one in (1000.0, 300.0, 150.0, 100.0, 5.0))]
 )
@@ -228,6 +235,7 @@ def test_a_requested_song_arrives_and_follows_without_a_gap() -> None:
     check_in_phase(simulation, began_s, IN_PHASE_US)
 
 
+@pytest.mark.slow
 def test_a_peer_with_little_free_space_plays_every_track() -> None:
     small = MachineSpec(room_bytes=2_500_000)
     simulation = playing(MachineSpec(), small, tracks=(12.0,) * 5, song_s=5.0)

@@ -80,6 +80,7 @@ MISHAPS: dict[str, tuple[Callable[[SimulatedNode], None], float, float]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "link", [pytest.param(WIRED, id="wired"), pytest.param(WIFI, id="wifi", marks=pytest.mark.slow)]
 )
@@ -106,6 +107,7 @@ def test_a_host_is_back_in_phase_after_a_mishap(name: str) -> None:
     assert not simulation.host.events("peer_left")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("node", [0, 1])
 def test_a_small_clock_step_is_corrected_within_ten_seconds(node: int) -> None:
     """By less than a block: it looks like late callbacks, so it is believed only after a while."""
@@ -127,6 +129,7 @@ SPEEDS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, pytest.param(4, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("node", "ppm", "limit_us"), SPEEDS)
 def test_outputs_stay_in_phase_while_a_clock_changes_its_rate(
@@ -142,6 +145,7 @@ def test_outputs_stay_in_phase_while_a_clock_changes_its_rate(
     assert apart.max() < limit_us
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("least_us", [60, 300])
 def test_late_callbacks_do_not_move_the_sound(least_us: float) -> None:
     """All callbacks are late for a while: that tells nothing about the card's clock."""
@@ -184,6 +188,7 @@ def test_a_leaving_peer_does_not_disturb_the_others() -> None:
     check_others(simulation, simulation.peers[0], began_s)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "other",
     [MachineSpec(), MachineSpec(latency_ms=180, block_frames=512, card_hz=32000, card_ppm=60)],

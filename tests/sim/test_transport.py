@@ -182,6 +182,7 @@ def test_next_takes_effect_at_one_instant() -> None:
 # -- files while it plays ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("link", "limit_us"), [(WIRED, 60), (WIFI, 500), (WAN, 500)], ids=["wired", "wifi", "wan"])
 def test_a_late_peer_is_in_phase_two_seconds_after_its_file(link: Link, limit_us: float) -> None:
     """The others are not disturbed."""
@@ -206,6 +207,7 @@ def test_a_late_peer_is_in_phase_two_seconds_after_its_file(link: Link, limit_us
     assert not any(capture.silences(began_s, simulation.now_s - 0.1) for capture in others.captures)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("queue_ms", [pytest.param(5.0, marks=pytest.mark.slow), 40.0])
 def test_a_transfer_does_not_disturb_the_clock(queue_ms: float) -> None:
     """Packets of the clock wait behind those of the file, one way only, for 20 s."""
@@ -223,6 +225,7 @@ def test_a_transfer_does_not_disturb_the_clock(queue_ms: float) -> None:
     assert during < 30
 
 
+@pytest.mark.slow
 def test_a_peer_that_joins_during_its_transfers_is_in_phase() -> None:
     """A machine joins and fetches 20 s of files behind whose packets its first pings wait."""
     simulation = AudioSimulation(MachineSpec(), MachineSpec(), MachineSpec(bytes_per_s=0.5e6, queue_ms=40.0))

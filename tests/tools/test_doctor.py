@@ -419,6 +419,7 @@ class Screen:
     def show(self, text: str) -> None: ...
 
 
+@pytest.mark.slow
 def test_doctor_reports_all_checks_against_a_real_session(
     host: Program, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -240,6 +240,7 @@ def trace_of(host: Program, path: pathlib.Path, seconds: str, prefix: Sequence[s
     return Program("trace", address, "-o", str(path), "--seconds", seconds, prefix=prefix, home=path.parent / "home")
 
 
+@pytest.mark.slow
 def test_a_trace_of_a_real_session_disturbs_nobody(host: Program, tmp_path: pathlib.Path) -> None:
     path = tmp_path / "kitchen.trace"
     tracer = trace_of(host, path, "1.5")
@@ -261,10 +262,9 @@ def test_a_trace_of_a_real_session_disturbs_nobody(host: Program, tmp_path: path
     assert not (tmp_path / "home").exists()  # neither a cache nor settings were written
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal to send")
-@pytest.mark.parametrize(
-    "number", [pytest.param(one, marks=() if one is signal.SIGTERM else pytest.mark.slow) for one in interrupts()]
-)
+@pytest.mark.parametrize("number", interrupts())
 def test_what_was_recorded_before_an_interrupt_is_kept(
     host: Program, tmp_path: pathlib.Path, number: signal.Signals
 ) -> None:
@@ -280,6 +280,7 @@ def test_what_was_recorded_before_an_interrupt_is_kept(
     assert read_trace(path).exchanges
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal to send")
 def test_one_that_was_started_in_the_background_can_be_interrupted(host: Program, tmp_path: pathlib.Path) -> None:
     deaf = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
@@ -292,6 +293,7 @@ def test_one_that_was_started_in_the_background_can_be_interrupted(host: Program
         tracer.close()
 
 
+@pytest.mark.slow
 def test_what_was_recorded_before_the_session_ended_is_kept(host: Program, tmp_path: pathlib.Path) -> None:
     tracer = trace_of(host, tmp_path / "kitchen.trace", "600")
     try:

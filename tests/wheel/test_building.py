@@ -17,6 +17,8 @@ import pytest
 
 from phaselock.os_packages import tk_advice
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parents[2]
 
 NO_COMPILER = "import os; os.environ['CC'] = 'no-such-compiler'"

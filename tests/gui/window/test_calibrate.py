@@ -19,7 +19,7 @@ from phaselock.ui.viewmodel.calibration import calibration_share, calibration_te
 from tests.support.session_views import guest, peer, playing
 from tests.support.window_driver import button, click, commands, deliver, go, reads, show, texts
 
-pytestmark = pytest.mark.gui
+pytestmark = [pytest.mark.gui, pytest.mark.slow]
 RUNNING = CalibrationView("Ana", False, 10**9, 2 * 10**9, ((0, "Ana"), (500_000_000, "Ben"), (10**9, "Ana")))
 
 

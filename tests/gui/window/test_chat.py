@@ -18,7 +18,7 @@ from phaselock.ui.chat import MAX_TOAST_CHARS, MAX_TOASTS
 from tests.support.session_views import guest, host, peer, playing
 from tests.support.window_driver import button, click, commands, deliver, go, press, reads, show, texts, toasts, walk
 
-pytestmark = pytest.mark.gui
+pytestmark = [pytest.mark.gui, pytest.mark.slow]
 
 OFF = PartyRules(chat=False)
 

@@ -31,7 +31,7 @@ from tests.support.window_driver import (
     walk,
 )
 
-pytestmark = pytest.mark.gui
+pytestmark = [pytest.mark.gui, pytest.mark.slow]
 
 PRIVATE = Found("Friday", "Hana", 2, 5, "192.168.1.42", "a", needs_code=True)
 OPEN = Found("Saturday", "Igor", 0, 5, "192.168.1.43", "b")

@@ -14,7 +14,7 @@ from phaselock.ui.backend import ServedPage
 from tests.support.session_views import QUEUE, guest, line, playing
 from tests.support.window_driver import action, button, click, commands, go, press, reads, show, toasts
 
-pytestmark = pytest.mark.gui
+pytestmark = [pytest.mark.gui, pytest.mark.slow]
 
 ANA = GuestView(bytes(range(16)), "Ana", True, True, 5_000_000)
 DINO = GuestView(bytes(16), "Dino", False, False, None)

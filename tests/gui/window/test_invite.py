@@ -34,7 +34,7 @@ from tests.support.window_driver import (
     walk,
 )
 
-pytestmark = pytest.mark.gui
+pytestmark = [pytest.mark.gui, pytest.mark.slow]
 
 LINE = "phaselock:///192.168.1.42:17404,45.32.1.1:17401+17402/4829134471/7-1f00ab42"
 OPENING = InvitationView(InvitationState.OPENING, "", False, Nat.UNKNOWN, Message("The router is asked."))

@@ -14,7 +14,7 @@ from phaselock.ui.backend import Closed
 from tests.support.session_views import CARD, WISH, guest, host, line, peer, playing
 from tests.support.window_driver import button, deliver, reads, show, tree
 
-pytestmark = pytest.mark.gui
+pytestmark = [pytest.mark.gui, pytest.mark.slow]
 
 LONG = "Hannelore & Wohnzimmer 夜のパーティー, and everybody who comes later"
 LATE = [peer(f"Somebody with a long name {n}", n, phase_error_ns=15_000_000) for n in range(1, 6)]

@@ -15,7 +15,7 @@ from phaselock.ui.backend import Closed, Opened, SessionEvent
 from tests.support.session_views import guest, host, peer, playing
 from tests.support.window_driver import button, click, commands, deliver, go, press, reads, screen, show, toasts
 
-pytestmark = pytest.mark.gui
+pytestmark = [pytest.mark.gui, pytest.mark.slow]
 
 GONE = "Host disconnected — session ended."
 

@@ -12,7 +12,7 @@ from phaselock.session.commands import EvenLevels, UndoLevels
 from tests.support.session_views import peer, playing
 from tests.support.window_driver import button, click, commands, go, reads, show
 
-pytestmark = pytest.mark.gui
+pytestmark = [pytest.mark.gui, pytest.mark.slow]
 UNKNOWN = LevelsView((LevelView("Ana", 0.0, None, None), LevelView("Kitchen", 0.0, None, None)), False, False, False)
 LOUDER = LevelsView((LevelView("Ana", 0.0, 0.0, 0.0), LevelView("Kitchen", 0.0, 6.2, -6.2)), True, False, False)
 EVEN = LevelsView((LevelView("Ana", 0.0, 0.0, 0.0), LevelView("Kitchen", -6.2, 0.0, -6.2)), False, False, True)

@@ -14,7 +14,7 @@ from phaselock.ui.backend import AppearanceRead
 from tests.support.session_views import playing
 from tests.support.window_driver import button, click, deliver, go, press, reads, screen, show, toasts, until
 
-pytestmark = pytest.mark.gui
+pytestmark = [pytest.mark.gui, pytest.mark.slow]
 
 
 @pytest.fixture(autouse=True)

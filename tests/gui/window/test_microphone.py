@@ -15,7 +15,7 @@ from phaselock.ui.viewmodel.calibration import calibration_share, calibration_te
 from tests.support.session_views import guest, host, peer
 from tests.support.window_driver import button, click, commands, deliver, go, reads, show
 
-pytestmark = pytest.mark.gui
+pytestmark = [pytest.mark.gui, pytest.mark.slow]
 
 
 def microphone(*, permitted: bool = False, asked: bool = False, listening: bool = False) -> MicrophoneView:

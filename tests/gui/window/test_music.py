@@ -11,7 +11,7 @@ from phaselock.ui.backend import FoundSong, FoundSongs, SessionEvent
 from tests.support.session_views import peer, playing
 from tests.support.window_driver import action, button, click, deliver, go, press, reads, row, show, texts, toasts
 
-pytestmark = pytest.mark.gui
+pytestmark = [pytest.mark.gui, pytest.mark.slow]
 SONGS = tuple(FoundSong(number, f"Help {number}", "The Beatles", "Help!", 139.25, "a.mp3") for number in range(5, 25))
 
 

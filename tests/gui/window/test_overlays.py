@@ -27,7 +27,7 @@ from tests.support.window_driver import (
     toasts,
 )
 
-pytestmark = pytest.mark.gui
+pytestmark = [pytest.mark.gui, pytest.mark.slow]
 
 
 @pytest.mark.parametrize("state", [playing(peer()), guest(now=QUEUE[0], timeline=line())], ids=["host", "peer"])

@@ -11,7 +11,7 @@ from phaselock.ui.backend import Outputs
 from tests.support.session_views import QUEUE, WISH, guest, host, line, peer, playing
 from tests.support.window_driver import click, commands, controls, deliver, go, press, show, until, walk
 
-pytestmark = pytest.mark.gui
+pytestmark = [pytest.mark.gui, pytest.mark.slow]
 
 
 SCREENS: dict[str, tuple[Any, str]] = {

@@ -22,7 +22,7 @@ from phaselock.ui.signals import ended_by_signals
 from tests.support.session_views import WISH, host, peer, playing
 from tests.support.window_driver import ROOT, FakeProgram, deliver, go, press, settle, show, until
 
-pytestmark = pytest.mark.gui
+pytestmark = [pytest.mark.gui, pytest.mark.slow]
 
 
 # -- window and pump ---------------------------------------------------------------------------------------------------
