@@ -63,8 +63,8 @@ typedef struct {
 
 /* ---- sampling rates ---- */
 
-/* A filter that keeps what is below half of RATE_HZ and of the rate of its input. Row p is for an output frame
- * that is p / PHASES frames after an input frame. */
+/* A filter that keeps what is below half of RATE_HZ and of the rate of its input. Row p is for an output
+ * frame that is p / PHASES frames after an input frame. */
 typedef struct {
     int32_t reach, taps; /* input frames to both sides, and floats of a row: a multiple of PL_LANES */
     float *rows;         /* (PHASES + 1, taps) */
@@ -87,8 +87,8 @@ static bool init_filter(filter *f, double rate_hz) {
     return true;
 }
 
-/* Fill `to` with `count` frames at RATE_HZ from `from_s` on, of samples at `rate_hz`, which is nearly that of the
- * filter. What is outside of the samples counts as 0. */
+/* Fill `to` with `count` frames at RATE_HZ from `from_s` on, of samples at `rate_hz`, which is nearly that
+ * of the filter. What is outside of the samples counts as 0. */
 static void resample(const filter *f, const float *samples, int64_t samples_count, double rate_hz,
                      double from_s, int32_t count, float *to) {
     for (int32_t j = 0; j < count; j++) {
@@ -342,7 +342,8 @@ typedef struct {
     filter filter;
 } source;
 
-/* Resample the recording of a turn, which begins at `begin_s`, for a clock that runs faster by `rate_error`. */
+/* Resample a turn of the recording, which begins at `begin_s`, for a clock that runs faster by
+ * `rate_error`. */
 static void hear(const source *recording, double begin_s, const pl_turn *turn, double rate_error, sound *t) {
     double from_s = turn->begin_s - (double)t->lead / RATE_HZ;
     /* The time of the recording, by the clock of the microphone, is 0 at its first frame. */
