@@ -170,6 +170,33 @@ def test_a_host_that_has_slept_joins_the_others() -> None:
     assert hana.is_connected
 
 
+def test_a_host_that_was_stopped_joins_the_others() -> None:
+    """It is asked before it notices that its members are gone."""
+    evening, (hana, ana, ben) = jam("Hana", "Ana", "Ben")
+    for seconds in (15, 15.5, 16, 16.5):
+        hana.stop(seconds)
+        evening.run(seconds + 10)
+        (host,) = evening.hosts()
+        assert host is not hana
+        assert hana.is_connected and ana.is_connected and ben.is_connected
+        host.command(HandOver("Hana"))
+        evening.run(10)
+        assert evening.hosts() == [hana]
+
+
+def test_a_former_host_finds_the_next_one_if_it_loses_the_new_one_before_it_has_joined() -> None:
+    evening, (hana, ana, ben) = jam("Hana", "Ana", "Ben")
+    evening.cut([hana])
+    evening.run(30)
+    evening.heal()
+    evening.run_until(lambda: not hana.is_host)
+    assert not hana.is_connected
+    ana.crash()
+    evening.run(15)
+    assert evening.hosts() == [ben]
+    assert hana.is_connected
+
+
 def test_a_new_host_gets_the_songs_that_it_lacks_from_the_peers() -> None:
     evening, (hana, ana, ben, cleo) = jam("Hana", "Ana", "Ben", "Cleo")
     lacking = [row.track for row in hana.core._parts.queue.waiting()]  # type: ignore[union-attr]

@@ -149,11 +149,13 @@ class Link:
             if self.is_open[end]:
                 receiver.received(self, end, message)
 
-    def flush(self) -> None:
-        """The network works again."""
-        held, self._held = self._held, []
+    def flush(self, *, ends: bool = True) -> None:
+        """The network works again. `ends`: also what closes the connection arrives."""
+        later = [] if ends else [one for one in self._held if not one[1]]
+        held, self._held = [one for one in self._held if one not in later], []
         for end, data in held:
             self._arrive(end, data)
+        self._held += later
         if not any(self.is_open) and not self._held and self in self.evening.links:
             self.evening.links.remove(self)
 
@@ -178,6 +180,8 @@ class Machine:
         self.is_off = False
         """It does not answer: its battery is empty."""
         self.asleep_until_ns = 0
+        self._waiting: list[Callable[[], None]] | None = None
+        """What is done first when the process goes on; None: it is not stopped."""
         self.files: set[bytes] = set()
         self.tracks: dict[bytes, Track] = {}
         self.effects: list[e.Effect] = []
@@ -254,6 +258,12 @@ class Machine:
         self.asleep_until_ns = self.evening.now_ns + round(seconds * SECOND)
         self.evening.at(self.asleep_until_ns, self._wake)
 
+    def stop(self, seconds: float) -> None:
+        """Stop the process for that time. The computer accepts connections, and what arrives is read afterwards, before
+        the process notices that connections are closed."""
+        self._waiting = []
+        self.sleep(seconds)
+
     # -- state -------------------------------------------------------------------------------------------------------
 
     @property
@@ -324,10 +334,21 @@ class Machine:
         self.following = None
 
     def _wake(self) -> None:
-        if self.is_awake:
-            self._report(self._run)
-            for link in list(self.evening.links):
-                link.flush()
+        if not self.is_awake:
+            return
+        self._report(self._run)
+        waiting, self._waiting = self._waiting, None
+        if waiting is None:
+            self._read_on()
+        else:
+            self.evening.at(self.evening.now_ns + MS, lambda: self._read_on(ends=False))
+            for call in waiting:
+                self.evening.at(self.evening.now_ns + 2 * MS, call)
+            self.evening.at(self.evening.now_ns + 3 * MS, self._read_on)
+
+    def _read_on(self, *, ends: bool = True) -> None:
+        for link in list(self.evening.links):
+            link.flush(ends=ends)
 
     def _report(self, run: int) -> None:
         if run != self._run or self.core is None or not self.is_awake:
@@ -504,7 +525,9 @@ class Machine:
         evening = self.evening
 
         def arrives() -> None:
-            if not self.reaches(server) or server.is_walled:
+            if server._waiting is not None and server.asleep_until_ns < begin_ns + TIMEOUT_NS:
+                server._waiting.append(arrives)
+            elif not self.reaches(server) or server.is_walled:
                 evening.at(begin_ns + TIMEOUT_NS, lambda: then(""))
             else:
                 then("ok" if server.is_host or server.is_standing_by else "refused")

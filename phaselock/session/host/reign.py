@@ -140,7 +140,7 @@ class Reign:
             term,
             chain,
             display_name=self._host_name,
-            line=self.succession.told(self.claim()),
+            line=self.succession.farewell(self.claim()),
             known_keys=tuple(dict.fromkeys(self._known_keys())),
             playing=playback.current,
             then=playback.armed,

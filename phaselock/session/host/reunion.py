@@ -2,7 +2,9 @@
 
 The host asks the machines that may be another host: the host before it, the machines of its line that are not members,
 those that it gave the session to and lost, and those that are announced on the network. claims.py has the rules. A host
-gives way only to a machine whose key it has checked itself, by the certificate of the connection on which it has asked.
+gives way only to a machine whose key it has checked itself, by the certificate of the connection on which it has asked,
+and which says that it stays: two hosts that know different things of each other, because one of them has just lost its
+members, might else both give way. A host that cannot reach this one never says so.
 """
 
 from __future__ import annotations
@@ -25,8 +27,8 @@ ASK_BACK_EVERY_NS = 250_000_000
 """Smallest interval between two questions to machines that have asked this host, and may lie."""
 MAX_ASKED = 12
 """Largest number of machines that are asked; the oldest are forgotten."""
-MAX_WAITS = 3
-"""An earlier host of the chain, which is alone, has this number of questions to find out whether it gives way."""
+SILENT_NS = 6_000_000_000
+"""A host gives way without the word of the other one that it stays, if that has not come for this time."""
 
 
 class Reunion:
@@ -54,9 +56,10 @@ class Reunion:
         self._ask_back_at_ns = 0
         self._last_number = 0
         self._asked: dict[int, HostContact] = {}
-        self._waits: dict[bytes, int] = {}
-        self._verdicts: dict[bytes, bool] = {}
-        """Whether this host gives way to the one with this key, as it has decided last."""
+        self._wants_since_ns: dict[bytes, int] = {}
+        """Since when this host would give way to the one with this key."""
+        self._verdicts: dict[bytes, tuple[bool, bool]] = {}
+        """Whether this host gives way to the one with this key, as it has decided last, and whether it had members."""
         self.reunited: set[int] = set()
         """Members that were the host of another part, for which another member has voted."""
 
@@ -104,7 +107,7 @@ class Reunion:
         if self._ask_at_ns is not None:
             yield self._ask_at_ns
 
-    def told(self, number: int, answer: m.HostTold | None) -> tuple[HostContact, Claim] | None:
+    def told(self, number: int, answer: m.HostTold | None, *, now_ns: int) -> tuple[HostContact, Claim] | None:
         """The answer of a machine that was asked. Return the host that this one joins; None: it stays."""
         contact = self._asked.pop(number, None)
         if contact is None or answer is None or answer.claim is None:
@@ -117,11 +120,13 @@ class Reunion:
             return None
         is_heir = is_host_proof(answer.proof, me.secret, claim.key)
         verdict = gives_way(me, claim, self._token_of, is_heir=is_heir)
-        if verdict is None:  # it is alone, and needs time to find this host
-            self._waits[claim.key] = self._waits.get(claim.key, 0) + 1
-            verdict = answer.gives_way is False or self._waits[claim.key] > MAX_WAITS and not answer.gives_way
-        self._verdicts[claim.key] = verdict
-        return (contact, claim) if verdict else None
+        self._verdicts[claim.key] = bool(verdict), me.claim.has_members
+        if verdict is False:
+            self._wants_since_ns.pop(claim.key, None)
+            return None
+        since_ns = self._wants_since_ns.setdefault(claim.key, now_ns)
+        is_silent = answer.gives_way is None and now_ns >= since_ns + SILENT_NS
+        return (contact, claim) if answer.gives_way is False or is_silent else None
 
     def asked(self, message: m.HostSeek, *, now_ns: int) -> m.HostTold | None:
         """A machine has asked this host; None: it belongs to another session."""
@@ -130,7 +135,8 @@ class Reunion:
         me, claim, contact = self._standing(), message.claim, message.contact
         verdict = None
         if claim is not None and contact is not None and claim.key == contact.host_key != me.claim.key:
-            verdict = self._verdicts.pop(claim.key, None)
+            verdict, had_members = self._verdicts.pop(claim.key, (None, False))
+            verdict = verdict if had_members == me.claim.has_members else None
             if self.is_related(claim) and now_ns >= self._ask_back_at_ns:
                 self._ask_back_at_ns = now_ns + ASK_BACK_EVERY_NS
                 self.ask(contact)

@@ -250,8 +250,10 @@ class HostSession:
 
     def told(self, number: int, answer: m.HostTold | None, *, refused: bool = False, now_ns: int) -> list[Effect]:
         """The answer to the `AskHost` of this number; None: there is none. `refused`: no program listens there."""
-        if not self._departure.is_over and (other := self._parts.reign.reunion.told(number, answer)) is not None:
-            self._departure.yield_to(*other)
+        if not self._departure.is_over:
+            other = self._parts.reign.reunion.told(number, answer, now_ns=now_ns)
+            if other is not None:
+                self._departure.yield_to(*other)
         return self._settle(now_ns)
 
     def recovers(self, request_id: UUID) -> Track | None:

@@ -68,6 +68,8 @@ class HostSuccession:
         self._choose_at_ns = 0
         self._line: m.SuccessionLine | None = None
         """The newest one."""
+        self._last_heirs: m.SuccessionLine | None = None
+        """The newest one with successors."""
         self._told: dict[int, m.SuccessionLine] = {}
         """What each member was told, by connection."""
         self._names: tuple[str, ...] = ()
@@ -129,7 +131,15 @@ class HostSuccession:
         voters = sum(not member.outside for member in self._members)
         line, known = m.SuccessionLine(claim.term, claim.chain, self.me, self.line(), voters), self._line
         self._line = known if known == line else line
+        if self._line.successors:
+            self._last_heirs = self._line
         return self._line
+
+    def farewell(self, claim: Claim) -> m.SuccessionLine | None:
+        """The line by which this machine, which is no host any more, looks for another host if it loses the next one.
+        Its successors may be lost: then they are the machines that know the other host."""
+        line = self.told(claim)
+        return line if line is None or line.successors else self._last_heirs or line
 
     # -- handing over ------------------------------------------------------------------------------------------------
 
