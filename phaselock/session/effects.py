@@ -351,9 +351,9 @@ class CloseForSuccession:
 @dataclasses.dataclass(frozen=True, slots=True)
 class AskHost:
     """Ask this machine for the host of the session: connect to its control port, at all its addresses, check that it
-    answers with the certificate of its `host_key`, wait for its SessionInfo, send this message, and wait for a
-    HostTold; all within two seconds. Then call `told` with this `number`. Later calls for the same machine may run
-    beside an earlier one."""
+    answers with the certificate of its `host_key`, of which only the beginning may be known, wait for its SessionInfo,
+    send this message, and wait for a HostTold; all within two seconds. Then call `told` with this `number`. Later calls
+    for the same machine may run beside an earlier one."""
 
     number: int
     contact: HostContact

@@ -149,6 +149,28 @@ def test_both_halves_of_a_cut_network_go_on_and_the_younger_one_joins_the_older_
         assert one.snapshot().queue == hana.snapshot().queue
 
 
+def test_hosts_of_two_parts_meet_that_do_not_know_each_other() -> None:
+    """Each of them has joined the session, or was in the line, after the other one was gone."""
+    evening = Evening()
+    hana, ana, eva = (evening.machine(name) for name in ("Hana", "Ana", "Eva"))
+    hana.host()
+    ana.join(hana)
+    evening.run(5)
+    evening.cut([ana])
+    evening.run(80)
+    assert evening.hosts() == [hana, ana]
+    eva.join(hana)
+    evening.run(5)
+    hana.command(HandOver(None))
+    evening.run(3)
+    hana.switch_off()
+    evening.heal()
+    evening.run(10)
+    assert len(evening.hosts()) == 1
+    assert ana.is_connected
+    assert eva.is_connected
+
+
 @pytest.mark.slow
 def test_a_host_that_is_cut_off_alone_joins_the_others() -> None:
     evening, (hana, ana, ben, cleo) = jam("Hana", "Ana", "Ben", "Cleo")

@@ -100,7 +100,7 @@ class Evening:
         return found if group is None else [one for one in found if one.group == group]
 
     def by_key(self, host_key: bytes) -> Machine | None:
-        return next((one for one in self.machines if one.key == host_key), None)
+        return next((one for one in self.machines if one.key.startswith(host_key)), None)
 
 
 class Link:

@@ -116,10 +116,15 @@ class Reign:
             self.succession.reachable_at(me)
 
     def met(self, address: str, control_port: int, announced_key: bytes) -> None:
-        """Another host of this session is announced there."""
-        keys = [key for key in self._known_keys() if key.startswith(announced_key) and key != self._host_key]
-        if announced_key and keys:
-            self.reunion.ask(HostContact(0, "", (address,), control_port, control_port, keys[0]))
+        """Another host of this session, whose key begins with `announced_key`, is announced there."""
+        if not announced_key or self._host_key.startswith(announced_key):
+            return
+        known = next((key for key in self._known_keys() if key.startswith(announced_key)), None)
+        contact = HostContact(0, "", (address,), control_port, control_port, known or announced_key)
+        if known is not None:
+            self.reunion.ask(contact)
+        else:
+            self.reunion.heard_of(contact)
 
     def claim(self) -> Claim:
         """By which right this machine is the host."""
