@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from uuid import UUID
 
-from phaselock.model.heritage import Bequest, Cause, Claim, Heritage, HostContact, Membership
+from phaselock.model.heritage import Bequest, Cause, Heritage, HostContact, Membership
 from phaselock.model.invitation import Candidate
 from phaselock.model.notices import Notice
 from phaselock.model.role import Role
@@ -402,10 +402,8 @@ class FollowHost:
     tracks: tuple[Track, ...] = ()
     """The songs of the queue whose files it has."""
     gains: tuple[tuple[UUID, float], ...] = ()
-    claim: Claim | None = None
-    """By which it was the host."""
-    bequest: tuple[Bequest, ...] = ()
-    """Songs that have not been played and that the new host may not have. Their files must stay."""
+    bequest: Bequest | None = None
+    """None: the new host knows all."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

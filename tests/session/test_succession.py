@@ -14,8 +14,8 @@ from phaselock.session import effects as e
 from phaselock.session.claims import host_proof, loss_vote
 from phaselock.session.commands import Add, AllowGuest, HandOver, Move, Quit, RemoveGuest, UseFallback, VoteFor
 from phaselock.session.guest_actions import GuestHere, GuestVotes
-from phaselock.session.host.requesters import FALLBACK_KEY
 from phaselock.session.host.session import HostSession
+from phaselock.session.person_keys import FALLBACK_KEY
 from tests.support.session_harness import HarnessPeer, SessionHarness, error, ready
 from tests.support.simulation import HOST_KEY, SECOND, a_track
 
@@ -222,18 +222,6 @@ def test_a_host_asks_few_machines_that_only_claim() -> None:
         conn = harness.open_connection()
         harness.host.receive(conn, m.HostSeek(harness.host.core.session_id, 1, None, claim, liar_contact()))
     assert len(harness.host.of(e.AskHost)) == 1
-
-
-def test_a_member_that_was_no_host_brings_songs_only_as_requests() -> None:
-    harness, (ana, ben) = a_line("Ana", "Ben")
-    line = line_at(ana)
-    own = loss_vote(1, ana.core._seat.token, 0, HOST_KEY, line.successors, key_of(ana))
-    claim = Claim(1, (HOST_KEY, key_of(ana)), (0, 0), has_members=True, elections=(Election(1, 2, (own,)),))
-    song = m.SongBequest(a_track(77).file_id, "song.mp3", 1000, "", "", 60.0, "Ben", 2)
-    harness.host.receive(ana.conn, m.FormerHost(claim))
-    harness.host.receive(ana.conn, song)
-    (request,) = harness.host.snapshot().requests
-    assert (request.peer_name, request.state) == ("Ana", "open")
 
 
 def announced(harness: SessionHarness, key: bytes) -> list[e.AskHost]:

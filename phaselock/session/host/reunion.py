@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 
 from phaselock.model.heritage import Claim, HostContact
 from phaselock.protocol import messages as m
+from phaselock.protocol.proof import bequest_purpose, is_membership_proof
 from phaselock.session.claims import Standing, gives_way, host_proof, is_host_proof, voters_for
 from phaselock.session.effects import AskHost
 from phaselock.session.outbox import Outbox
@@ -69,7 +70,7 @@ class Reunion:
         self._verdicts: dict[bytes, bool] = {}
         """Whether this host gives way to the one with this key, as it has decided last."""
         self.reunited: set[int] = set()
-        """Members that were the host of another part, for which another member has voted."""
+        """The members whose songs of another part are taken."""
 
     def seek(self, machines: Iterable[HostContact], *, now_ns: int) -> None:
         """These machines are not members, and may be hosts."""
@@ -157,10 +158,12 @@ class Reunion:
         """Whether the chains of this host and of the claim have a host in common."""
         return bool(set(claim.chain) & set(self._standing().claim.chain))
 
-    def former_host(self, peer_id: int, host_key: bytes | None, claim: Claim) -> None:
-        """A member says that it was the host of another part. Its songs are taken if another member has voted for it.
-        `host_key`: of this member; None: not known."""
-        if claim.key == host_key and set(voters_for(self._standing().claim, claim, self._token_of)) - {peer_id}:
+    def other_part(self, peer_id: int, claim: Claim, proof: bytes) -> None:
+        """A member was the host of another part, or in its line, by this proof. The songs that it brings are taken if
+        another member has voted for a host of that part."""
+        me = self._standing()
+        is_heir = is_membership_proof(proof, me.secret, bequest_purpose(peer_id), me.claim.key)
+        if is_heir and set(voters_for(me.claim, claim, self._token_of)) - {peer_id}:
             self.reunited.add(peer_id)
 
     def _ask_sought(self, now_ns: int) -> None:
