@@ -12,6 +12,7 @@ from phaselock.protocol.proof import bequest_purpose, membership_proof
 from phaselock.session import effects as e
 from phaselock.session.claims import loss_vote
 from phaselock.session.commands import Accept, DropPeer, Reject, Remove
+from phaselock.session.host.requests import TOO_MANY
 from phaselock.session.outbox import Outbox
 from phaselock.session.peer.bequest import PeerBequest
 from tests.session.test_succession import a_line, key_of, line_at, successor_of
@@ -47,7 +48,7 @@ def answers(harness: SessionHarness, peer: HarnessPeer) -> list[m.Message]:
     return [one.message for one in sent if isinstance(one.message, kinds)]
 
 
-def reunited(*numbers: int) -> tuple[SessionHarness, HarnessPeer, HarnessPeer]:
+def reunited() -> tuple[SessionHarness, HarnessPeer, HarnessPeer]:
     """Two members that were in the line of Cleo in another part have each offered the first of these songs."""
     harness, (ana, ben, cleo) = a_line("Ana", "Ben", "Cleo")
     for one in (ana, ben):
@@ -68,6 +69,15 @@ def test_a_song_that_several_members_bring_is_taken_once() -> None:
     assert answers(harness, ana)[1:] == answers(harness, ben) == [m.SongRequestAdded(SONG.file_id)]
     (entry,) = [one for one in harness.host.core._parts.queue.rows.entries if one.track.sha256 == SONG.sha256]
     assert (entry.added_by, entry.asker) == ("Cleo", "peer:3")
+
+
+def test_a_member_brings_one_song_at_a_time() -> None:
+    harness, ana, _ = reunited()
+    harness.host.receive(ana.conn, offer(78))
+    assert answers(harness, ana) == [
+        m.SongRequestAccepted(SONG.file_id),
+        m.SongRequestRejected(a_track(78).file_id, TOO_MANY),
+    ]
 
 
 def test_the_next_member_is_asked_if_the_first_one_is_gone() -> None:

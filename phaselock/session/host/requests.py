@@ -318,8 +318,9 @@ class IncomingRequests:
     def bequeathed(self, member: Member, message: m.SongBequest, key: str, *, now_ns: int) -> None:
         """A member brings a song of another part of the session, for which the person with this key has asked there.
         Its id is not in use."""
-        if not self._room():
-            self._answer(member, m.SongRequestRejected(message.request_id, FULL))
+        brings_another = any(one.bequeathed_by is not None for one in self.of(member))
+        if brings_another or not self._room():
+            self._answer(member, m.SongRequestRejected(message.request_id, TOO_MANY if brings_another else FULL))
             return
         names = file_label(message.file_name), title(message.title), title(message.artist)
         self._last_number += 1
