@@ -22,7 +22,7 @@ from phaselock.network.host import HostRunner
 from phaselock.network.runner import log_failure
 from phaselock.session.commands import UseFallback
 from phaselock.session.events import Answered, Event, Failed
-from phaselock.session.host.requesters import FALLBACK_KEY
+from phaselock.session.person_keys import FALLBACK_KEY
 from phaselock.storage.collect import collect
 
 _log = logging.getLogger("phaselock.app.fallback")

@@ -20,7 +20,7 @@ from phaselock.model.heritage import Heritage
 from phaselock.network.interfaces import usable_addresses
 from phaselock.network.listener import PortTaken, bind
 from phaselock.session.events import Event, Failed, GuestPageSet
-from phaselock.session.host.requesters import GUEST_PREFIX
+from phaselock.session.person_keys import GUEST_PREFIX
 from phaselock.session.sentences import notice_of
 from phaselock.storage.cache import FileCache
 from phaselock.storage.files import replace_file

@@ -246,7 +246,7 @@ class HeirBar:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class HeirGuest:
-    """A person who uses the page for guests. `key`: see session/host/requesters.py."""
+    """A person who uses the page for guests. `key`: see session/person_keys.py."""
 
     guest_id: _Secret
     key: _PersonKey
@@ -266,13 +266,25 @@ class Membership:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Bequest:
-    """A song that a former host brings into the session that it joins."""
+class BequestSong:
+    """A song of one part of a session, for another part."""
 
     track: Track
     added_by: str
     asker_id: int | None
-    """The number of the member that has asked for it; None: the former host itself."""
+    """The number of the member that has asked for it; None: who brings the song."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Bequest:
+    """What a machine that was the host of a part of the session, or in its line, brings into another part."""
+
+    songs: tuple[BequestSong, ...]
+    """They have not begun to play, and their files are on this machine and must stay."""
+    claim: Claim
+    """Of the host of that part."""
+    secret: bytes = dataclasses.field(repr=False)
+    """Of the heirs."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -295,6 +307,8 @@ class Heritage:
     settings: HeirSettings
     songs: tuple[HeirSong, ...]
     """In the order of the queue."""
+    gone: frozenset[UUID]
+    """Songs that are not in the queue any more, as far as they are known."""
     votes: tuple[HeirVotes, ...]
     members: tuple[HeirMember, ...]
     """Without the new host, with the previous one."""

@@ -46,7 +46,7 @@ class QueueEntry:
     added_by: str
     status: ItemStatus = ItemStatus.TRANSFERRING
     asker: str = ""
-    """The key of the person who asked for it (session/host/requesters.py)."""
+    """The key of the person who asked for it (session/person_keys.py)."""
     number: int = 0
     """Its age: a song that was added later has a larger one."""
     removed: bool = False

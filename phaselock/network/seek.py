@@ -37,7 +37,7 @@ log = logging.getLogger("phaselock.session")
 
 
 async def ask_host(contact: HostContact, message: HostSeek) -> Told:
-    """Ask the machine with this key. It may be reached at another place of the contact by another machine."""
+    """Ask the machine whose key begins so. It may be reached at another place of the contact by another machine."""
     places = [(address, contact.control_port) for address in contact.addresses]
     try:
         async with asyncio.timeout(ASK_S):
@@ -54,7 +54,7 @@ async def ask_host(contact: HostContact, message: HostSeek) -> Told:
 async def _ask(sock: socket.socket, contact: HostContact, message: HostSeek) -> HostTold | None:
     connection, channel = Connection(sock, Framer(SESSION_CAP)), SecureChannel()
     try:
-        if not await connection.secure(channel) or channel.host_key != contact.host_key:
+        if not await connection.secure(channel) or not channel.host_key.startswith(contact.host_key):
             raise ConnectionLost("another machine is there")
         if not isinstance(await connection.receive(), SessionInfo):
             raise ProtocolError("it does not greet")

@@ -80,8 +80,9 @@ by, and of every host, a peer or a host that looks for the session's host asks a
     asker    HostSeek
     machine  HostTold
 
-A host that has joined an older part of its session says so with FormerHost, and offers the songs of its own part with
-SongBequest. A new host seeks files that it does not have with SongsSought; a peer that has one answers with SongsFound.
+A machine that was the host of another part of the session, or in its line, says so with OtherPart, and offers the songs
+of that part with SongBequest. A new host seeks files that it does not have with SongsSought; a peer that has one
+answers with SongsFound.
 
 The clock's ClockPing and ClockPong are UDP datagrams of their own format, each with a MAC: see ext/pl_udp.h.
 
@@ -1016,17 +1017,20 @@ class HostTold:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class FormerHost:
-    """Extension, peer to host: this peer was the host of another part of the session, by this claim. Songs of that part
-    follow as SongBequest."""
+class OtherPart:
+    """Extension, peer to host: this peer was the host of another part of the session, or in the line of that host. The
+    songs of that part follow as SongBequest. `claim`: of that host. `proof`: that this peer knows the secret of the
+    heirs, for this host."""
 
     claim: Claim
+    proof: Sha256
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SongBequest:
-    """Extension, peer to host: a song of the part of the session whose host this peer was, and that this host does not
-    have. Answered like a SongRequest. The song belongs to the member `asker_id`, or to this peer (None)."""
+    """Extension, peer to host: a song of another part of the session, which this host does not have. Several peers may
+    bring it, with the same `request_id`. Answered like a SongRequest, but not while another peer sends the song. The
+    song belongs to the member `asker_id`, or to this peer (None)."""
 
     request_id: UUID
     file_name: FileName
@@ -1034,6 +1038,7 @@ class SongBequest:
     title: Title
     artist: Title
     duration_secs: Annotated[float, Within(0, 1e9)]
+    sha256: Sha256
     added_by: PersonName
     asker_id: U32 | None = None
 
@@ -1131,7 +1136,7 @@ Message: TypeAlias = (
     | TookOver
     | HostSeek
     | HostTold
-    | FormerHost
+    | OtherPart
     | SongBequest
     | SongsSought
     | SongsFound
@@ -1205,7 +1210,7 @@ TYPE_OF: dict[type[Message], int] = {
     TookOver: 129,
     HostSeek: 130,
     HostTold: 131,
-    FormerHost: 132,
+    OtherPart: 132,
     SongBequest: 133,
     SongsSought: 134,
     SongsFound: 135,

@@ -22,6 +22,7 @@ FETCH = b"fetch"
 UPLOAD = b"upload"
 HOST = b"host"
 HOST_LOST = b"host lost"
+_BEQUEST = b"bequest"
 _HEIR_CONTEXT = b"PhaseLock heir\0"
 _HEIRS_CONTEXT = b"PhaseLock secret of the heirs"
 _CONTEXT = b"PhaseLock membership\0"
@@ -63,6 +64,11 @@ def heir_token(token: bytes, heir_key: bytes) -> bytes:
 def heirs_secret(token: bytes) -> bytes:
     """The secret, 16 bytes, of the heirs of the founder with this token."""
     return hmac.digest(token, _HEIRS_CONTEXT, "sha256")[:16]
+
+
+def bequest_purpose(peer_id: int) -> bytes:
+    """The purpose of a proof that the member with this number was in a line of the session."""
+    return _BEQUEST + peer_id.to_bytes(4, "little")
 
 
 def loss_purpose(term: int, candidate_key: bytes) -> bytes:

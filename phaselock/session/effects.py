@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from uuid import UUID
 
-from phaselock.model.heritage import Bequest, Cause, Claim, Heritage, HostContact, Membership
+from phaselock.model.heritage import Bequest, Cause, Heritage, HostContact, Membership
 from phaselock.model.invitation import Candidate
 from phaselock.model.notices import Notice
 from phaselock.model.role import Role
@@ -351,9 +351,9 @@ class CloseForSuccession:
 @dataclasses.dataclass(frozen=True, slots=True)
 class AskHost:
     """Ask this machine for the host of the session: connect to its control port, at all its addresses, check that it
-    answers with the certificate of its `host_key`, wait for its SessionInfo, send this message, and wait for a
-    HostTold; all within two seconds. Then call `told` with this `number`. Later calls for the same machine may run
-    beside an earlier one."""
+    answers with the certificate of its `host_key`, of which only the beginning may be known, wait for its SessionInfo,
+    send this message, and wait for a HostTold; all within two seconds. Then call `told` with this `number`. Later calls
+    for the same machine may run beside an earlier one."""
 
     number: int
     contact: HostContact
@@ -402,10 +402,8 @@ class FollowHost:
     tracks: tuple[Track, ...] = ()
     """The songs of the queue whose files it has."""
     gains: tuple[tuple[UUID, float], ...] = ()
-    claim: Claim | None = None
-    """By which it was the host."""
-    bequest: tuple[Bequest, ...] = ()
-    """Songs that have not been played and that the new host may not have. Their files must stay."""
+    bequest: Bequest | None = None
+    """None: the new host knows all."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

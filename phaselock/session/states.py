@@ -75,7 +75,7 @@ HOST_ACCEPTS: frozenset[type[Message]] = frozenset(
         m.PiecesEnded,
         m.StandingBy,
         m.TookOver,
-        m.FormerHost,
+        m.OtherPart,
         m.SongBequest,
         m.SongsFound,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import socket
 from collections.abc import AsyncIterator
 
@@ -55,9 +56,11 @@ def test_a_machine_that_stands_by_is_asked_and_answers() -> None:
         async with door(asked) as there:
             assert await ask_host(there, QUESTION) == (ANSWER, False)
             assert await ask_host(contact(there.control_port, new_identity()), QUESTION) == (None, False)
+            announced = dataclasses.replace(there, host_key=there.host_key[:16])
+            assert await ask_host(announced, QUESTION) == (ANSWER, False)
 
     asyncio.run(run())
-    assert asked == [QUESTION]  # a machine with another key is told nothing
+    assert asked == [QUESTION] * 2  # a machine with another key is told nothing
 
 
 def test_a_machine_whose_program_has_ended_is_known_by_that() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from phaselock.model.party import Order
 from phaselock.model.queue import QueueEntry
 from phaselock.session.host.fair_order import Rounds, in_order, moved
-from phaselock.session.host.requesters import FALLBACK_KEY
+from phaselock.session.person_keys import FALLBACK_KEY
 from tests.support.simulation import a_track
 
 

@@ -11,11 +11,11 @@ from phaselock.protocol import messages as m
 from phaselock.protocol.framing import GREETING_CAP, frame
 from phaselock.protocol.proof import heir_token
 from phaselock.session import effects as e
-from phaselock.session.claims import loss_vote
+from phaselock.session.claims import host_proof, loss_vote
 from phaselock.session.commands import Add, AllowGuest, HandOver, Move, Quit, RemoveGuest, UseFallback, VoteFor
 from phaselock.session.guest_actions import GuestHere, GuestVotes
-from phaselock.session.host.requesters import FALLBACK_KEY
 from phaselock.session.host.session import HostSession
+from phaselock.session.person_keys import FALLBACK_KEY
 from tests.support.session_harness import HarnessPeer, SessionHarness, error, ready
 from tests.support.simulation import HOST_KEY, SECOND, a_track
 
@@ -224,16 +224,46 @@ def test_a_host_asks_few_machines_that_only_claim() -> None:
     assert len(harness.host.of(e.AskHost)) == 1
 
 
-def test_a_member_that_was_no_host_brings_songs_only_as_requests() -> None:
-    harness, (ana, ben) = a_line("Ana", "Ben")
-    line = line_at(ana)
-    own = loss_vote(1, ana.core._seat.token, 0, HOST_KEY, line.successors, key_of(ana))
-    claim = Claim(1, (HOST_KEY, key_of(ana)), (0, 0), has_members=True, elections=(Election(1, 2, (own,)),))
-    song = m.SongBequest(a_track(77).file_id, "song.mp3", 1000, "", "", 60.0, "Ben", 2)
-    harness.host.receive(ana.conn, m.FormerHost(claim))
-    harness.host.receive(ana.conn, song)
-    (request,) = harness.host.snapshot().requests
-    assert (request.peer_name, request.state) == ("Ana", "open")
+def announced(harness: SessionHarness, key: bytes) -> list[e.AskHost]:
+    """A host of this session with this key is announced. All questions so far to machines of keys that begin so."""
+    harness.host.call(harness.host.core.met, "10.0.0.66", 17401, key[:16])
+    harness.host.call(harness.host.core.timer)
+    return [one for one in harness.host.of(e.AskHost) if one.contact.host_key == key[:16]]
+
+
+@pytest.mark.parametrize("proves", [False, True])
+def test_a_host_asks_an_announced_one_that_it_does_not_know_and_believes_only_its_proof(proves: bool) -> None:
+    harness, (ana,) = a_line("Ana")
+    new = successor_of(harness, ana)
+    effects = new.met("10.0.0.66", 17401, LIAR[:16], now_ns=harness.host.now_ns)
+    effects += new.timer(now_ns=harness.host.now_ns)
+    (ask,) = [one for one in effects if isinstance(one, e.AskHost) and one.contact.host_key == LIAR[:16]]
+    claim = Claim(1, (HOST_KEY, LIAR), (0, 0), has_members=True)
+    proof = host_proof(harness.host.core._parts.reign._lineage.secret if proves else b"guess of secret!", LIAR)
+    told = m.HostTold("host", host=liar_contact(), claim=claim, proof=proof)
+    follows = [one.host for one in new.told(ask.number, told, now_ns=harness.host.now_ns) if type(one) is e.FollowHost]
+    assert [(one.host_key, one.addresses) for one in follows] == [(LIAR, ("10.0.0.66",))] * proves
+
+
+def test_an_announced_host_with_another_key_is_not_believed() -> None:
+    harness, _ = a_line("Ana", "Ben")
+    (ask,) = announced(harness, b"other".ljust(32, b"o"))
+    claim = Claim(0, (LIAR,), (0,), has_members=True)
+    harness.host.call(harness.host.core.told, ask.number, m.HostTold("host", host=liar_contact(), claim=claim))
+    assert not harness.host.of(e.FollowHost)
+
+
+def test_each_of_many_announced_hosts_is_asked_but_slowly() -> None:
+    harness, _ = a_line("Ana", "Ben")
+    before = len(harness.host.of(e.AskHost))
+    keys = [bytes([number, 1]).ljust(32, b"x") for number in range(40)]
+    for key in keys * 2:
+        announced(harness, key)
+    assert len(harness.host.of(e.AskHost)) == before + 1
+    harness.run(5)
+    assert len(harness.host.of(e.AskHost)) <= before + 1 + 5 * 4
+    harness.run(6)
+    assert {one.contact.host_key for one in harness.host.of(e.AskHost)[before:]} == {key[:16] for key in keys}
 
 
 # -- a peer ------------------------------------------------------------------------------------------------------------

@@ -44,6 +44,11 @@ def jam(*names: str, tracks: int = 3, playing: bool = True, **options: object) -
     return evening, machines
 
 
+def songs(host: Machine) -> list[bytes]:
+    """The hashes of the songs in its queue."""
+    return [entry.track.sha256 for entry in host.core._parts.queue.rows.entries]  # type: ignore[union-attr]
+
+
 def test_a_session_is_handed_over_without_a_gap() -> None:
     evening, (hana, ana, ben, cleo) = jam("Hana", "Ana", "Ben", "Cleo")
     before, queue = hana.snapshot().timeline, [row.id for row in hana.snapshot().queue]
@@ -141,12 +146,68 @@ def test_both_halves_of_a_cut_network_go_on_and_the_younger_one_joins_the_older_
     evening.run(10)
     assert evening.hosts() == [hana]
     assert {peer.name for peer in hana.snapshot().peers} == {"Ana", "Ben", "Cleo", "Dan"}
-    hashes = {entry.track.sha256 for entry in hana.core._parts.queue.rows.entries}  # type: ignore[union-attr]
-    assert {young.sha256, old.sha256} <= hashes
+    hashes = songs(hana)
+    assert {young.sha256, old.sha256} <= set(hashes)
+    assert len(hashes) == len(set(hashes))
     for one in (ana, ben, cleo, dan):
         assert one.is_connected
         assert one.snapshot().timeline == hana.snapshot().timeline
         assert one.snapshot().queue == hana.snapshot().queue
+
+
+def test_the_machines_of_a_line_bring_the_songs_of_a_host_that_dies_when_two_parts_meet() -> None:
+    evening, (hana, ana, ben, cleo, dan) = jam("Hana", "Ana", "Ben", "Cleo", "Dan")
+    evening.cut([hana, dan])
+    evening.run(12)
+    young = ana.add()
+    evening.run(5)
+    evening.heal()
+    ana.switch_off()
+    evening.run(15)
+    assert evening.hosts() == [hana]
+    (row,) = [one for one in hana.core._parts.queue.rows.entries if one.track.sha256 == young.sha256]  # type: ignore[union-attr]
+    assert (row.added_by, row.asker) == ("Ana", "peer:1")
+    assert len(songs(hana)) == len(set(songs(hana)))
+    assert not hana.snapshot().requests
+
+
+def test_a_machine_that_takes_over_keeps_the_songs_that_it_was_bringing(monkeypatch: pytest.MonkeyPatch) -> None:
+    evening, (hana, ana) = jam("Hana", "Ana")
+    evening.cut([ana])
+    evening.run(80)
+    assert evening.hosts() == [hana, ana]
+    young = ana.add()
+    evening.heal()
+    monkeypatch.setattr(ana, "_uploaded", lambda upload: None)  # as if the upload took long
+    evening.run(8)
+    assert evening.hosts() == [hana]
+    assert young.sha256 not in songs(hana)
+    hana.crash()
+    evening.run(3)
+    assert evening.hosts() == [ana]
+    assert songs(ana).count(young.sha256) == 1
+
+
+def test_hosts_of_two_parts_meet_that_do_not_know_each_other() -> None:
+    """Each of them has joined the session, or was in the line, after the other one was gone."""
+    evening = Evening()
+    hana, ana, eva = (evening.machine(name) for name in ("Hana", "Ana", "Eva"))
+    hana.host()
+    ana.join(hana)
+    evening.run(5)
+    evening.cut([ana])
+    evening.run(80)
+    assert evening.hosts() == [hana, ana]
+    eva.join(hana)
+    evening.run(5)
+    hana.command(HandOver(None))
+    evening.run(3)
+    hana.switch_off()
+    evening.heal()
+    evening.run(10)
+    assert len(evening.hosts()) == 1
+    assert ana.is_connected
+    assert eva.is_connected
 
 
 @pytest.mark.slow

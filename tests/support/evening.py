@@ -100,7 +100,7 @@ class Evening:
         return found if group is None else [one for one in found if one.group == group]
 
     def by_key(self, host_key: bytes) -> Machine | None:
-        return next((one for one in self.machines if one.key == host_key), None)
+        return next((one for one in self.machines if one.key.startswith(host_key)), None)
 
 
 class Link:
@@ -521,14 +521,21 @@ class Machine:
         self._reach(server, lambda how: self._connected(number, run, server, key, how))
 
     def _reach(self, server: Machine, then: Callable[[str], None]) -> None:
-        """Call `then` with "ok" or "refused" after a round trip, or with "" after the timeout."""
+        """Call `then` with "ok" or "refused" after a round trip, or with "" after the timeout, as soon as this machine
+        is awake."""
         evening = self.evening
+
+        def fails() -> None:
+            if self.is_awake:
+                then("")
+            else:
+                evening.at(self.asleep_until_ns, fails)
 
         def arrives() -> None:
             if server._waiting is not None and server.asleep_until_ns < begin_ns + TIMEOUT_NS:
                 server._waiting.append(arrives)
             elif not self.reaches(server) or server.is_walled:
-                evening.at(begin_ns + TIMEOUT_NS, lambda: then(""))
+                evening.at(begin_ns + TIMEOUT_NS, fails)
             else:
                 then("ok" if server.is_host or server.is_standing_by else "refused")
 
@@ -536,7 +543,7 @@ class Machine:
         evening.at(begin_ns + 2 * DELAY_NS, arrives)
 
     def _connected(self, number: int, run: int, server: Machine, key: bytes, how: str) -> None:
-        if number != self._attempt or run != self._run or self.core is None or not self.is_awake:
+        if number != self._attempt or run != self._run or self.core is None:
             return
         if how == "ok" and server.key == key:
             self._open(server)
@@ -550,7 +557,7 @@ class Machine:
         message = next(iter(Framer(GREETING_CAP).feed(data)))
 
         def answered(how: str) -> None:
-            if run != self._run or self.core is None or not self.is_awake:
+            if run != self._run or self.core is None:
                 return
             answer = server.sought(self, message) if how == "ok" else None
             if answer is not None:

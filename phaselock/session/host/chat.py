@@ -43,7 +43,7 @@ class HostChat:
         self._last_number = 0
         self._all = Bucket(ALL_LINES, ALL_LINE_EVERY_NS)
         self._own: dict[str, Bucket] = {}
-        """The limits of the people by their keys (requesters.py), which do not change with their names."""
+        """The limits of the people by their keys (person_keys.py), which do not change with their names."""
 
     def history(self) -> m.ChatHistory | None:
         """What a new peer must know; None: nothing."""

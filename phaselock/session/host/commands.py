@@ -13,8 +13,8 @@ from phaselock.session.effects import Send
 from phaselock.session.host.departure import Departure
 from phaselock.session.host.fair_order import moved
 from phaselock.session.host.parts import HostParts
-from phaselock.session.host.requesters import FALLBACK_KEY, HOST_KEY
 from phaselock.session.host.seats import Seats
+from phaselock.session.person_keys import FALLBACK_KEY, HOST_KEY
 
 REMOVED = N_("The host has removed you from the jam.")
 

@@ -19,7 +19,7 @@ from uuid import UUID
 
 from phaselock.model.party import Order
 from phaselock.model.queue import QueueEntry
-from phaselock.session.host.requesters import FALLBACK_KEY
+from phaselock.session.person_keys import FALLBACK_KEY
 
 
 class Rounds:

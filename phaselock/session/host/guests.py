@@ -21,8 +21,9 @@ from phaselock.session import events as e
 from phaselock.session.effects import Effect, GuestRemoved, TellGuest
 from phaselock.session.guest_actions import GuestHere, GuestListens
 from phaselock.session.host.budgets import SECOND, Bucket
-from phaselock.session.host.requesters import GUEST_PREFIX, Answer, guest_key
+from phaselock.session.host.requesters import Answer
 from phaselock.session.outbox import Outbox
+from phaselock.session.person_keys import GUEST_PREFIX, guest_key
 
 MAX_GUESTS = 500
 """Largest number of guests that are remembered. Of those whose page is closed one is forgotten: the oldest one at the
@@ -54,7 +55,7 @@ class Guest:
     guest_id: bytes
     """16 bytes."""
     key: str
-    """Of the person: see requesters.py. Several guests at one address have the same one."""
+    """Of the person: see person_keys.py. Several guests at one address have the same one."""
     name: str
     asked_name: str
     """The name that the guest chose; `name` may have a number in addition."""

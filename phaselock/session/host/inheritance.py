@@ -15,10 +15,10 @@ from phaselock.session.host.gains import HostGains
 from phaselock.session.host.lost_files import LostFiles
 from phaselock.session.host.party import Party
 from phaselock.session.host.queue import HostQueue
-from phaselock.session.host.requesters import HOST_KEY, peer_key
 from phaselock.session.host.requests import IncomingRequests
 from phaselock.session.host.track_facts import HostTrackFacts
 from phaselock.session.host.transport import TransportControl
+from phaselock.session.person_keys import HOST_KEY, peer_key
 
 
 class Inheritance:
@@ -47,7 +47,8 @@ class Inheritance:
         heritage, songs = self._heritage, self._heritage.songs
         settings = heritage.settings
         admission.inherit(self._members(), heritage.bars, settings.last_peer_id, now_ns=now_ns)
-        queue.inherit(self._entries(), {one.file_id for one in songs if one.played}, settings.last_number)
+        played = {one.file_id for one in songs if one.played}
+        queue.inherit(self._entries(), played, heritage.gone, settings.last_number)
         lost_files.inherit(_track(one) for one in songs if one.file_id not in heritage.here)
         for one in songs:
             if one.sound is not None:
@@ -65,7 +66,7 @@ class Inheritance:
         chat.inherit(heritage.chat)
 
     def _key(self, key: str) -> str:
-        """The key of a person (requesters.py)."""
+        """The key of a person (person_keys.py)."""
         return self._keys.get(key, key)
 
     def _entries(self) -> tuple[QueueEntry, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from phaselock.model.notices import Code, Notice
 from phaselock.protocol import messages as m
 from phaselock.protocol.messages import Message
-from phaselock.session.effects import Close, Send
+from phaselock.session.effects import Close
 from phaselock.session.host.departure import Departure
 from phaselock.session.host.members import Member
 from phaselock.session.host.parts import HostParts
@@ -63,26 +63,16 @@ class MemberMessages:
                     self._seats.breach(member, "it was not asked to stand by", now_ns=now_ns)
             case m.TookOver():
                 self._handed_over(member, now_ns)
-            case m.FormerHost(claim=claim):
-                parts.reign.former_host(member, claim)
+            case m.OtherPart(claim=claim, proof=proof):
+                parts.reign.reunion.other_part(member.peer_id, claim, proof)
             case m.SongBequest():
-                self._bequeathed(member, message, now_ns)
+                parts.bequests.offered(member.conn, message)
             case m.SongsFound(file_ids=file_ids):
                 parts.lost_files.found(member, file_ids, now_ns=now_ns)
             case m.Heartbeat():
                 pass
             case _:
                 self._seats.breach(member, f"{type(message).__name__} makes no sense", now_ns=now_ns)
-
-    def _bequeathed(self, member: Member, song: m.SongBequest, now_ns: int) -> None:
-        """A former host brings a song of its part of the session."""
-        if song.request_id in self._parts.queue.seen:
-            self._parts.outbox.do(Send(member.conn, m.SongRequestAdded(song.request_id)))
-            return
-        requests, reign = self._parts.requests, self._parts.reign
-        asked = requests.bequeathed if reign.may_bequeath(member) else requests.asked_for_bequest
-        if not asked(member, song, reign.asker_of(member, song), now_ns=now_ns):
-            self._seats.breach(member, "it asked twice under one id", now_ns=now_ns)
 
     def _handed_over(self, member: Member, now_ns: int) -> None:
         """A member was asked to take over, and is the host now."""

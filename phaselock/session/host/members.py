@@ -37,8 +37,9 @@ from phaselock.model.timing import Timing
 from phaselock.protocol import messages as m
 from phaselock.session.effects import Broadcast, Effect, Send
 from phaselock.session.host.budgets import MAX_MESSAGES, MESSAGE_EVERY_NS, QUIET_MESSAGES, Bucket, Budget
-from phaselock.session.host.requesters import Answer, peer_key
+from phaselock.session.host.requesters import Answer
 from phaselock.session.host.send_rate import SendRate
+from phaselock.session.person_keys import peer_key
 from phaselock.session.proof import Proof
 from phaselock.session.states import MAX_LEAD_NS, needs_too_long, uncertainty_from_wire_ns
 

@@ -10,6 +10,7 @@ from phaselock.model.party import PartyRules
 from phaselock.model.transitions import Transitions
 from phaselock.session.host.about import About
 from phaselock.session.host.admission import Admission
+from phaselock.session.host.bequests import Bequests
 from phaselock.session.host.call_back import CallBacks
 from phaselock.session.host.caps import Caps
 from phaselock.session.host.chat import HostChat
@@ -103,6 +104,7 @@ class HostParts:
             settings=self._heir_settings,
             is_on=succession,
         )
+        self.bequests = Bequests(self.members, self.queue, self.requests, self.reign, self.outbox)
 
     def named(self, name: str, now_ns: int) -> list[Member]:
         """The peer with this name, in any letter case. If there is none: an empty list and an `error` event."""

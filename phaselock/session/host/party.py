@@ -26,11 +26,11 @@ from phaselock.session.host.fair_order import Rounds, in_order
 from phaselock.session.host.guests import Guest, Guests
 from phaselock.session.host.members import Member, Members
 from phaselock.session.host.queue import HostQueue
-from phaselock.session.host.requesters import FALLBACK_KEY, HOST_KEY
 from phaselock.session.host.requests import IncomingRequests
 from phaselock.session.host.transport import TransportControl
 from phaselock.session.host.votes import People, SkipVotes, SongVotes
 from phaselock.session.outbox import Outbox
+from phaselock.session.person_keys import FALLBACK_KEY, HOST_KEY
 
 COUNT_EVERY_NS = 500_000_000
 """Smallest time between two counts of the votes. The songs are ordered, and all are told, by the last count."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from phaselock.model.names import file_label, title
@@ -19,8 +19,8 @@ from phaselock.model.types import Track
 from phaselock.protocol import messages as m
 from phaselock.session import events as e
 from phaselock.session.host.members import Members
-from phaselock.session.host.requesters import HOST_KEY
 from phaselock.session.outbox import Outbox
+from phaselock.session.person_keys import HOST_KEY
 from phaselock.session.playback import Playback
 
 NO_SUCH_TRACK = Notice(Code.NO_SUCH_TRACK)
@@ -69,10 +69,12 @@ class HostQueue:
         self._in_order: list[UUID] = []
         """The order in which the tracks are when the queue is not shuffled; valid while it is."""
 
-    def inherit(self, entries: tuple[QueueEntry, ...], played: set[UUID], last_number: int) -> None:
-        """The rows as they were at the host before this one."""
+    def inherit(
+        self, entries: tuple[QueueEntry, ...], played: set[UUID], gone: Collection[UUID], last_number: int
+    ) -> None:
+        """The rows as they were at the host before this one, and the tracks that were in the queue before."""
         self.rows, self.played, self._last_number = Queue(entries, 1), played, last_number
-        self.seen |= {entry.track.file_id for entry in entries}
+        self.seen |= {entry.track.file_id for entry in entries} | set(gone)
         self._stale = True
 
     def has_room(self) -> bool:

@@ -5,8 +5,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 
-from phaselock.model.heritage import Bequest, Cause, Claim, HeirSettings, Heritage, HostContact, Lineage, Membership
-from phaselock.model.queue import QueueEntry
+from phaselock.model.heritage import (
+    Bequest,
+    BequestSong,
+    Cause,
+    Claim,
+    HeirSettings,
+    Heritage,
+    HostContact,
+    Lineage,
+    Membership,
+)
 from phaselock.protocol import messages as m
 from phaselock.protocol.proof import heirs_secret
 from phaselock.session.claims import Standing
@@ -17,13 +26,13 @@ from phaselock.session.host.gains import HostGains
 from phaselock.session.host.members import Member, Members
 from phaselock.session.host.party import Party
 from phaselock.session.host.queue import HostQueue
-from phaselock.session.host.requesters import HOST_KEY, peer_key
 from phaselock.session.host.requests import IncomingRequests
 from phaselock.session.host.reunion import Reunion
 from phaselock.session.host.succession import HostSuccession
 from phaselock.session.host.track_facts import HostTrackFacts
 from phaselock.session.host.transport import TransportControl
 from phaselock.session.outbox import Outbox
+from phaselock.session.person_keys import FALLBACK_KEY, HOST_KEY, peer_id_of, peer_key
 from phaselock.session.states import HOLD_NS
 
 FOUNDER_ID = 0
@@ -116,10 +125,15 @@ class Reign:
             self.succession.reachable_at(me)
 
     def met(self, address: str, control_port: int, announced_key: bytes) -> None:
-        """Another host of this session is announced there."""
-        keys = [key for key in self._known_keys() if key.startswith(announced_key) and key != self._host_key]
-        if announced_key and keys:
-            self.reunion.ask(HostContact(0, "", (address,), control_port, control_port, keys[0]))
+        """Another host of this session, whose key begins with `announced_key`, is announced there."""
+        if not announced_key or self._host_key.startswith(announced_key):
+            return
+        known = next((key for key in self._known_keys() if key.startswith(announced_key)), None)
+        contact = HostContact(0, "", (address,), control_port, control_port, known or announced_key)
+        if known is not None:
+            self.reunion.ask(contact)
+        else:
+            self.reunion.heard_of(contact)
 
     def claim(self) -> Claim:
         """By which right this machine is the host."""
@@ -129,9 +143,8 @@ class Reign:
 
     def farewell(self, host: HostContact, term: int, chain: tuple[bytes, ...], cause: Cause) -> FollowHost:
         """This machine joins another host, and brings this along."""
-        playback, lost, is_reunion = self._transport.playback, self._members.lost_files, cause is Cause.REUNION
+        playback, lost = self._transport.playback, self._members.lost_files
         here = [one.track for one in self._queue.rows.entries if one.track.file_id not in lost]
-        waiting = [one for one in self._queue.waiting() if is_reunion and one.track.file_id not in lost]
         return FollowHost(
             host,
             self._session_id,
@@ -146,8 +159,7 @@ class Reign:
             then=playback.armed,
             tracks=tuple(here),
             gains=tuple((track.file_id, self._gains.of(track.file_id)) for track in here),
-            claim=self.claim() if is_reunion else None,
-            bequest=tuple(map(_bequest, waiting)),
+            bequest=self._bequest() if cause is Cause.REUNION else None,
         )
 
     # -- the members -------------------------------------------------------------------------------------------------
@@ -161,14 +173,6 @@ class Reign:
         """A member is lost, and still a member. If it is in the line, it may be a host soon."""
         line = self.succession.line()
         self.reunion.seek([one for one in line if one.peer_id == member.peer_id], now_ns=now_ns)
-
-    def former_host(self, member: Member, claim: Claim) -> None:
-        """A member says that it was the host of another part of the session."""
-        self.reunion.former_host(member.peer_id, self.succession.keys.get(member.peer_id), claim)
-
-    def may_bequeath(self, member: Member) -> bool:
-        """The songs that this member brings are of another part of the session, which it has proved."""
-        return member.peer_id in self.reunion.reunited
 
     def asker_of(self, member: Member, song: m.SongBequest) -> str:
         """The key of the person who has asked for a song that this member brings."""
@@ -215,14 +219,17 @@ class Reign:
     def _token_of(self, peer_id: int) -> bytes | None:
         return next((one.token for one in (*self._members, *self._admission.departed) if one.peer_id == peer_id), None)
 
+    def _bequest(self) -> Bequest:
+        """What this machine brings into another part of the session."""
+        songs = (
+            BequestSong(entry.track, entry.added_by, peer_id_of(entry.asker, self.peer_id))
+            for entry in self._queue.waiting()
+            if entry.track.file_id not in self._members.lost_files and entry.asker != FALLBACK_KEY
+        )
+        return Bequest(tuple(songs), self.claim(), self._lineage.secret)
+
     def _known_keys(self) -> Iterator[bytes]:
         yield from self._inherited_keys
         yield from self._chain
         yield from self.succession.keys.values()
         yield from self.reunion.sought_keys
-
-
-def _bequest(entry: QueueEntry) -> Bequest:
-    """The song of this row, for another part of the session."""
-    kind, _, number = entry.asker.partition(":")
-    return Bequest(entry.track, entry.added_by, int(number) if kind == "peer" else None)

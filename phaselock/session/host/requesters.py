@@ -8,14 +8,6 @@ from phaselock.model.snapshot import RequestView
 from phaselock.protocol import messages as m
 from phaselock.session.effects import Effect
 
-HOST_KEY = "host"
-"""The key of the host's own user."""
-FALLBACK_KEY = "fallback"
-"""The key of the songs that play when no one asks."""
-
-GUEST_PREFIX = "guest:"
-"""Begins the key of a guest."""
-
 Answer: TypeAlias = m.SongRequestAccepted | m.SongRequestRejected | m.SongRequestConverting | m.SongRequestAdded
 """What the host tells a person about a request."""
 
@@ -43,13 +35,3 @@ class Requester(Protocol):
 
     def finished(self, request: RequestView, *, now_ns: int) -> None:
         """A request of this person is over."""
-
-
-def peer_key(peer_id: int) -> str:
-    """The key of a peer."""
-    return f"peer:{peer_id}"
-
-
-def guest_key(guest_id: bytes, address: str) -> str:
-    """The key of a guest: that of all guests at its address. Those on the host's machine (empty) have one each."""
-    return GUEST_PREFIX + (address or guest_id.hex())

@@ -19,7 +19,7 @@ from phaselock.session.host.requesters import Answer, Requester
 from phaselock.session.outbox import Outbox
 
 REMEMBERED = 100
-"""Number of added requests whose ids are kept."""
+"""Number of added requests whose ids are kept, and of rejected ones."""
 MAX_OPEN = 5
 """Largest number of requests of one person that wait for a decision or for their upload."""
 MAX_TRIES = 6
@@ -121,6 +121,8 @@ class IncomingRequests:
         self._requests: dict[UUID, Request] = {}
         self._added: dict[UUID, None] = {}
         """Ids of the newest added requests, oldest first. A peer that missed the answer asks again and receives it."""
+        self._rejected: dict[UUID, None] = {}
+        """Ids of the newest requests that the user has rejected, oldest first."""
         self._accepted_before: frozenset[UUID] = frozenset()
         """Requests that the host before this one has accepted, and that have not come again."""
         self._last_number = 0
@@ -242,6 +244,7 @@ class IncomingRequests:
         if request is None:
             self._outbox.error(OVER, now_ns)
         else:
+            _remember(self._rejected, request_id)
             self._answer(request.who, m.SongRequestRejected(request_id))
             self._over(request, RequestState.REJECTED, "", now_ns)
 
@@ -295,14 +298,30 @@ class IncomingRequests:
             self._answer(request.who, m.SongRequestConverting(request_id, percent))
             self._note(request, now_ns)
 
-    def bequeathed(self, member: Member, message: m.SongBequest, key: str, *, now_ns: int) -> bool:
+    def has(self, request_id: UUID) -> bool:
+        """This request is not finished."""
+        return request_id in self._requests
+
+    def is_open(self, request_id: UUID) -> bool:
+        """The user has not decided about this request."""
+        return self._requests[request_id].state is RequestState.OPEN
+
+    def is_bequeathed(self, request_id: UUID) -> bool:
+        """This request brings a song of another part of the session."""
+        request = self._requests.get(request_id)
+        return request is not None and request.bequeathed_by is not None
+
+    def was_rejected(self, request_id: UUID) -> bool:
+        """The user has rejected this request."""
+        return request_id in self._rejected
+
+    def bequeathed(self, member: Member, message: m.SongBequest, key: str, *, now_ns: int) -> None:
         """A member brings a song of another part of the session, for which the person with this key has asked there.
-        False if the id is in use, which breaks the protocol."""
-        if message.request_id in self._requests:
-            return False
-        if not self._room():
-            self._answer(member, m.SongRequestRejected(message.request_id, FULL))
-            return True
+        Its id is not in use."""
+        brings_another = any(one.bequeathed_by is not None for one in self.of(member))
+        if brings_another or not self._room():
+            self._answer(member, m.SongRequestRejected(message.request_id, TOO_MANY if brings_another else FULL))
+            return
         names = file_label(message.file_name), title(message.title), title(message.artist)
         self._last_number += 1
         self._requests[message.request_id] = request = Request(
@@ -316,12 +335,6 @@ class IncomingRequests:
             bequeathed_by=(person_name(message.added_by), key),
         )
         self._accept(request, now_ns)
-        return True
-
-    def asked_for_bequest(self, member: Member, song: m.SongBequest, key: str, *, now_ns: int) -> bool:
-        """As `asked`, for a song that the member brings, but cannot prove to be of another part of the session."""
-        about = song.file_name, song.file_size, song.title, song.artist, song.duration_secs
-        return self.asked(member, m.SongRequest(song.request_id, *about), now_ns=now_ns)
 
     def arrived(self, request_id: UUID, track: Track, *, now_ns: int) -> tuple[str, str] | None:
         """The song has arrived and is playable. Return name and key of the person who asked for it; None if the song
@@ -337,9 +350,7 @@ class IncomingRequests:
             self.refuse(request_id, refusal, now_ns=now_ns)
             return None
         request.done_bytes = request.size
-        self._added[request_id] = None
-        for old in list(self._added)[:-REMEMBERED]:
-            del self._added[old]
+        _remember(self._added, request_id)
         self._answer(request.who, m.SongRequestAdded(request_id))
         self._over(request, RequestState.ADDED, "", now_ns)
         return request.bequeathed_by or (request.who.name, request.who.key)
@@ -435,6 +446,12 @@ class IncomingRequests:
         if pace is not None:
             pace.waiting.pop(request.request_id, None)  # this is newer
         self._outbox.note_request(request.view(reason), now_ns)
+
+
+def _remember(newest: dict[UUID, None], request_id: UUID) -> None:
+    newest[request_id] = None
+    for old in list(newest)[:-REMEMBERED]:
+        del newest[old]
 
 
 def _same(one: Request, other: Request) -> bool:

@@ -5,6 +5,10 @@ those that it gave the session to and lost, and those that are announced on the 
 gives way only to a machine whose key it has checked itself, by the certificate of the connection on which it has asked,
 and which says that it stays: two hosts that know different things of each other, because one of them has just lost its
 members, might else both give way. A host that cannot reach this one never says so.
+
+Two hosts may not know each other's keys: their parts of the session have each had other successors since they parted.
+So a host asks every machine that announces itself as a host of this session. Any program of the network can announce
+that: these machines are asked one after the other.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 
 from phaselock.model.heritage import Claim, HostContact
 from phaselock.protocol import messages as m
+from phaselock.protocol.proof import bequest_purpose, is_membership_proof
 from phaselock.session.claims import Standing, gives_way, host_proof, is_host_proof, voters_for
 from phaselock.session.effects import AskHost
 from phaselock.session.outbox import Outbox
@@ -25,6 +30,10 @@ ASK_FOR_NS = 600_000_000_000
 ASK_LATER_NS = 30_000_000_000
 ASK_BACK_EVERY_NS = 250_000_000
 """Smallest interval between two questions to machines that have asked this host, and may lie."""
+ASK_NEXT_EVERY_NS = 250_000_000
+"""The same for machines of which others tell."""
+MAX_HEARD_OF = 256
+"""Largest number of such machines that wait for their question: all that discovery finds have a place."""
 MAX_ASKED = 12
 """Largest number of machines that are asked; the oldest are forgotten."""
 SILENT_NS = 6_000_000_000
@@ -54,6 +63,9 @@ class Reunion:
         """The machines that may be another host, by key, and since when they are sought."""
         self._ask_at_ns: int | None = None
         self._ask_back_at_ns = 0
+        self._heard_of: dict[bytes, HostContact] = {}
+        """Machines that are a host, as others tell, and that are asked one after the other, by key."""
+        self._ask_next_at_ns = 0
         self._last_number = 0
         self._asked: dict[int, HostContact] = {}
         self._wants_since_ns: dict[bytes, int] = {}
@@ -61,7 +73,7 @@ class Reunion:
         self._verdicts: dict[bytes, tuple[bool, bool]] = {}
         """Whether this host gives way to the one with this key, as it has decided last, and whether it had members."""
         self.reunited: set[int] = set()
-        """Members that were the host of another part, for which another member has voted."""
+        """The members whose songs of another part are taken."""
 
     def seek(self, machines: Iterable[HostContact], *, now_ns: int) -> None:
         """These machines are not members, and may be hosts."""
@@ -91,19 +103,23 @@ class Reunion:
         seek = m.HostSeek(self._session_id, self._peer_id(), None, claim, self.contact)
         self._outbox.do(AskHost(self._last_number, contact, seek))
 
+    def heard_of(self, contact: HostContact) -> None:
+        """This machine is another host, as a machine tells that may lie. Only the beginning of its key may be known."""
+        if len(self._heard_of) < MAX_HEARD_OF:
+            self._heard_of.setdefault(contact.host_key, contact)
+
     def timer(self, *, now_ns: int) -> None:
         """Ask if that is due."""
-        if self._ask_at_ns is None or now_ns < self._ask_at_ns:
-            return
-        self._asked.clear()  # later answers are too late
-        waits_ns = []
-        for contact, since_ns in self._sought.values():
-            self.ask(contact)
-            waits_ns.append(ASK_EVERY_NS if now_ns < since_ns + ASK_FOR_NS else ASK_LATER_NS)
-        self._ask_at_ns = now_ns + min(waits_ns) if waits_ns else None
+        if self._ask_at_ns is not None and now_ns >= self._ask_at_ns:
+            self._ask_sought(now_ns)
+        if self._heard_of and now_ns >= self._ask_next_at_ns:
+            self._ask_next_at_ns = now_ns + ASK_NEXT_EVERY_NS
+            self.ask(self._heard_of.pop(next(iter(self._heard_of))))
 
     def deadlines_ns(self) -> Iterator[int]:
         """When `timer` must be called."""
+        if self._heard_of:
+            yield self._ask_next_at_ns
         if self._ask_at_ns is not None:
             yield self._ask_at_ns
 
@@ -114,9 +130,10 @@ class Reunion:
             return None
         me, claim = self._standing(), answer.claim
         if answer.sight == "present" and answer.host is not None and answer.host.host_key == claim.key:
-            self._elsewhere(answer.host, claim)
+            if self.is_related(claim) and claim.key not in (me.claim.key, *self._sought):
+                self.heard_of(answer.host)
             return None
-        if answer.sight != "host" or claim.key != contact.host_key or claim.key == me.claim.key:
+        if answer.sight != "host" or not claim.key.startswith(contact.host_key) or claim.key == me.claim.key:
             return None
         is_heir = is_host_proof(answer.proof, me.secret, claim.key)
         verdict = gives_way(me, claim, self._token_of, is_heir=is_heir)
@@ -126,7 +143,8 @@ class Reunion:
             return None
         since_ns = self._wants_since_ns.setdefault(claim.key, now_ns)
         is_silent = answer.gives_way is None and now_ns >= since_ns + SILENT_NS
-        return (contact, claim) if answer.gives_way is False or is_silent else None
+        stays = answer.gives_way is False or is_silent
+        return (dataclasses.replace(contact, host_key=claim.key), claim) if stays else None
 
     def asked(self, message: m.HostSeek, *, now_ns: int) -> m.HostTold | None:
         """A machine has asked this host; None: it belongs to another session."""
@@ -147,13 +165,18 @@ class Reunion:
         """Whether the chains of this host and of the claim have a host in common."""
         return bool(set(claim.chain) & set(self._standing().claim.chain))
 
-    def former_host(self, peer_id: int, host_key: bytes | None, claim: Claim) -> None:
-        """A member says that it was the host of another part. Its songs are taken if another member has voted for it.
-        `host_key`: of this member; None: not known."""
-        if claim.key == host_key and set(voters_for(self._standing().claim, claim, self._token_of)) - {peer_id}:
+    def other_part(self, peer_id: int, claim: Claim, proof: bytes) -> None:
+        """A member was the host of another part, or in its line, by this proof. The songs that it brings are taken if
+        another member has voted for a host of that part."""
+        me = self._standing()
+        is_heir = is_membership_proof(proof, me.secret, bequest_purpose(peer_id), me.claim.key)
+        if is_heir and set(voters_for(me.claim, claim, self._token_of)) - {peer_id}:
             self.reunited.add(peer_id)
 
-    def _elsewhere(self, host: HostContact, claim: Claim) -> None:
-        """A machine says that it is the peer of this host."""
-        if self.is_related(claim) and host.host_key not in (self._standing().claim.key, *self._sought):
-            self.ask(host)
+    def _ask_sought(self, now_ns: int) -> None:
+        self._asked.clear()  # later answers are too late
+        waits_ns = []
+        for contact, since_ns in self._sought.values():
+            self.ask(contact)
+            waits_ns.append(ASK_EVERY_NS if now_ns < since_ns + ASK_FOR_NS else ASK_LATER_NS)
+        self._ask_at_ns = now_ns + min(waits_ns) if waits_ns else None

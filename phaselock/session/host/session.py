@@ -449,9 +449,10 @@ class HostSession:
             return self._settle(now_ns)  # the new host does not know the song: the peer asks for it again
         if self._parts.lost_files.arrived(request_id, track, now_ns=now_ns):
             return self._settle(now_ns)
+        is_bequeathed = self._parts.requests.is_bequeathed(request_id)
         who = self._parts.requests.arrived(request_id, track, now_ns=now_ns)
         if who is not None:
-            self._parts.queue.seen.add(request_id)
+            self._parts.queue.seen |= {request_id} if is_bequeathed else set()
             self._parts.queue.add(track, *who, now_ns=now_ns)
         return self._settle(now_ns)
 
@@ -481,6 +482,7 @@ class HostSession:
         if not self._departure.is_over:
             self._parts.hearing.calibration.settle(now_ns=now_ns)
             self._parts.hearing.levels.settle()
+            self._parts.bequests.settle(now_ns=now_ns)
             self._parts.gains.settle()
             self._parts.party.settle(now_ns=now_ns)
             self._parts.transport.settle(now_ns=now_ns)

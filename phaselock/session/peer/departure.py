@@ -40,6 +40,7 @@ class PeerDeparture:
             self._parts.playback,
             self._parts.gains,
             self._parts.queue.told.queue,
+            self._parts.bequest.songs,
             self._parts.chat.lines,
             session_id=self._seat.session_id,
             peer_id=self._seat.peer_id,

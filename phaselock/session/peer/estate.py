@@ -36,6 +36,8 @@ class PeerEstate:
     def __init__(self) -> None:
         self.settings: HeirSettings | None = None
         self.songs: dict[UUID, HeirSong] = {}
+        self.gone: dict[UUID, None] = {}
+        """Songs that are not in the queue any more, the newest last."""
         self.votes: dict[UUID, HeirVotes] = {}
         self.members: dict[int, HeirMember] = {}
         self.bars: dict[bytes, HeirBar] = {}
@@ -50,6 +52,9 @@ class PeerEstate:
         """The host tells rows. Breach if there are too many."""
         self.settings = update.settings or self.settings
         _change(self.songs, ((one.file_id, one) for one in update.songs), update.gone_songs)
+        self.gone |= dict.fromkeys(update.gone_songs)
+        for file_id in list(self.gone)[:-MAX_ITEMS]:
+            del self.gone[file_id]
         _change(self.votes, ((one.file_id, one) for one in update.votes), update.gone_votes)
         _change(self.members, ((one.peer_id, one) for one in update.members), update.gone_members, MAX_MEMBERS)
         _change(self.bars, ((one.token, one) for one in update.bars), update.gone_bars)

@@ -100,6 +100,8 @@ class PeerFiles:
         """Peer number and token for fetches; None without a connection to the host."""
         self._room_bytes = MAX_KEPT_BYTES
         """How many bytes of tracks this machine can store."""
+        self._held: dict[bytes, int] = {}
+        """Hashes and sizes of the songs of `hold`."""
         self._kept: frozenset[bytes] = frozenset()
         """Hashes in the last `Keep`."""
         self._queue: tuple[QueueItem, ...] = ()
@@ -112,6 +114,12 @@ class PeerFiles:
         """This machine can store `room_bytes` of tracks."""
         if room_bytes != self._room_bytes:
             self._room_bytes, self._stale = room_bytes, True
+
+    def hold(self, tracks: Iterable[Track]) -> None:
+        """This machine brings these songs to another host: their files must stay."""
+        held = {track.sha256: track.size for track in tracks}
+        if held != self._held:
+            self._held, self._stale = held, True
 
     def keep(self, track: Track) -> None:
         """This machine was the host, and has this file."""
@@ -256,7 +264,7 @@ class PeerFiles:
                 self._pieces.over(file_id)
         needed_ids = sounding | new | {item.id for item in self._queue if item.status is not ItemStatus.PLAYED}
         needed = [file for file_id, file in self._files.items() if file_id in needed_ids]
-        kept = self._within_bound(needed)
+        kept = self._within_bound(needed) | self._held.keys()
         if kept != self._kept:
             self._kept = kept
             self._outbox.do(Keep(kept))
@@ -276,10 +284,10 @@ class PeerFiles:
             place = places.get(file_id, len(places))
             return file_id not in self._sounding, (place - now) % (len(places) + 1)
 
-        left_bytes = min(MAX_KEPT_BYTES, self._room_bytes)
+        left_bytes = min(MAX_KEPT_BYTES, self._room_bytes) - sum(self._held.values())
         kept: set[bytes] = set()
         for file in sorted(needed, key=need):
-            if file.track.sha256 not in kept:
+            if file.track.sha256 not in kept and file.track.sha256 not in self._held:
                 left_bytes -= file.track.size
                 if left_bytes < 0 and len(kept) >= max(ALWAYS_KEPT, len(self._sounding)):
                     break

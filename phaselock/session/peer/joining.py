@@ -159,9 +159,8 @@ class Joining:
         self._parts.queue.take(state.queue, state.revision, now_ns=now_ns)
         self._parts.playback.join(state)
         self._parts.requests.found_host()
-        if self._seat.former_claim is not None:
-            self._parts.outbox.do(Send(HOST_CONN, m.FormerHost(self._seat.former_claim)))
-        self._parts.bequest.joined({item.id for item in self._parts.queue.told.queue})
+        known = {item.id for item in self._parts.queue.told.queue}
+        self._parts.bequest.joined(known, self._seat.peer_id, self._seat.host_key)
         self._parts.chat.joined(again=again)
         self._parts.outside.joined(self._reached)
         self._parts.pieces.joined()

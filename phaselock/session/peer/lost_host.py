@@ -12,6 +12,7 @@ from phaselock.protocol import messages as m
 from phaselock.session.claims import derived_token
 from phaselock.session.effects import HOST_CONN, Close, FollowHost, Send, UsePlaces
 from phaselock.session.peer.departure import HOST_LOST, PeerDeparture
+from phaselock.session.peer.heritage import bequest_of
 from phaselock.session.peer.parts import PeerParts
 from phaselock.session.peer.seat import Seat
 from phaselock.session.peer.succession import GRACE_NS, Found
@@ -80,6 +81,10 @@ class LostHost:
 
     def follow(self, found: Found, cause: Cause, *, now_ns: int) -> None:
         """Join another host of this session, as the same member if that host can know it."""
+        parts = self._parts
+        bequest = bequest_of(parts.succession, parts.files, parts.playback, parts.queue.told.queue)
+        if bequest is not None:
+            parts.bequest.give(bequest)
         membership = self._parts.succession.membership(self._seat.peer_id)
         self._seat.host_key, self._seat.announced_key, self._seat.moved = found.host.host_key, b"", cause
         self._seat.token = derived_token(membership, found.term, found.chain) or b""

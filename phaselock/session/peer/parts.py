@@ -42,7 +42,7 @@ class PeerParts:
         self.party = PeerParty(self.outbox, self.session_ns)
         self.outside = PeerOutside(self.outbox)
         self.succession = PeerSuccession(self.outbox, may_host=may_host)
-        self.bequest = PeerBequest(self.outbox)
+        self.bequest = PeerBequest(self.outbox, self.files.hold)
         self.queue = PeerQueue(self.files, self.gains, self.playback, self.outbox, self.session_ns)
 
     def session_ns(self, now_ns: int) -> int | None:

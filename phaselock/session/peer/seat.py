@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from phaselock.model.heritage import Cause, Claim
+from phaselock.model.heritage import Cause
 from phaselock.session.states import PeerSide
 
 
@@ -27,8 +27,6 @@ class Seat:
     """From the last JoinAccepted; empty before the first one."""
     moved: Cause | None = None
     """The host is another one since the last JoinAccepted, for this reason."""
-    former_claim: Claim | None = None
-    """By which right this machine was the host of another part of the session."""
     joined_at_ns: int = 0
     heard_at_ns: int = 0
     """When the last message of the host arrived."""

@@ -195,10 +195,11 @@ class PeerSession:
             session_id=follow.session_id,
             may_host=may_host,
         )
-        session._seat.peer_id, session._seat.former_claim = follow.membership.peer_id, follow.claim
+        session._seat.peer_id = follow.membership.peer_id
         session._parts.succession.inherit(follow.membership, follow.line, follow.known_keys)
         session._former = follow
-        session._parts.bequest.give(follow.bequest)
+        if follow.bequest is not None:
+            session._parts.bequest.give(follow.bequest)
         return session
 
     def resume(self, status: ClockStatus, *, now_ns: int) -> list[Effect]:
