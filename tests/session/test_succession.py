@@ -240,7 +240,7 @@ def test_a_host_asks_an_announced_one_that_it_does_not_know_and_believes_only_it
     (ask,) = [one for one in effects if isinstance(one, e.AskHost) and one.contact.host_key == LIAR[:16]]
     claim = Claim(1, (HOST_KEY, LIAR), (0, 0), has_members=True)
     proof = host_proof(harness.host.core._parts.reign._lineage.secret if proves else b"guess of secret!", LIAR)
-    told = m.HostTold("host", host=liar_contact(), claim=claim, proof=proof)
+    told = m.HostTold("host", host=liar_contact(), claim=claim, gives_way=False, proof=proof)
     follows = [one.host for one in new.told(ask.number, told, now_ns=harness.host.now_ns) if type(one) is e.FollowHost]
     assert [(one.host_key, one.addresses) for one in follows] == [(LIAR, ("10.0.0.66",))] * proves
 
