@@ -87,9 +87,12 @@ class HostPlaces:
         is_over_bridge = self._bridge is not None and self._bridge.place != place
         return is_over_bridge or bool(self._other_places(place))
 
-    async def connect_again(self, session_id: bytes, host_key: bytes) -> socket.socket:
+    async def connect_again(
+        self, session_id: bytes, host_key: bytes, refused: Callable[[], None] = lambda: None
+    ) -> socket.socket:
         """Connect to the host where it was, or else where it is now: it may have changed its network or its address.
-        PhaseLockError if it is found nowhere: CannotConnect, unless the bridge was tried last."""
+        Call `refused` if no program listens where it was. PhaseLockError if it is found nowhere: CannotConnect, unless
+        the bridge was tried last."""
         bridged = self._bridge and self.address == self._bridge.place
         if bridged:
             with contextlib.suppress(PhaseLockError, TimeoutError):
@@ -104,6 +107,8 @@ class HostPlaces:
                 return await connect_any(known, RECONNECT_S)
             except CannotConnect as error:
                 problem = error
+                if error.refused:
+                    refused()
         now = session_id.hex(), host_key.hex()
         if self._find and (places := await self._find(*now)):
             self.places = places

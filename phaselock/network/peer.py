@@ -354,7 +354,8 @@ class PeerRunner(Runner[PeerSession]):
             self._connection.abort("another connection takes its place")
         try:
             with bug_net("a connection to the host", PhaseLockError):
-                sock = await self._where.connect_again(self._session.session_id, self._session.host_key)
+                session_id, host_key = self._session.session_id, self._session.host_key
+                sock = await self._where.connect_again(session_id, host_key, self._refused)
         except PhaseLockError as error:
             refused = isinstance(error, CannotConnect) and error.refused
             if not self._ended.done():
@@ -430,6 +431,10 @@ class PeerRunner(Runner[PeerSession]):
     def _may_be_elsewhere(self, place: Place) -> bool:
         """The host may be elsewhere than at this place; not once a host has been found."""
         return not self._session.host_key and not self._ended.done() and self._where.may_be_elsewhere(place)
+
+    def _refused(self) -> None:
+        if not self._ended.done():
+            self._do(self._session.refused(now_ns=self._now_ns()))
 
     async def _try_others(self, place: Place) -> None:
         """Another machine has answered at this place."""

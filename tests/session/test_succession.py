@@ -289,6 +289,18 @@ def lost(*names: str) -> tuple[SessionHarness, HarnessPeer, HostContact]:
     return harness, peer, line.successors[0]
 
 
+def test_the_others_are_asked_at_once_if_no_program_listens_where_the_host_was() -> None:
+    """Also those that notice it a moment later: several times in the first second."""
+    harness, (_, ben) = a_line("Ana", "Ben")
+    ben.cut()
+    ben.call(ben.core.disconnected, "closed")
+    assert not ben.of(e.AskHost)
+    ben.call(ben.core.refused)
+    assert [one.contact.name for one in ben.of(e.AskHost)] == ["Ana", "Hana"]
+    harness.run(0.9)
+    assert len(ben.of(e.AskHost)) >= 8
+
+
 def test_a_lost_peer_follows_a_successor_of_its_host() -> None:
     _, peer, first = lost("Ana", "Ben")
     claim = Claim(1, (HOST_KEY, first.host_key), (0, 0), has_members=False)

@@ -116,7 +116,10 @@ class RandomEvening:
         if len(self.up()) > 2:
             one = self.random.choice(self.up())
             seconds = self.random.choice([1, 4, 8, 30, 100, 200])
-            one.sleep(seconds)
+            if self.patience.random() < 0.5:
+                one.sleep(seconds)
+            else:
+                one.stop(seconds)
             self.change()
             self.changed_at_ns = max(self.changed_at_ns, one.asleep_until_ns)
 

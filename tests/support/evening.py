@@ -181,7 +181,7 @@ class Machine:
         """It does not answer: its battery is empty."""
         self.asleep_until_ns = 0
         self._waiting: list[Callable[[], None]] | None = None
-        """What is done first when the process goes on; None: it is not stopped."""
+        """Calls that wait for a process that is stopped; None: it is not."""
         self.files: set[bytes] = set()
         self.tracks: dict[bytes, Track] = {}
         self.effects: list[e.Effect] = []

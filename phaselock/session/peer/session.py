@@ -116,6 +116,14 @@ class PeerSession:
                 self._lost_host.search(now_ns=now_ns)
         return self._settle(now_ns)
 
+    def refused(self, *, now_ns: int) -> list[Effect]:
+        """No program listens where the lost host was. It is still looked for elsewhere, which takes seconds: meanwhile
+        ask the other members."""
+        if self._seat.side is PeerSide.AWAY and not self._parts.outside.active and self._parts.succession.has_line:
+            self._parts.succession.search(is_ended=False, now_ns=now_ns)
+            self._lost_host.search(now_ns=now_ns)
+        return self._settle(now_ns)
+
     def received(self, message: Message, *, now_ns: int) -> list[Effect]:
         """A message arrived on the control connection. It is ignored if this session has given up the connection."""
         if self._seat.side not in (PeerSide.AWAY, PeerSide.OVER):

@@ -1,9 +1,10 @@
 """The succession at a peer: the line that the host has told, and the search for another host after a loss.
 
-A peer that has lost its host asks all machines of the line, and the host's own, every ASK_EVERY_NS. A peer that follows
-another host, and is not accepted there yet, asks that one as well: it may have become the peer of a third one. A peer
-that joined one part of a cut network is unknown in the other one. When its own part has no host any more, it joins the
-other one as a new member, after STRANGE_NS: by then its own part would have elected a host.
+A peer that has lost its host asks all machines of the line, and the host's own, every ASK_EVERY_NS, at first more
+often. It begins when no program listens where the host was, or the first attempt to reconnect has failed. A peer that
+follows another host, and is not accepted there yet, asks that one as well: it may have become the peer of a third one.
+A peer that joined one part of a cut network is unknown in the other one. When its own part has no host any more, it
+joins the other one as a new member, after STRANGE_NS: by then its own part would have elected a host.
 
 The peer votes for the first of the line that answers; a machine counts as gone after MISSES calls without an answer. So
 all votes go to the same machine as soon as all see the same ones. That machine takes over when it has the votes of more
@@ -29,6 +30,8 @@ from phaselock.session.peer.estate import PeerEstate
 
 ASK_EVERY_NS = 1_000_000_000
 """Interval between two questions to each machine of the line."""
+ASK_EARLY_NS = 200_000_000
+"""The same in the first second: the others may notice the loss a moment later."""
 MISSES = 2
 """Questions without an answer after which the next in line is asked to take over."""
 FRESH_NS = 3_500_000_000
@@ -206,7 +209,7 @@ class PeerSuccession:
         """Ask the machines of the line if that is due."""
         if self.line is None or self._ask_at_ns is None or now_ns < self._ask_at_ns:
             return
-        self._ask_at_ns = now_ns + ASK_EVERY_NS
+        self._ask_at_ns = now_ns + (ASK_EARLY_NS if now_ns < self._since_ns + ASK_EVERY_NS else ASK_EVERY_NS)
         candidate = self._candidate(now_ns)
         machines = {one.host_key: one for one in (*self.line.successors, self.line.host)}
         for other in (self._followed, self._strange):
