@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import pathlib
 from collections.abc import Callable
 from typing import Any
 
@@ -109,3 +110,9 @@ def test_they_share_their_methods() -> None:
     for name in ("__init__", "__eq__", "__hash__", "__setattr__", "__delattr__"):
         assert getattr(Point, name) is getattr(Empty, name)
     assert (Point.__doc__, Empty.__doc__) == ("A place.", "Empty")
+
+
+def test_the_program_makes_its_immutable_values_with_it() -> None:
+    other = "@dataclasses.dataclass(frozen=True, slots=True)\n"
+    paths = (pathlib.Path(__file__).parent.parent / "phaselock").rglob("*.py")
+    assert [path.name for path in paths if other in path.read_text("utf-8")] == []
