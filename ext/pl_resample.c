@@ -42,32 +42,21 @@ static void compute_taps(float *row, int taps, double fraction, double cutoff) {
     for (int k = 0; k < taps; k++) row[k] = (float)(row[k] / sum);
 }
 
-static void keep_taps(pl_taps *to, int taps, const float *row, const float *next) {
-    for (int k = 0; k < taps; k += PL_LANES, to++) {
-        float steps[PL_LANES];
-        for (int i = 0; i < PL_LANES; i++) steps[i] = next[k + i] - row[k + i];
-        to->values = pl_vector_load(row + k);
-        to->steps = pl_vector_load(steps);
-    }
-}
-
 bool pl_kernel_init(pl_kernel *kernel, double from_hz, double to_hz) {
     double narrower = fmin(1.0, to_hz / from_hz);
     int taps = (int)ceil(BASE_TAPS / narrower / PL_TAPS_AT_ONCE) * PL_TAPS_AT_ONCE;
     if (taps > PL_MAX_TAPS) taps = PL_MAX_TAPS;
     int vectors = taps / PL_LANES;
     kernel->taps = taps;
-    kernel->table = malloc(sizeof *kernel->table * PL_PHASES * (size_t)vectors);
+    kernel->table = malloc(sizeof *kernel->table * (PL_PHASES + 1) * (size_t)vectors);
     if (!kernel->table) return false;
     /* Width of the transition band, of the input rate: Kaiser's formula. */
     double transition = (TRANSITION_DB - 8) / (2.285 * 2 * PI * (taps - 1));
     double cutoff = 0.5 * narrower - 0.25 * transition;
-    float row[PL_MAX_TAPS], next[PL_MAX_TAPS];
-    compute_taps(row, taps, 0, cutoff);
-    for (int phase = 0; phase < PL_PHASES; phase++) {
-        compute_taps(next, taps, (phase + 1.0) / PL_PHASES, cutoff);
-        keep_taps(kernel->table + (size_t)phase * (size_t)vectors, taps, row, next);
-        memcpy(row, next, sizeof row);
+    float row[PL_MAX_TAPS];
+    for (int phase = 0; phase <= PL_PHASES; phase++) {
+        compute_taps(row, taps, (double)phase / PL_PHASES, cutoff);
+        memcpy(kernel->table + (size_t)phase * (size_t)vectors, row, sizeof *row * (size_t)taps);
     }
     return true;
 }

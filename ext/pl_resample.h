@@ -21,14 +21,9 @@ enum { PL_PHASES = 512, PL_MAX_TAPS = 768 };
 /* Two sums of each channel at once: one would wait for its own last addition. */
 enum { PL_TAPS_AT_ONCE = 2 * PL_LANES };
 
-/* The values of some taps at one phase, and their change until the next phase. */
 typedef struct {
-    pl_vector values, steps;
-} pl_taps;
-
-typedef struct {
-    int taps;       /* a multiple of PL_TAPS_AT_ONCE; the output lies between inputs taps/2 - 1 and taps/2 */
-    pl_taps *table; /* PL_PHASES rows of taps / PL_LANES */
+    int taps; /* a multiple of PL_TAPS_AT_ONCE; the output lies between inputs taps/2 - 1 and taps/2 */
+    pl_vector *table; /* PL_PHASES + 1 rows of taps / PL_LANES */
 } pl_kernel;
 
 /* `from_hz`: the track's rate, `to_hz`: the device's. False when memory is short. */
@@ -41,12 +36,12 @@ static inline void pl_kernel_frame_rt(const pl_kernel *kernel, const float *left
     assert(fraction >= 0 && fraction < 1);
     double place = fraction * PL_PHASES;
     int phase = (int)place, taps = kernel->taps;
-    const pl_taps *row = kernel->table + (long)phase * (taps / PL_LANES);
+    const pl_vector *row = kernel->table + (long)phase * (taps / PL_LANES), *next = row + taps / PL_LANES;
     pl_vector share = pl_vector_all((float)(place - phase)), zero = pl_vector_all(0);
     pl_vector l[2] = {zero, zero}, r[2] = {zero, zero};
-    for (int k = 0; k < taps; k += PL_TAPS_AT_ONCE, row += 2) {
+    for (int k = 0; k < taps; k += PL_TAPS_AT_ONCE, row += 2, next += 2) {
         for (int i = 0, at = k; i < 2; i++, at += PL_LANES) {
-            pl_vector taps_now = pl_vector_add_product(row[i].values, share, row[i].steps);
+            pl_vector taps_now = pl_vector_add_product(row[i], share, pl_vector_subtract(next[i], row[i]));
             l[i] = pl_vector_add_product(l[i], taps_now, pl_vector_load(left + at));
             r[i] = pl_vector_add_product(r[i], taps_now, pl_vector_load(right + at));
         }

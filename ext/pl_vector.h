@@ -16,6 +16,8 @@ typedef float pl_vector __attribute__((vector_size(16)));
 
 static inline pl_vector pl_vector_add(pl_vector a, pl_vector b) { return a + b; }
 
+static inline pl_vector pl_vector_subtract(pl_vector a, pl_vector b) { return a - b; }
+
 /* sum + a * b. */
 static inline pl_vector pl_vector_add_product(pl_vector sum, pl_vector a, pl_vector b) { return sum + a * b; }
 #else
@@ -25,6 +27,11 @@ typedef struct {
 
 static inline pl_vector pl_vector_add(pl_vector a, pl_vector b) {
     for (int i = 0; i < PL_LANES; i++) a.lanes[i] += b.lanes[i];
+    return a;
+}
+
+static inline pl_vector pl_vector_subtract(pl_vector a, pl_vector b) {
+    for (int i = 0; i < PL_LANES; i++) a.lanes[i] -= b.lanes[i];
     return a;
 }
 

@@ -29,7 +29,7 @@ EVERYTHING = "*"
 EVENTS = ("session.event_json", "session.events", "session.sentences")
 
 # What every package may import of `phaselock`, besides itself.
-COMMON = ("errors", "language.message", "__version__")
+COMMON = ("errors", "frozen", "language.message", "__version__")
 
 # What else each package may import of `phaselock`.
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
@@ -72,6 +72,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "data": (),
     "desktop": (),
     "errors": (),
+    "frozen": (),
     "guests": ("language", "model", "protocol.messages", "session.effects", "session.guest_actions", "storage"),
     "internet": ("model.address", "model.invitation", "network.interfaces", "python_process"),
     "language": (),

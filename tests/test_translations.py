@@ -35,7 +35,7 @@ NOT_FOR_USERS: dict[str, tuple[str, ...]] = {
     "phaselock/storage/log.py": ("is no log level", "not to be formatted", "older entries were lost"),
     "phaselock/model/relay.py": ("pip install",),
     "phaselock/model/file_kinds.py": ("pip install", "'Ogg'", "'Opus'", "'WavPack'", "'Musepack'", "'Matroska'"),
-    "phaselock/ui/widgets/spectrum.py": (" coords ",),
+    "phaselock/ui/widgets/spectrum.py": (" coords ", "canvas moves"),
     "phaselock/os_packages.py": ("'sudo ",),
     "phaselock/tools/doctor.py": (
         "'no customtkinter'",

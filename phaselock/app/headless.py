@@ -52,6 +52,7 @@ from phaselock.console.interrupts import handling
 from phaselock.console.output import Terminal
 from phaselock.console.secret import ask_code, can_ask
 from phaselock.errors import PhaseLockError, message_of
+from phaselock.frozen import frozen
 from phaselock.language.catalogue import tr
 from phaselock.language.message import N_, Message
 from phaselock.model.address import DEFAULT_GUEST_PORT
@@ -74,7 +75,7 @@ LOG_PATIENCE_S = 0.5
 _log = logging.getLogger("phaselock.app.headless")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class LocalClock:
     """An artificial error of this process's clock, for several programs on one computer that simulate several."""
 
@@ -86,7 +87,7 @@ class LocalClock:
         _native.set_clock_skew(self.skew_ppm, self.ahead_ns)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class HeadlessHostOptions:
     """Options of `phaselock host`. `autoplay` is the number of peers to wait for before playing; None: do not play."""
 
@@ -106,7 +107,7 @@ class HeadlessHostOptions:
     """Whether an invitation for friends elsewhere is opened at the beginning."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class HeadlessJoinOptions:
     """Options of `phaselock join`."""
 

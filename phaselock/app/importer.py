@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from phaselock.app.converter import ConversionCancelledError
 from phaselock.audio.formats.base import Music
 from phaselock.errors import InternalError, PhaseLockError, bug_net, message_of
+from phaselock.frozen import frozen
 from phaselock.language.message import N_, Message
 from phaselock.model.file_kinds import OtherSoundError, UnplayableFileError
 from phaselock.model.names import file_label, sentence
@@ -32,7 +33,7 @@ CONVERSION_EVERY_S = 1.0
 _log = logging.getLogger("phaselock.app.importer")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Imported:
     """A file that can be played."""
 

@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable
 
+from phaselock.frozen import frozen
 from phaselock.model.file_kinds import PLAYED_ENDINGS, is_music
 from phaselock.storage.collect import is_hidden
 from phaselock.storage.files import open_regular
@@ -39,7 +40,7 @@ class AwayError(Exception):
     empty."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Listing:
     """The files of a folder that may be music."""
 
@@ -49,7 +50,7 @@ class Listing:
     """Folders in it that could not be read: their files are not known."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Scanned:
     """What a scan has done."""
 

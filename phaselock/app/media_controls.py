@@ -15,6 +15,7 @@ from uuid import UUID
 from phaselock.app.session import OpenHostSession, OpenPeerSession
 from phaselock.desktop.controls import Action, Controls, NowPlaying
 from phaselock.errors import InternalError, bug_net
+from phaselock.frozen import frozen
 from phaselock.language.catalogue import tr
 from phaselock.model.snapshot import RequestState
 from phaselock.session import commands as c
@@ -28,7 +29,7 @@ UPDATE_AFTER_S = 0.05
 """Time from an event to an update; events that follow each other quickly share one update."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Actions:
     """What the program does for the system: end, bring its window to the front (None: it has none), and show a volume
     of 0 to 1 that was set. `notifies` tells whether the user needs a notification of a request."""

@@ -6,13 +6,14 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from phaselock.audio.virtual_device import VirtualCard
+from phaselock.frozen import frozen
 from phaselock.model.invitation import Invitation
 from phaselock.model.loudness import LoudnessChoice
 from phaselock.model.party import PartyRules
 from phaselock.network.reach import Place
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class HostOptions:
     """How to host. None: use the value of the settings."""
 
@@ -52,7 +53,7 @@ class HostOptions:
     if the extra is installed."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class JoinOptions:
     """How to join. `places` empty: search for the session on the network. Other options None: use the settings."""
 

@@ -33,6 +33,7 @@ from phaselock.app.options import HostOptions, JoinOptions
 from phaselock.app.output_correction import OutputCorrection
 from phaselock.audio.player import Player
 from phaselock.errors import PhaseLockError, bug_net
+from phaselock.frozen import frozen
 from phaselock.language.catalogue import tr
 from phaselock.language.message import Message
 from phaselock.model.address import DEFAULT_GUEST_PORT
@@ -142,7 +143,7 @@ Stage = OpenHostSession | OpenPeerSession
 """The part of a session in which this machine has one role."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Inheritance:
     """What a machine that was a peer brings when it becomes the host."""
 
@@ -151,7 +152,7 @@ class Inheritance:
     files: Mapping[UUID, tuple[Track, pathlib.Path]]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Resignation:
     """What a machine that was the host brings when it becomes a peer."""
 

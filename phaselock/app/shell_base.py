@@ -17,6 +17,7 @@ from phaselock.app.output_correction import OutputCorrection
 from phaselock.app.typed import Completed, nothing_after
 from phaselock.audio.interface import AudioOutput
 from phaselock.errors import PhaseLockError, bug_net
+from phaselock.frozen import frozen
 from phaselock.language.catalogue import date_text
 from phaselock.language.message import N_, Message
 from phaselock.model.names import CHAT_CHARS
@@ -41,7 +42,7 @@ class Terminal(Protocol):
     def progress(self, status: Callable[[], e.StatusReported], sync: e.SyncMeasured) -> None: ...
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Word:
     """A command: its method, which gets the rest of the line, and its texts for `help`."""
 

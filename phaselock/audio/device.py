@@ -11,7 +11,6 @@ not answer, that thread and the memory that it may still use are never freed, bu
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import math
 import pathlib
@@ -31,6 +30,7 @@ from phaselock.audio.pipewire import PipeWire, Sink
 from phaselock.audio.priority import Priority, Raiser
 from phaselock.audio.worker import Worker
 from phaselock.errors import AudioDeviceError
+from phaselock.frozen import frozen
 from phaselock.language.message import N_, Message
 from phaselock.model.choices import BACKENDS
 from phaselock.model.timing import Timing
@@ -97,7 +97,7 @@ _abandoned: list[object] = []
 _Result = TypeVar("_Result")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class DeviceInfo:
     """An open output: its name, its backend (one of BACKENDS), its sample rate and its channels."""
 
@@ -107,7 +107,7 @@ class DeviceInfo:
     channels: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class _Place:
     """Where a stream plays: the name of the output, and the link behind it."""
 
@@ -115,7 +115,7 @@ class _Place:
     link: Link
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class ListedOutput:
     """An output of this computer. `timing` and `link` are what is known without opening it."""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from phaselock.frozen import frozen
 from phaselock.model.role import Role
 from phaselock.model.sweeps import Sounds
 from phaselock.model.timeline import Timeline
@@ -24,7 +24,7 @@ class SongLength(Protocol):
     def frames(self) -> int: ...
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Plan:
     """A timeline to follow, with its track and the file of the track on this computer."""
 
@@ -35,7 +35,7 @@ class Plan:
     """Makes the track as loud as others, see `model.loudness`."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SweepPlan:
     """A timeline of sweeps to follow, which a microphone hears."""
 
@@ -43,7 +43,7 @@ class SweepPlan:
     sounds: Sounds
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class DecodeFailed:
     """The file of a plan cannot be decoded: this computer does not play it. `reason` is a sentence for users."""
 
@@ -51,7 +51,7 @@ class DecodeFailed:
     reason: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class DeviceChanged:
     """`state` is "open", "lost" (it will be opened again) or "none" (there is no output device). "open" is repeated
     when the sound system moves the stream to another output, and when the timing changes. Its `detail` is empty, unless
@@ -64,7 +64,7 @@ class DeviceChanged:
     """How exactly an open output reports its delay; None in the other states."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class LevelsChanged:
     """Volume, trim, channels or correction of the output were set: its status is another one."""
 

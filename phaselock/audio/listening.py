@@ -18,13 +18,13 @@ wrong time.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import statistics
 from collections.abc import Sequence
 
 from phaselock import _native
 from phaselock.audio.sweeps import sweep
+from phaselock.frozen import frozen
 from phaselock.model.sweeps import HIGH_HZ, LEVEL, LOW_HZ, MAX_HIDDEN_NS, Arrival, Sounds, Verdict, length_ns
 
 MAX_BEGIN_ERROR_NS = 300_000_000
@@ -43,7 +43,7 @@ _AUDIBLE_DB = -40.0
 """If noise would hide a sweep of this level, the room is too loud."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Heard:
     """What a recording of one pass says."""
 

@@ -21,6 +21,7 @@ from phaselock import _native
 from phaselock.audio import handles
 from phaselock.audio.worker import Worker
 from phaselock.errors import AudioDeviceError
+from phaselock.frozen import frozen
 from phaselock.model.microphone import MicrophoneFault
 
 _POLL_S = 0.1
@@ -43,7 +44,7 @@ class MicrophoneError(AudioDeviceError):
         return self
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Recording:
     """What an input has delivered: `frames` is interleaved float32, full scale 1."""
 

@@ -4,13 +4,13 @@ file may be hostile."""
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import pathlib
 from typing import Any
 
 import av
 
 from phaselock.audio.conversion import DEMUXERS
+from phaselock.frozen import frozen
 from phaselock.model import names
 
 _UNITS_PER_S = 1_000_000
@@ -19,7 +19,7 @@ _UNITS_PER_S = 1_000_000
 av.logging.set_level(None)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class OtherTags:
     """What the file says. The texts are safe to show; empty if it has none."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import dataclasses
 import functools
 import json
 import struct
@@ -21,8 +20,9 @@ from typing import Any
 from phaselock import _native
 from phaselock.audio.link import Link, link_of
 from phaselock.errors import AudioDeviceError
+from phaselock.frozen import frozen
 
-_LATENCY_S = 1024 / 48000
+_LATENCY_S = 2048 / 48000
 """Length of a cycle that the stream asks for."""
 _TIMEOUT_ANSWER_S = 2.0
 _DEFAULT_RATE_HZ = 48000
@@ -37,7 +37,7 @@ _EVENTS_VERSION = 2
 _NODE, _DEVICE, _METADATA, _LINK = (f"PipeWire:Interface:{kind}" for kind in ("Node", "Device", "Metadata", "Link"))
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Sink:
     """An output of PipeWire."""
 

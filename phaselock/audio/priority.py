@@ -6,7 +6,6 @@ sets the priority, if Linux permits that, or asks RealtimeKit. PhaseLock works w
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 import threading
 import time
@@ -17,6 +16,7 @@ from phaselock import _native
 from phaselock.audio import realtimekit
 from phaselock.audio.realtimekit import Refused
 from phaselock.errors import message_of
+from phaselock.frozen import frozen
 from phaselock.language.message import N_, Message
 from phaselock.os_packages import RTKIT, install_command
 
@@ -46,7 +46,7 @@ _TIMEOUT_TRIAL_S = 5.0
 _POLL_S = 0.05
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Priority:
     """The priority of an audio thread. `reason` is a sentence that says why it is not real-time, or empty."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import dataclasses
 import functools
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from typing import Any
 
 from phaselock.audio.link import Link, link_of
 from phaselock.errors import AudioDeviceError
+from phaselock.frozen import frozen
 
 _TIMEOUT_ANSWER_S = 2.0
 _NO_AUTOSPAWN = 1
@@ -25,7 +25,7 @@ _INVALID_INDEX = 0xFFFFFFFF
 _KEYS = ("device.bus", "device.api", "device.profile.name", "device.string")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class PulseSink:
     """An output of the server."""
 
@@ -37,7 +37,7 @@ class PulseSink:
     link: Link
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class PulseServer:
     """The name of the server and its sinks, the default one first."""
 

@@ -5,12 +5,12 @@ Requests go over the system bus; inside a Flatpak they go through the portal on 
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import sys
 
 from phaselock.desktop.bus import Bus, BusError, Name
 from phaselock.errors import PhaseLockError
+from phaselock.frozen import frozen
 from phaselock.language.message import Message
 
 TIMEOUT_ANSWER_S = 3.0
@@ -24,7 +24,7 @@ class Refused(PhaseLockError):
     """There is no real-time scheduling. The text is the reason."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Service:
     """A D-Bus service."""
 

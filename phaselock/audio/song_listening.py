@@ -16,10 +16,10 @@ So the machines play in turns.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
 from phaselock import _native
+from phaselock.frozen import frozen
 from phaselock.model.role import Role
 from phaselock.model.sweeps import Arrival, Verdict
 from phaselock.model.turns import FADE_NS, length_ns, turns
@@ -34,7 +34,7 @@ ABSENT_NOISE = 0.5
 """With more noise, nothing is heard at all."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Heard:
     """What a recording of a check says."""
 

@@ -18,7 +18,6 @@ On request the card records everything that leaves: NAME.f32 (interleaved little
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import logging
 import pathlib
@@ -28,6 +27,7 @@ from typing import Any, BinaryIO
 
 from phaselock import _native
 from phaselock.errors import AudioDeviceError, InternalError, PhaseLockError, bug_net, message_of
+from phaselock.frozen import frozen
 from phaselock.language.message import Message
 from phaselock.model.timing import Timing
 from phaselock.storage.files import rename
@@ -44,7 +44,7 @@ _READINGS = 3
 _log = logging.getLogger(__name__)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class VirtualCard:
     """Properties of the card. `ppm` is its rate error. `tells_times`: it reports the time of each block. `record` is
     the folder for recordings, None for no recording."""

@@ -10,7 +10,6 @@ holds the GIL, for which the decoder of the player would have to wait.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import math
 import pathlib
 import time
@@ -18,6 +17,7 @@ from collections.abc import Callable
 
 from phaselock import _native
 from phaselock.audio.formats.base import CHANNELS, Music
+from phaselock.frozen import frozen
 from phaselock.model.loudness import Loudness
 from phaselock.model.measurement import Measurement
 
@@ -32,7 +32,7 @@ _MAX_REST_S = 0.1
 """Longest pause after a block: it may have taken hours if the computer was suspended."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Analysis:
     """Peaks and spectrum of a whole track, and what was measured in it."""
 

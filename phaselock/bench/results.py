@@ -21,6 +21,7 @@ from typing import Any, Literal, cast, get_args
 
 from phaselock import __version__
 from phaselock.errors import PhaseLockError
+from phaselock.frozen import frozen
 from phaselock.storage.files import rename
 
 FORMAT = "phaselock-bench"
@@ -31,7 +32,7 @@ MAX_DEPTH = 20
 Better = Literal["less", "more", ""]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Metric:
     """One quantity with a value for each repeat. `better` is the better direction, empty if neither is. A value that is
     not finite was not measured."""
@@ -42,7 +43,7 @@ class Metric:
     better: Better = "less"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Series:
     """One line, set of points or set of bars in a plot. For bars, `x` contains their names."""
 
@@ -51,7 +52,7 @@ class Series:
     y: tuple[float, ...]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Plot:
     """A plot of a report."""
 
@@ -63,7 +64,7 @@ class Plot:
     log_y: bool = False
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Case:
     """One configuration that was measured. `samples` are the raw measurements, of any type that JSON can contain."""
 

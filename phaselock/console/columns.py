@@ -3,10 +3,11 @@ none (combining marks)."""
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import unicodedata
 from collections.abc import Iterator, Sequence
+
+from phaselock.frozen import frozen
 
 ELLIPSIS = "…"
 GAP = "  "
@@ -17,7 +18,7 @@ _LEFT_TO_RIGHT_MARK = "\u200e"
 _RIGHT_TO_LEFT = frozenset({"R", "AL"})
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Column:
     """A column of a table."""
 

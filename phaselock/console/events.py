@@ -6,13 +6,14 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
+from phaselock.frozen import frozen
 from phaselock.model.timing import Timing
 from phaselock.session.events import INLINE, Event, SyncMeasured
 
 # -- phaselock sessions, devices and log -------------------------------------------------------------------------------
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SessionFound(Event):
     """`phaselock sessions`: a session on this network, as it announces itself."""
 
@@ -44,7 +45,7 @@ class SessionFound(Event):
     """What `phaselock join` takes."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class OutputListed(Event):
     """`phaselock devices`: an audio output of this machine."""
 
@@ -62,7 +63,7 @@ class OutputListed(Event):
     """How the sound leaves it: "wire", "hdmi", "bluetooth", "server" or "pipewire-jack"."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class PriorityTold(Event):
     """`phaselock devices`: the priority that an audio thread of this program gets."""
 
@@ -76,7 +77,7 @@ class PriorityTold(Event):
     """What to do about it, perhaps several lines; empty where nothing needs to be done."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class LogShown(Event):
     """`phaselock log`: the log file and its end."""
 
@@ -94,7 +95,7 @@ class LogShown(Event):
 Level = Literal["ok", "hint", "problem"]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """What one check of `phaselock doctor` found."""
 
@@ -110,7 +111,7 @@ class Finding:
     """What was measured, by name with unit."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class FindingTold(Event):
     """`phaselock doctor`: a finding."""
 
@@ -120,7 +121,7 @@ class FindingTold(Event):
     """The finding; `--json` prints these fields in the event itself."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class MachineSyncMeasured(SyncMeasured):
     """`phaselock demo`: a `sync` of one of its programs."""
 
@@ -130,7 +131,7 @@ class MachineSyncMeasured(SyncMeasured):
     """ "host", "peer1", "peer2" and so on."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class VerdictTold(Event):
     """`phaselock demo`: the result."""
 
@@ -144,7 +145,7 @@ class VerdictTold(Event):
     """A sentence about it."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Recording(Event):
     """`phaselock trace`: twice a second while it records."""
 
@@ -156,7 +157,7 @@ class Recording(Event):
     """Exchanges with the host's clock so far."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class TraceWritten(Event):
     """`phaselock trace`: the trace is written."""
 
@@ -187,7 +188,7 @@ class TraceWritten(Event):
 # -- phaselock bench ---------------------------------------------------------------------------------------------------
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class BenchProgressed(Event):
     """`phaselock bench`: once a second."""
 
@@ -205,7 +206,7 @@ class BenchProgressed(Event):
     """Estimated seconds to its end; null: not known yet."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class BenchEnded(Event):
     """`phaselock bench`: the result."""
 
@@ -223,7 +224,7 @@ class BenchEnded(Event):
     """A sentence about it."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class TableMade(Event):
     """`phaselock bench table`: the table of a result."""
 
@@ -233,7 +234,7 @@ class TableMade(Event):
     """The table."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class FigureCompared(Event):
     """`phaselock bench compare`: a figure of two results."""
 
@@ -243,7 +244,7 @@ class FigureCompared(Event):
     """`benchmark`, `case`, `figure`, `unit`, the verdict and both sides; `--json` prints these in the event itself."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class RunsCompared(Event):
     """`phaselock bench compare`: the result."""
 
@@ -259,7 +260,7 @@ class RunsCompared(Event):
     """At least one got worse for certain: the exit status is 1."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SignalWritten(Event):
     """`phaselock bench measure --signal`: the test signal is written."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
+
+from phaselock.frozen import frozen
 
 
 class KeptLines(Protocol):
@@ -19,7 +20,7 @@ class KeptLines(Protocol):
         ...
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Typing:
     """What the line needs from the program. The functions are called on its threads."""
 

@@ -5,10 +5,10 @@ On Linux the desktop portal tells it. The functions for Windows and macOS have n
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 
 from phaselock.desktop.bus import Bus, BusError
+from phaselock.frozen import frozen
 
 PORTAL = "org.freedesktop.portal.Desktop"
 PORTAL_PATH = "/org/freedesktop/portal/desktop"
@@ -21,7 +21,7 @@ _HINTS = (
 """Namespace, key and value of a setting, and the field that it makes true. Older portals have only those of GNOME."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Appearance:
     """The user's wishes; False if they are unknown."""
 

@@ -159,11 +159,14 @@ def sender_of(message: Any) -> str:
 
 def _connect(name: Name) -> socket.socket:
     """A socket that the bus has authenticated."""
+    addresses = _addresses(name)
+    if not addresses:  # jeepney takes 1.3 MB
+        raise BusError
     from jeepney.bus import get_connectable_addresses
     from jeepney.io.blocking import prep_socket
 
     try:
-        for address in get_connectable_addresses(_addresses(name)):
+        for address in get_connectable_addresses(addresses):
             with contextlib.suppress(OSError):  # TimeoutError is one
                 connected: socket.socket = prep_socket(address, timeout=TIMEOUT_S)
                 connected.settimeout(TIMEOUT_S)

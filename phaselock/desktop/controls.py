@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import enum
 import os
 import select
@@ -14,6 +13,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from phaselock.errors import InternalError, bug_net
+from phaselock.frozen import frozen
 
 TIMEOUT_CLOSE_S = 1.0
 """How long `close` waits for a system that does not answer."""
@@ -46,7 +46,7 @@ Do = Callable[[Action, float], None]
 """Called on the thread of the controls."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class NowPlaying:
     """What the system shows. `at_s` is the monotonic time, in seconds, at which the position is `position_s`."""
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import dataclasses
 import os
 import shutil
 import subprocess
@@ -18,6 +17,7 @@ from typing import Any, Literal
 from phaselock.desktop.appearance import PORTAL, PORTAL_PATH
 from phaselock.desktop.bus import DISCONNECTED, Bus, BusError, sender_of
 from phaselock.errors import InternalError, bug_net
+from phaselock.frozen import frozen
 
 TIMEOUT_PORTAL_S = 5.0
 """How long the portal may take to open a dialog. It may have to start first."""
@@ -28,7 +28,7 @@ _REQUEST = "org.freedesktop.portal.Request"
 _CHOSEN, _CANCELLED = 0, 1
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Question:
     """What the user is asked to choose. `folders`: where to begin, the first one that exists."""
 
@@ -253,7 +253,7 @@ def _run(command: Sequence[str], over: threading.Event) -> tuple[str, ...]:
 # -- what the own list of the window shows -----------------------------------------------------------------------------
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Folder:
     """The contents of a folder, sorted as people expect; `problem`: why it cannot be read."""
 

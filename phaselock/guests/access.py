@@ -19,11 +19,11 @@ from __future__ import annotations
 import base64
 import binascii
 import collections
-import dataclasses
 import hmac
 import os
 from collections.abc import Callable, Collection
 
+from phaselock.frozen import frozen
 from phaselock.model.address import is_loopback
 
 SECRET_BYTES = 16
@@ -33,7 +33,7 @@ MAX_REMOVED = 256
 """Largest number of removed guests that are remembered; the oldest ones are forgotten."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Removed:
     """A guest that the host's user has removed."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import http
 import re
 import urllib.parse
@@ -15,6 +14,8 @@ from wsproto.connection import ConnectionState, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
 from wsproto.utilities import LocalProtocolError as ClosedError
 from wsproto.utilities import RemoteProtocolError, generate_accept_token
+
+from phaselock.frozen import frozen
 
 MAX_HEAD_BYTES = 8192
 """Limit of the line and the headers of a request."""
@@ -56,7 +57,7 @@ class BrokenError(Exception):
         self.status = status
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Head:
     """The beginning of a request."""
 
@@ -75,26 +76,26 @@ class Head:
         return "websocket" in self.headers.get("upgrade", "").lower()
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Body:
     """A part of the body."""
 
     data: bytes
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class End:
     """The request is complete."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Text:
     """A message of the WebSocket."""
 
     text: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Closed:
     """The other side has closed the WebSocket, or its half of the connection."""
 
@@ -102,7 +103,7 @@ class Closed:
     """Sent before this side closes."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Frame:
     """A frame of the WebSocket that is no whole message. `answer`: what this side sends to it, perhaps nothing."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 from uuid import UUID
 
+from phaselock.frozen import frozen
 from phaselock.model.names import FILE_BYTES
 
 VERSION = 1
@@ -22,26 +22,26 @@ class PageError(Exception):
     """The page has sent something that it must not send. The text is for the log and the page's developer."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Hello:
     token: str
     name: str
     language: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Name:
     name: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Search:
     search: int | str
     """Chosen by the page; the answer repeats it."""
     text: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class AskFound:
     """Ask for a song of the library."""
 
@@ -49,7 +49,7 @@ class AskFound:
     song: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class AskUpload:
     """Ask for a song that the page uploads."""
 
@@ -58,40 +58,40 @@ class AskUpload:
     size: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Withdraw:
     request: UUID
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Vote:
     song: UUID
     wanted: bool
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Skip:
     song: UUID
     wanted: bool
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Say:
     text: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Here:
     """A person looks at the page."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Ping:
     t0: float
     """Time of the page, which the answer repeats."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Listen:
     on: bool
     uncertainty_ns: int | None

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
+from phaselock.frozen import frozen
 from phaselock.language.message import Words, translated
 from phaselock.model.file_kinds import MUSIC_ENDINGS
 from phaselock.model.queue import QueueItem
@@ -35,7 +36,7 @@ def dumps(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Shared:
     """The part of the state that is the same for all guests, as JSON without the braces around it."""
 

@@ -7,6 +7,8 @@ import hashlib
 import pathlib
 from collections.abc import Mapping
 
+from phaselock.frozen import frozen
+
 PAGE = pathlib.Path(__file__).parent / "page"
 INDEX = "index.html"
 _TYPES = {
@@ -18,7 +20,7 @@ _TYPES = {
 }
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class PageFile:
     """A file of the page."""
 

@@ -10,6 +10,7 @@ import dataclasses
 import enum
 from collections.abc import Callable, Mapping
 
+from phaselock.frozen import frozen
 from phaselock.internet import nat
 from phaselock.internet.leases import LEASE_S, LOOK_INTERVAL_S, Leases, Wanted
 from phaselock.internet.pcp import NONCE_BYTES, NatPmp, Pcp, Result, Transport
@@ -44,7 +45,7 @@ _TELLING = (
 )
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Gateway:
     """`router`: the default router's address, with a scope if it is a link-local one. `own`: our address there."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import ipaddress
 import struct
 from collections.abc import Mapping
 from typing import Protocol as Interface
+
+from phaselock.frozen import frozen
 
 PORT = 5351
 """The router's UDP port for both."""
@@ -67,7 +68,7 @@ _PMP_RESULTS = {
 }
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """What a router has answered. `epoch_s` counts from the time at which it lost its mappings. `transport` None: the
     answer to a look, or an error that tells nothing else. `address` is the public one; empty: not told."""

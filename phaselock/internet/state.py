@@ -6,6 +6,7 @@ import dataclasses
 import enum
 from typing import Any
 
+from phaselock.frozen import frozen
 from phaselock.model.invitation import Nat
 
 
@@ -38,7 +39,7 @@ class Problem(enum.StrEnum):
     """The router answers with another error, or the child process ended."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Pinhole:
     """An IPv6 address of this computer, and the ports at which the router lets connections in; 0: not that one."""
 
@@ -47,7 +48,7 @@ class Pinhole:
     udp: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class RouterState:
     """`router` and `public` are IPv4 addresses; empty: not known. `tcp` and `udp` are the ports of `public` that lead
     from the internet to this computer; 0: none."""

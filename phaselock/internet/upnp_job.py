@@ -6,6 +6,7 @@ import dataclasses
 import enum
 from collections.abc import Mapping
 
+from phaselock.frozen import frozen
 from phaselock.internet.leases import Wanted
 from phaselock.internet.pcp import Transport
 from phaselock.internet.state import Problem
@@ -19,7 +20,7 @@ class UpnpAct(enum.Enum):
     REMOVE = enum.auto()
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class UpnpJob:
     act: UpnpAct
     router: str
@@ -27,7 +28,7 @@ class UpnpJob:
     wanted: Wanted
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class UpnpAnswer:
     """`public`: the router's address outside; empty: not told. `ports`: the public ports that are open."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Annotated, TypeAlias
 
+from phaselock.frozen import frozen
 from phaselock.model.names import CHAT_BYTES, FILE_BYTES, PERSON_BYTES, TITLE_BYTES
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Within:
     """Bounds of a number, inclusive."""
 
@@ -16,7 +16,7 @@ class Within:
     high: float
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Size:
     """Bounds of a length, inclusive: bytes of a byte string, UTF-8 bytes of a text, items of a list."""
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Literal
 
+from phaselock.frozen import frozen
 from phaselock.language.message import N_
 
 Place = Literal["spot", "speakers"]
@@ -26,7 +26,7 @@ def travel_ns(distance_m: float) -> int:
     return round(distance_m / SPEED_OF_SOUND_M_S * 1e9)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Calibration:
     """What a microphone has heard of an output."""
 
@@ -43,7 +43,7 @@ class Calibration:
     place: Place = "spot"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Confirmation:
     """A microphone has heard a machine together with the others, after the corrections."""
 
@@ -58,7 +58,7 @@ NOT_CALIBRATED = Calibration(0.0, 0.0, 0.0, 0.0)
 """No microphone has heard the output, or the user wants to forget it."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class OutputCalibration:
     """What is kept for the open output, and whether it is applied."""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Sequence
 
 from phaselock.errors import PhaseLockError
+from phaselock.frozen import frozen
 from phaselock.language.message import N_, Message
 
 _PLAYED = {
@@ -46,7 +46,7 @@ SONG_ENDINGS = (*MUSIC_ENDINGS, *PLAYLIST_ENDINGS)
 """Of the files that can be added."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class _Kind:
     label: str
     """A message id."""

@@ -10,6 +10,7 @@ import enum
 from typing import Annotated, TypeAlias
 from uuid import UUID
 
+from phaselock.frozen import frozen
 from phaselock.model.address import DEFAULT_GUEST_PORT
 from phaselock.model.bounds import FileName, PersonName, Size, Title, Within
 from phaselock.model.party import I_CHOOSE, PartyRules
@@ -52,7 +53,7 @@ class Cause(enum.StrEnum):
     """Two parts of a session have met again."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class HostContact:
     """A machine that is the host of a session, or stands by to become it. `addresses` are the ones at which it may be
     reached, the best first. `control_port` is TCP, `clock_port` UDP. `host_key`: SHA-256 of the certificate with which
@@ -67,7 +68,7 @@ class HostContact:
     host_key: _Key
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class VoteProof:
     """Proves a vote to one machine: see protocol/proof.py. `witness_key`: the host key of this machine."""
 
@@ -75,7 +76,7 @@ class VoteProof:
     proof: _Key
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class LossVote:
     """A member has lost its host and wants the candidate to take over. A proof for each machine that may check it."""
 
@@ -83,7 +84,7 @@ class LossVote:
     proofs: Annotated[tuple[VoteProof, ...], Size(1, MAX_SUCCESSORS + 1)]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Election:
     """The host of `term` took over because the host before it was lost, by these votes. `electors`: number of peers
     that might have voted."""
@@ -93,7 +94,7 @@ class Election:
     votes: Annotated[tuple[LossVote, ...], Size(0, MAX_MEMBERS)]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Claim:
     """By which right a machine is the host. Of two hosts of one session, the claims decide who stays it."""
 
@@ -113,7 +114,7 @@ class Claim:
         return self.chain[-1]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Hosting:
     """What the host's program does beside its session, and the next host goes on with."""
 
@@ -125,7 +126,7 @@ class Hosting:
     """The session is not announced on the network."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Lineage:
     """What each host tells its successors of the hosts so far. `secret`: known to all hosts and successors, and to no
     other machine. For the rest see Claim."""
@@ -135,7 +136,7 @@ class Lineage:
     elections: Annotated[tuple[Election, ...], Size(0, MAX_ELECTIONS)] = ()
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class HeirSettings:
     """What a successor knows of the session as a whole. `host_peer_id` and `host_token`: the membership with which this
     host returns when another machine is the host."""
@@ -160,7 +161,7 @@ class HeirSettings:
     hosting: Hosting = Hosting()
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class HeirLevel:
     """A loudness: see Loudness."""
 
@@ -168,7 +169,7 @@ class HeirLevel:
     true_peak: Annotated[float, Within(0, 1e6)]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class HeirSound:
     """What is known of the sound of a track: see Tagged and Measurement. `range_lu` and what follows are from the
     measurement; without `measured` there was none."""
@@ -184,7 +185,7 @@ class HeirSound:
     end_frame: Annotated[int, Within(0, 2**40)] = 0
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class HeirSong:
     """A row of the queue. `asker` and `number`: see QueueEntry. `begun`: it has begun to play once. `pinned`: the host
     has moved it by hand. `removed_at`: it is not shown, but plays to its end, at this place (None: it is shown)."""
@@ -207,7 +208,7 @@ class HeirSong:
     sound: HeirSound | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class HeirRound:
     """The round of the last song of a person that has begun: see session/host/fair_order.py."""
 
@@ -215,7 +216,7 @@ class HeirRound:
     round: _Number
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class HeirVotes:
     """Who has voted for a song that waits, by key."""
 
@@ -223,7 +224,7 @@ class HeirVotes:
     voters: Annotated[tuple[_PersonKey, ...], Size(0, MAX_VOTERS)]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class HeirMember:
     """A member, or a lost one that may return. `token` is derived for one successor and useless at any other host."""
 
@@ -234,7 +235,7 @@ class HeirMember:
     ip: _Address
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class HeirBar:
     """A machine that the host's user has removed."""
 
@@ -244,7 +245,7 @@ class HeirBar:
     ip: _Address
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class HeirGuest:
     """A person who uses the page for guests. `key`: see session/person_keys.py."""
 
@@ -256,7 +257,7 @@ class HeirGuest:
     """The host's user has removed it."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Membership:
     """How a machine proves to later hosts that it is a member. `tokens` are those of the terms in which it was a
     member: term, key of the host, token; the newest last."""
@@ -265,7 +266,7 @@ class Membership:
     tokens: tuple[tuple[int, bytes, bytes], ...] = dataclasses.field(repr=False)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class BequestSong:
     """A song of one part of a session, for another part."""
 
@@ -275,7 +276,7 @@ class BequestSong:
     """The number of the member that has asked for it; None: who brings the song."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Bequest:
     """What a machine that was the host of a part of the session, or in its line, brings into another part."""
 
@@ -287,7 +288,7 @@ class Bequest:
     """Of the heirs."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Heritage:
     """All that a successor needs to be the host."""
 

@@ -17,6 +17,7 @@ import enum
 import re
 from collections.abc import Sequence
 
+from phaselock.frozen import frozen
 from phaselock.language.message import N_
 from phaselock.model.address import DEFAULT_PORT, leads_here, parse_address
 from phaselock.model.code import normal_code
@@ -64,7 +65,7 @@ class InvitationState(enum.StrEnum):
     """Its code is void. The outside port stays open for those who came in by it."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Candidate:
     """A place where a host may be reached."""
 
@@ -81,7 +82,7 @@ class Candidate:
         return self.host, self.port
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Invitation:
     """What the user of another machine needs to join."""
 

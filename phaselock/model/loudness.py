@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import re
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
+
+from phaselock.frozen import frozen
 
 DEFAULT_LUFS = -16.0
 MIN_LUFS, MAX_LUFS = -30.0, -8.0
@@ -40,7 +41,7 @@ def parse_choice(text: str) -> LoudnessChoice:
     return target_lufs
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Loudness:
     """The loudness of a whole track."""
 
@@ -55,7 +56,7 @@ class Loudness:
         return 20 * math.log10(max(self.true_peak, 1e-6))
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Tagged:
     """What the tags of a track say of its album and of its loudness."""
 
@@ -73,7 +74,7 @@ class Tagged:
         return self.place is None or other.place is None or self.place < other.place
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Song:
     """A track in its place in the queue."""
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-
+from phaselock.frozen import frozen
 from phaselock.model.loudness import Loudness
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Measurement:
     """The result of one decoding of the track, see `audio.waveform`."""
 

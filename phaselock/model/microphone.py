@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 
+from phaselock.frozen import frozen
 from phaselock.model.sweeps import Arrival
 
 MAX_CLOCK_PPM = 20_000.0
@@ -42,7 +42,7 @@ class MicrophoneFault(enum.StrEnum):
     """Anything else; the log of its machine says what."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class HeardPass:
     """What a microphone has heard of one pass or check."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 from uuid import UUID
 
+from phaselock.frozen import frozen
 from phaselock.model.role import Role
 
 
@@ -420,7 +420,7 @@ class Code(enum.StrEnum):
     """`phaselock bench`: something limits what the result says; `detail` is the sentence."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Notice:
     """One thing to tell people. Which of the values are there depends on the code."""
 
@@ -447,7 +447,7 @@ class Notice:
     """The channels that a machine plays."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class LeftOut:
     """Something that was not added."""
 

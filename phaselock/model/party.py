@@ -7,6 +7,7 @@ import enum
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeAlias
 
+from phaselock.frozen import frozen
 from phaselock.model.bounds import Within
 
 Most: TypeAlias = Annotated[int, Within(1, 100)]
@@ -24,7 +25,7 @@ class Order(enum.StrEnum):
     songs the older one comes first. A song that the host has moved by hand stays at its place."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class PartyRules:
     """The rules of a session. None: no limit. They hold for peers and guests; the host may do everything."""
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 from uuid import UUID
 
+from phaselock.frozen import frozen
 from phaselock.model.bounds import FileName, PersonName, Title, Within
 from phaselock.model.types import Track
 
@@ -25,7 +26,7 @@ class ItemStatus(enum.StrEnum):
     PLAYED = "played"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class QueueItem:
     """One row of the queue, the same for all computers of the session."""
 
@@ -38,7 +39,7 @@ class QueueItem:
     artist: Title = ""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class QueueEntry:
     """A track, the name of the person who added it, and its status."""
 
@@ -58,7 +59,7 @@ class QueueEntry:
         return QueueItem(t.file_id, t.file_name, t.duration_s, self.added_by, self.status, t.title, t.artist)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Queue:
     """Tracks in playing order. `revision` increases with each visible change.
 

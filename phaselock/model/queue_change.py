@@ -6,13 +6,14 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Annotated, TypeAlias
 
+from phaselock.frozen import frozen
 from phaselock.model.bounds import Size, Within
 from phaselock.model.queue import MAX_ITEMS, ItemStatus, QueueItem
 
 Place: TypeAlias = Annotated[int, Within(0, MAX_ITEMS)]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class RowStatus:
     """The new status of the row at this place (0 is the first)."""
 
@@ -20,7 +21,7 @@ class RowStatus:
     status: ItemStatus
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class QueueDifference:
     """`rows` take the place of the `removed` rows at place `at`. Then `statuses` hold, by the new places."""
 

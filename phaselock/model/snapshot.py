@@ -8,6 +8,7 @@ import enum
 from typing import Annotated
 from uuid import UUID
 
+from phaselock.frozen import frozen
 from phaselock.language.message import Message
 from phaselock.model.bounds import ChatText, PersonName, Within
 from phaselock.model.calibration import Confirmation
@@ -46,7 +47,7 @@ class FileState(enum.StrEnum):
     """The peer has it but cannot decode it."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class FileView:
     """A track of the queue in such a state at one peer."""
 
@@ -57,7 +58,7 @@ class FileView:
     """In bytes."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class PeerView:
     """A peer as the host knows it from the peer's reports (zeros before the first one)."""
 
@@ -129,7 +130,7 @@ class RequestState(enum.StrEnum):
     FAILED = "failed"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class RequestView:
     """A request to add a song. Users refer to it by `number`."""
 
@@ -153,7 +154,7 @@ class RequestView:
     """Host: the guest who asks; empty: a peer."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class CalibrationWait:
     """The user must put the microphone of the listening machine beside a loudspeaker, and then go on."""
 
@@ -167,7 +168,7 @@ class CalibrationWait:
     """Why."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class CalibrationView:
     """A calibration of all loudspeakers by a microphone, which runs."""
 
@@ -191,7 +192,7 @@ class CalibrationView:
     """The listener's user has not allowed the microphone yet. Nothing plays; begin and length are 0."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class MicrophoneView:
     """Peer: the microphone of this machine."""
 
@@ -203,7 +204,7 @@ class MicrophoneView:
     """The host listens by it now."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class LevelView:
     """How loud one machine was heard in the last calibration."""
 
@@ -219,7 +220,7 @@ class LevelView:
     last calibration has not heard it."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class LevelsView:
     """How loud the machines were heard in the last calibration."""
 
@@ -233,7 +234,7 @@ class LevelsView:
     """The machines have been trimmed after the last calibration."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class CheckView:
     """A check of all loudspeakers by a microphone while music plays, which runs."""
 
@@ -247,7 +248,7 @@ class CheckView:
     user is asked for the microphone; then begin and length are 0."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class LoudnessView:
     """How loud a song is, and the gain at which it plays."""
 
@@ -260,7 +261,7 @@ class LoudnessView:
     gain_db: float
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class GuestView:
     """A person who uses the host's page, for example on a phone."""
 
@@ -277,7 +278,7 @@ class GuestView:
     """A microphone has heard the phone in time with the loudspeakers, since it plays."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class GuestPage:
     """What the session shows to one guest, beside what it shows to all."""
 
@@ -294,7 +295,7 @@ class GuestPage:
     """Its requests, the oldest first, and for a minute those that are finished."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class VotesView:
     """The votes for one song that waits."""
 
@@ -306,7 +307,7 @@ class VotesView:
     """Host: who has voted for it. Empty at a peer."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SkipView:
     """The votes for leaving the song that plays."""
 
@@ -319,7 +320,7 @@ class SkipView:
     """Host: who wants it. Empty at a peer."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class ChatLine:
     """A message to all."""
 
@@ -332,7 +333,7 @@ class ChatLine:
     """When the host received it."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class InvitationView:
     """The invitation for friends elsewhere."""
 
@@ -346,7 +347,7 @@ class InvitationView:
     """What is known of the way to the internet, and what helps; empty: there is nothing to say."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SessionSnapshot:
     """The session as this computer knows it. On a peer `peers` is empty."""
 

@@ -13,12 +13,12 @@ technique", 108th AES Convention, 2000).
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
+from phaselock.frozen import frozen
 from phaselock.model.bounds import Size, Within
 
 SWEEP_ID = UUID("9f0bb1a4-6a1c-4e43-8b7b-5d6c33a1c0de")
@@ -50,7 +50,7 @@ _STEP_NS = 10_000_000
 """The starts are multiples of this."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Sounds:
     """The sweeps of one machine."""
 
@@ -76,7 +76,7 @@ class Verdict(enum.StrEnum):
     """Its repeats disagree: it, or the recording, has lost or gained time during the pass."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Arrival:
     """When the direct sound of one machine arrives at the microphone."""
 

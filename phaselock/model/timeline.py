@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 from uuid import UUID
 
+from phaselock.frozen import frozen
 
-@dataclasses.dataclass(frozen=True, slots=True)
+
+@frozen
 class FadeOut:
     """A track fades out from `begin_session_ns` on, for `length_ns`, and ends."""
 
@@ -14,7 +16,7 @@ class FadeOut:
     length_ns: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Timeline:
     """track frame = anchor_frame + (session time - start_session_ns) * rate_hz / 1e9
 

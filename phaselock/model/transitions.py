@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Annotated, TypeAlias
 
+from phaselock.frozen import frozen
 from phaselock.model.bounds import Within
 from phaselock.model.loudness import Tagged
 
@@ -18,7 +18,7 @@ _GAPLESS_S = 0.1
 """Two tracks of an album without more silence than this at the ends that meet are heard without a gap."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Transitions:
     """What the user has chosen."""
 
@@ -39,7 +39,7 @@ def parse_crossfade(text: str) -> float:
     return crossfade_s
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Ends:
     """What the transition between two tracks depends on, of one of them."""
 
@@ -51,7 +51,7 @@ class Ends:
     """Where its sound begins, and the frame behind the end of its sound; None: not measured yet."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Transition:
     """How a track follows another one."""
 

@@ -7,10 +7,10 @@ From one turn to the next, one machine fades out while the next one fades in.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Annotated
 
+from phaselock.frozen import frozen
 from phaselock.model.bounds import Within
 
 FADE_NS = 200_000_000
@@ -20,7 +20,7 @@ MAX_MACHINES = 12
 MAX_CHECK_NS = (MAX_MACHINES + 1) * TURN_NS + FADE_NS
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Span:
     """A span of time after the begin of the check, with the fades at both ends."""
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from uuid import UUID
 
+from phaselock.frozen import frozen
 from phaselock.model.role import Role
 from phaselock.model.timing import Timing
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Track:
     """One music file, described equally on all machines.
 
@@ -32,7 +32,7 @@ class Track:
         return self.frames / self.rate_hz
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class ClockStatus:
     """The session clock at one moment, as one machine has measured it. Values that are not known yet are None."""
 
@@ -81,7 +81,7 @@ HOST_CLOCK = ClockStatus(
 """The status at the host: its local time is session time."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class AudioStatus:
     """An audio output at one moment. All values are from the same moment."""
 

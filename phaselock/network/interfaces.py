@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import enum
 import ipaddress
 import pathlib
@@ -12,6 +11,7 @@ import socket
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from phaselock.frozen import frozen
 from phaselock.model.address import CARRIERS
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Distance(enum.IntEnum):
     """A program on this computer, which passes everything on to another one."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Adapter:
     """A network interface as the system lists it. `labels` are its names in the system's user interface. `driver` is
     "tun" or "wireguard" where the system tells that the interface is one (Linux), else empty."""
@@ -87,7 +87,7 @@ class Adapter:
     driver: str = ""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class OverlayAddress:
     """An address of this computer in an overlay network: friends who are in it, too, reach this computer there.
     `overlay` is the name of its software."""

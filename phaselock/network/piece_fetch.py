@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import dataclasses
 import pathlib
 import threading
 from collections.abc import Callable
 from typing import TypeAlias
 
 from phaselock.errors import PhaseLockError
+from phaselock.frozen import frozen
 from phaselock.model.pieces import HashTree, is_proof, leaf_hash, piece_count, piece_span
 from phaselock.model.types import Track
 from phaselock.network.piece_service import WholeFile
@@ -104,7 +104,7 @@ class FileInPieces:
             self._closing.close()
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Wanted:
     """A piece to fetch from one source."""
 

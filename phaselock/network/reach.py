@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 from phaselock.errors import PhaseLockError, system_text
+from phaselock.frozen import frozen
 from phaselock.language.message import N_, Message
 from phaselock.network.interfaces import Distance, adapters, distance_of
 from phaselock.network.multicast import is_local_name, resolve_local
@@ -67,7 +68,7 @@ class CannotConnect(PhaseLockError):
             super().__init__(N_("Cannot reach {host} on port {port}: {reason}."), host=host, port=port, reason=reason)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Target:
     """An address to connect to. `sockaddr` contains the port and the scope."""
 

@@ -15,6 +15,8 @@ import pathlib
 import ssl
 from typing import Protocol
 
+from phaselock.frozen import frozen
+
 MAX_HANDSHAKE_BYTES = 16 * 1024
 """Most bytes that the other side may send before the handshake is complete. One with an EC key has less than 2,000."""
 MAX_BARREN_BYTES = 32 * 1024
@@ -61,7 +63,7 @@ class PlainChannel:
         return data
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class HostIdentity:
     """The key of a host, and its certificate."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import string
 from collections.abc import Iterable, Sequence
 
+from phaselock.frozen import frozen
 from phaselock.model.group import DEFAULT_PEERS
 from phaselock.model.names import person_name
 from phaselock.network.interfaces import Address, Network, reachable_first
@@ -24,7 +24,7 @@ KEY_BYTES = 16
 """Of `key`: the first bytes of the SHA-256 of the host's certificate."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class FoundSession:
     """A session as it announces itself. `addresses` are in the order to try; `session_id` is in hex digits. All of it
     is a claim: everybody on the network can announce it."""

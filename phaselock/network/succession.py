@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import logging
 import socket
 from collections.abc import Awaitable, Callable
 
 from phaselock.errors import InternalError, PhaseLockError, bug_net
+from phaselock.frozen import frozen
 from phaselock.model.address import DEFAULT_GUEST_PORT
 from phaselock.network.listener import PortTaken, bind
 from phaselock.network.secure import HostIdentity
@@ -19,7 +19,7 @@ from phaselock.protocol.messages import HostSeek, HostTold, SessionInfo
 log = logging.getLogger("phaselock.session")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class HostPorts:
     """Two bound sockets, and the certificate with which this machine answers there."""
 
@@ -59,7 +59,7 @@ class HostPorts:
         self.clock_socket.close()
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class StandByPorts:
     """The ports of a peer that can become the host, and where it can be reached."""
 

@@ -23,6 +23,7 @@ from typing import Protocol
 from uuid import UUID
 
 from phaselock.errors import CHANGED, PhaseLockError, message_of, system_text
+from phaselock.frozen import frozen
 from phaselock.language.message import N_, Message
 from phaselock.model.types import Track
 from phaselock.network.congestion import CongestionWindow
@@ -122,7 +123,7 @@ def receive_upload(
         raise TransferError(error.message) from None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Access:
     """How a peer gets files from its host."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import types
 import typing
 from collections.abc import Callable
@@ -38,7 +39,7 @@ def encode(message: Message) -> bytes:
 def decode(kind: int, payload: bytes | memoryview) -> Message:
     """The message with this type byte and payload. ProtocolError if they are no valid message."""
     try:
-        read = _READERS[kind]
+        read = _fields(_KINDS[kind])
     except KeyError:
         raise ProtocolError(f"unknown message type {kind}") from None
     try:
@@ -115,7 +116,9 @@ def _each(read: _Check) -> _Check:
     return lambda value: tuple(read(item) for item in _exactly(tuple)(value))
 
 
+@functools.cache
 def _fields(kind: type) -> _Check:
+    """Made when the first message of the kind comes: no machine receives all kinds."""
     hints = typing.get_type_hints(kind, include_extras=True)
     readers = {field.name: _reader(hints[field.name]) for field in dataclasses.fields(kind)}
 
@@ -131,4 +134,4 @@ def _fields(kind: type) -> _Check:
     return read
 
 
-_READERS = {number: _fields(kind) for kind, number in TYPE_OF.items()}
+_KINDS: dict[int, type] = {number: kind for kind, number in TYPE_OF.items()}

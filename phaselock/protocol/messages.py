@@ -105,6 +105,7 @@ import dataclasses
 from typing import Annotated, Literal, TypeAlias
 from uuid import UUID
 
+from phaselock.frozen import frozen
 from phaselock.model.address import DEFAULT_GUEST_PORT
 from phaselock.model.bounds import ChatText, FileName, PersonName, Size, Title, Within
 from phaselock.model.calibration import Place
@@ -184,7 +185,7 @@ PersonKey: TypeAlias = Annotated[str, Size(0, 64)]
 DeviceName: TypeAlias = Annotated[str, Size(0, FILE_BYTES)]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class LineState:
     """Extension: a timeline. With `stop_time_ns` it is paused."""
 
@@ -196,7 +197,7 @@ class LineState:
     crossfade_ns: CrossfadeNs = 0
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SessionState:
     """The state for a new peer: the queue, and the timeline that is playing or paused (None: nothing). Extension:
     `then`, the armed timeline."""
@@ -207,7 +208,7 @@ class SessionState:
     then: LineState | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SessionInfo:
     """Host to peer, the first message. A name in `peers` is "?" if the host does not tell it: in a session with a code,
     or with many peers. Extension: `session_id` shows whether it is still the same session."""
@@ -220,7 +221,7 @@ class SessionInfo:
     max_peers: Annotated[int, Within(0, MAX_PEERS)]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class JoinRequest:
     """Peer to host, once. Extensions: the version; without it the host refuses. To join again as the same peer: the
     `peer_id` of the last JoinAccepted, and the proof of its token for "join" (protocol/proof.py). `reached`, from
@@ -233,7 +234,7 @@ class JoinRequest:
     reached: AddressText = ""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class JoinAccepted:
     """Host to peer. Extension: `display_name` is the peer's name in this session; `token` is the key of the
     membership, with which the peer proves itself later; `clock_key` authenticates the clock's datagrams, and is new
@@ -247,7 +248,7 @@ class JoinAccepted:
     clock_key: ClockKey = dataclasses.field(repr=False)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class JoinRejected:
     """Host to peer; the host closes the connection afterwards. Extension: `kind`, what the peer's program can do about
     it. "code": ask its user for the code again; "removed": nothing, until the host lets the machine in again."""
@@ -256,48 +257,48 @@ class JoinRejected:
     kind: RefusalKind = "other"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class CodeNeeded:
     """Extension, host to peer: the session has a code. The peer proves that it knows the code, and sends JoinRequest
     again."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class PairingStart:
     """Extension, peer to host: the peer's share of SPAKE2 (network/pairing.py)."""
 
     share: Share
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class PairingReply:
     """Extension, host to peer: the host's share."""
 
     share: Share
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class PairingProof:
     """Extension, the peer first: the sender knows the code. The host answers a wrong proof with JoinRejected."""
 
     proof: Sha256
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class LeaveSession:
     """Peer to host; the peer closes the connection afterwards."""
 
     peer_id: U32
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SessionEnd:
     """Host to peer: the session has ended. Extension: a reason, if the host removes only this peer."""
 
     reason: Sentence = ""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class HostPlace:
     """Extension: where a host may be reached. `clock_port`, UDP, if it is not the one of JoinAccepted; else 0."""
 
@@ -306,14 +307,14 @@ class HostPlace:
     clock_port: Annotated[int, Within(0, 65535)] = 0
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class HostPlaces:
     """Extension, host to a peer that came in from elsewhere: where the host may be reached from now on."""
 
     places: Annotated[tuple[HostPlace, ...], Size(1, MAX_HOST_PLACES)]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class CallBackAt:
     """Extension, peer to host: the TCP port at which the peer can be reached, at the address from which the host sees
     it come. Well-known ports are none: they may belong to another program there."""
@@ -321,12 +322,12 @@ class CallBackAt:
     port: Annotated[int, Within(1024, 65535)]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Heartbeat:
     """Both ways, every two seconds."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class FileTransferStart:
     """Host to peer: fetch this file of the session. Sent again, it asks for another attempt. Extension: `root`, the
     root of its hash tree. With it the file arrives in pieces, and PieceTasks follow."""
@@ -342,7 +343,7 @@ class FileTransferStart:
     root: Sha256 | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class FileChunk:
     """Sent by the host on a file connection, and by a source of pieces: bytes of the file, in order, without gaps."""
 
@@ -351,7 +352,7 @@ class FileChunk:
     data: Chunk
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class FileReceived:
     """Peer to host: an attempt has ended. `hash_ok` is False for a wrong hash and also for a lost connection."""
 
@@ -359,7 +360,7 @@ class FileReceived:
     hash_ok: bool
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class FileUnplayable:
     """Extension, peer to host: the peer cannot decode a file that it received."""
 
@@ -367,7 +368,7 @@ class FileUnplayable:
     reason: Sentence
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class FileRequest:
     """Extension, peer to host, the first message of a file connection: send the file from `offset` on."""
 
@@ -377,14 +378,14 @@ class FileRequest:
     offset: Offset
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class FileRefused:
     """Extension, on a file connection: the host does not send this file, or does not want this song (any more)."""
 
     reason: Sentence
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class BulkProgress:
     """Extension, receiver of a file to its sender: how many bytes, with frame headers, have arrived on this connection
     after SessionInfo. The sender's congestion control uses it."""
@@ -392,7 +393,7 @@ class BulkProgress:
     received_bytes: Count
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class PiecesAt:
     """Extension, peer to host, after JoinAccepted: the peer passes pieces on at this TCP port, with the certificate of
     this SHA-256. `address` is its own one on the connection to the host; other machines of its house reach it there.
@@ -404,7 +405,7 @@ class PiecesAt:
     wireless: bool
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class PiecesKey:
     """Extension, host to peer: a machine that proves that it knows an access under this key (protocol/proof.py) may
     fetch pieces from the peer. It replaces an earlier key."""
@@ -412,7 +413,7 @@ class PiecesKey:
     key: Token = dataclasses.field(repr=False)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class PieceSource:
     """Extension, host to peer: where the member with the number `source` passes on pieces of this file. `access` is the
     key that proves there that the peer may fetch them."""
@@ -425,7 +426,7 @@ class PieceSource:
     access: Sha256 = dataclasses.field(repr=False)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class PieceTask:
     """Extension: a piece, and the number of the member to fetch it from; 0: the host."""
 
@@ -433,7 +434,7 @@ class PieceTask:
     source: U32
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class PieceTasks:
     """Extension, host to peer: fetch these pieces of a file that was offered with a root. A piece that the peer fetches
     from another source already is fetched from this one instead."""
@@ -442,7 +443,7 @@ class PieceTasks:
     tasks: Annotated[tuple[PieceTask, ...], Size(1, MAX_TASKS_AT_ONCE)]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class PieceEnd:
     """Extension: how a task has ended. "right": the piece is here; "wrong": what came is not this piece; "lost": it did
     not come."""
@@ -452,7 +453,7 @@ class PieceEnd:
     result: PieceResult
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class PiecesEnded:
     """Extension, peer to host: these tasks have ended."""
 
@@ -460,7 +461,7 @@ class PiecesEnded:
     ended: Annotated[tuple[PieceEnd, ...], Size(1, MAX_TASKS_AT_ONCE)]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class PieceRequest:
     """Extension, peer to the host or to another peer on a connection for pieces, first and for each piece: send this
     piece. `proof`: at the host that of the membership for "fetch", elsewhere that of the access in PieceSource."""
@@ -471,7 +472,7 @@ class PieceRequest:
     piece: PieceNumber
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class PieceStart:
     """Extension, the answer to a PieceRequest: FileChunks with the bytes of this piece follow. `path`: the hashes that
     lead from the piece to the root of the file."""
@@ -481,7 +482,7 @@ class PieceStart:
     path: Annotated[tuple[Sha256, ...], Size(0, MAX_PROOF)]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SongRequest:
     """Peer to host: asks to add a song. Extension: the peer chooses the `request_id`, and tells what the song is; empty
     or 0: not known."""
@@ -494,14 +495,14 @@ class SongRequest:
     duration_secs: Annotated[float, Within(0, 1e9)] = 0.0
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SongRequestAccepted:
     """Host to peer: upload the song."""
 
     request_id: UUID
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SongRequestRejected:
     """Host to peer: the host does not accept the song, or no longer. Extension: the reason; empty if the host's user
     has declined."""
@@ -510,7 +511,7 @@ class SongRequestRejected:
     reason: Sentence = ""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SongRequestWithdrawn:
     """Extension, peer to host: the request is over, because the upload failed or was cancelled."""
 
@@ -518,7 +519,7 @@ class SongRequestWithdrawn:
     reason: Sentence = ""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SongRequestConverting:
     """Extension, host to peer: how far the uploaded song is converted to a kind of music that can be played."""
 
@@ -526,14 +527,14 @@ class SongRequestConverting:
     done_percent: Percent
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SongRequestAdded:
     """Extension, host to peer: the uploaded song is in the queue."""
 
     request_id: UUID
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SongUploadStart:
     """Extension, peer to host, the first message of a file connection: starts the upload of an accepted song."""
 
@@ -543,7 +544,7 @@ class SongUploadStart:
     sha256: Sha256
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SongUploadFrom:
     """Extension, host to peer on a file connection: send the song from `offset` on; the host has the bytes before
     it."""
@@ -551,7 +552,7 @@ class SongUploadFrom:
     offset: Offset
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SongUploadChunk:
     """Peer to host: bytes of an accepted song, in order, without gaps."""
 
@@ -560,7 +561,7 @@ class SongUploadChunk:
     data: Chunk
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SongUploadComplete:
     """Peer to host: all bytes of the song have been sent."""
 
@@ -568,7 +569,7 @@ class SongUploadComplete:
     sha256: Sha256
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class PlayCommand:
     """Host to peer: this frame of this track leaves the loudspeaker at `target_time_ns`.
 
@@ -584,7 +585,7 @@ class PlayCommand:
     crossfade_ns: CrossfadeNs = 0
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class PauseCommand:
     """Host to peer: silence from `target_time_ns` on, the time of `position_samples`.
 
@@ -598,7 +599,7 @@ class PauseCommand:
     rate_hz: RateHz | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class ResumeCommand:
     """Host to peer: continue with this frame at this time."""
 
@@ -608,14 +609,14 @@ class ResumeCommand:
     rate_hz: RateHz | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class StopCommand:
     """Host to peer: silence from `target_time_ns` on (extension; if it is absent: at once). Then nothing is playing."""
 
     target_time_ns: TimeNs | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SeekCommand:
     """Host to peer: play this frame of the current track at this time. A paused track stays paused, at this frame."""
 
@@ -625,7 +626,7 @@ class SeekCommand:
     rate_hz: RateHz | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class VolumeCommand:
     """Extension, host to peer: set the volume of the peer's output, or mute it; None keeps the present value. A muted
     output keeps its volume."""
@@ -634,7 +635,7 @@ class VolumeCommand:
     muted: bool | None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SweepCommand:
     """Extension, host to peer: play sweeps, which a microphone hears. `target_time_ns` is the begin of the pass. The
     timelines of the session stay as they are; SweepEnd ends the sweeps."""
@@ -643,7 +644,7 @@ class SweepCommand:
     sounds: Sounds
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SweepEnd:
     """Extension, host to peer: play no more sweeps, and record nothing. `more_follow`: the calibration goes on, and so
     does a permission to listen."""
@@ -651,7 +652,7 @@ class SweepEnd:
     more_follow: bool = False
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class ListenCommand:
     """Extension, host to peer: record the pass that begins at `target_time_ns`, and find the sweeps of all `machines`
     in it. The peer answers with one HeardReport of the same `number`."""
@@ -661,7 +662,7 @@ class ListenCommand:
     machines: Annotated[tuple[Sounds, ...], Size(2, MAX_CALIBRATED)]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class HeardReport:
     """Extension, peer to host: the arrivals of the machines of a ListenCommand, in its order. With a `fault` there are
     none: the peer cannot record, or does not allow it. `microphone_ppm` is how much faster the microphone's clock runs
@@ -673,7 +674,7 @@ class HeardReport:
     microphone_ppm: Annotated[float, Within(-MAX_CLOCK_PPM, MAX_CLOCK_PPM)] | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class MicrophoneRequest:
     """Extension, host to peer: may the host listen by the peer's microphone, until the next SweepEnd? The peer answers
     with one MicrophoneAnswer of the same `number`, perhaps after it has asked its user. SweepEnd withdraws the
@@ -682,7 +683,7 @@ class MicrophoneRequest:
     number: U32
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class MicrophoneAnswer:
     """Extension, peer to host: whether the host may listen."""
 
@@ -690,7 +691,7 @@ class MicrophoneAnswer:
     allowed: bool
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class CalibrationCommand:
     """Extension, host to peer: a microphone has heard this peer later than the earliest machine by `late_ns`, with its
     present correction. The peer plays earlier by `late_ns`, and keeps that for this output. The repeats of the
@@ -703,14 +704,14 @@ class CalibrationCommand:
     place: Place
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class TrimCommand:
     """Extension, host to peer: play louder than the volume says by `trim_db`, and keep that for this output."""
 
     trim_db: TrimDb
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class CalibrationConfirmed:
     """Extension, host to peer: at `heard_time_ns` the microphone of `listener` has heard this peer within `within_ns`
     of the other machines. That is true until the output of the peer or its correction changes."""
@@ -721,7 +722,7 @@ class CalibrationConfirmed:
     place: Place
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class QuietCommand:
     """Extension, host to peer: be silent in these spans after `target_time_ns` and in no others, while the song plays
     on. An empty list also ends the recording of a ListenToSongCommand."""
@@ -730,7 +731,7 @@ class QuietCommand:
     spans: Annotated[tuple[Span, ...], Size(0, 2)]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class ListenToSongCommand:
     """Extension, host to peer: record the check that begins at `target_time_ns`, and find when the song that plays
     arrives from each machine; `roles` are the channels that they play. The peer answers with one HeardReport of the
@@ -741,14 +742,14 @@ class ListenToSongCommand:
     roles: Annotated[tuple[Role, ...], Size(2, MAX_CHECKED)]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class RoleCommand:
     """Extension, host to peer: play these channels from now on."""
 
     role: Role
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class TrackGain:
     """Extension: the gain at which all machines play a track, so that all tracks are equally loud."""
 
@@ -756,7 +757,7 @@ class TrackGain:
     gain_db: Annotated[float, Within(MIN_GAIN_DB, MAX_GAIN_DB)]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class TrackGains:
     """Extension, host to peer: play these tracks at these gains from now on. The gain of every other track stays: it is
     0 dB at first."""
@@ -764,21 +765,21 @@ class TrackGains:
     gains: Annotated[tuple[TrackGain, ...], Size(1, 2 * MAX_ITEMS)]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class ChatSay:
     """Extension, peer to host: the peer's user writes this to all."""
 
     text: ChatText
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class ChatSaid:
     """Extension, host to all peers: a message to all. The numbers of the lines grow."""
 
     line: ChatLine
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class ChatHistory:
     """Extension, host to peer, after JoinAccepted: the newest messages, the oldest first. A peer that has joined again
     knows some of them."""
@@ -786,7 +787,7 @@ class ChatHistory:
     lines: Annotated[tuple[ChatLine, ...], Size(1, MAX_CHAT_LINES)]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class ChatRefused:
     """Extension, host to peer: its message is not told. "off": the rules of the session forbid it; "too_fast": the peer
     writes too many; "busy": all people together do."""
@@ -794,7 +795,7 @@ class ChatRefused:
     why: ChatRefusal
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class RulesUpdate:
     """Extension, host to peer: the rules by which songs that people ask for are taken and ordered from now on. A peer
     that joins supposes the rules without limits until this message."""
@@ -802,7 +803,7 @@ class RulesUpdate:
     rules: PartyRules
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class VotesForSong:
     """Extension: the votes for a song that waits. 0: it does not wait any more, or all votes were taken back."""
 
@@ -810,7 +811,7 @@ class VotesForSong:
     votes: U32
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SkipState:
     """Extension: the votes for leaving the song that plays, which is left at `needed` votes."""
 
@@ -818,7 +819,7 @@ class SkipState:
     needed: U32
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class VotesUpdate:
     """Extension, host to all peers: the songs whose votes have changed since the last VotesUpdate. A peer that joins
     supposes no votes; the first one tells it all of them. `skip` is None if nothing plays, or if the rules know no such
@@ -828,7 +829,7 @@ class VotesUpdate:
     skip: SkipState | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class YourVotes:
     """Extension, host to peer, when it changes: the songs for which the peer's user has voted, and whether it wants to
     leave the song that plays. A peer that joins supposes neither."""
@@ -837,7 +838,7 @@ class YourVotes:
     skip: bool
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SongVote:
     """Extension, peer to host: the peer's user votes for a song that waits (`wanted`), or takes the vote back."""
 
@@ -845,7 +846,7 @@ class SongVote:
     wanted: bool
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SkipVote:
     """Extension, peer to host: the peer's user votes for leaving the song that plays (`wanted`), or takes the vote
     back."""
@@ -854,7 +855,7 @@ class SkipVote:
     wanted: bool
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class QueueUpdate:
     """Host to all peers: the whole queue, after a change."""
 
@@ -862,7 +863,7 @@ class QueueUpdate:
     revision: U32
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class QueueChange:
     """Extension, host to all peers, instead of QueueUpdate where most rows stay: what has changed since the revision
     `base`, which is the one that the peer has."""
@@ -872,7 +873,7 @@ class QueueChange:
     change: QueueDifference
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class PeerStatus:
     """Extension, peer to host: the state of its clock and its output. Sent every second, more often at first, and at
     once when its output changes.
@@ -909,13 +910,13 @@ class PeerStatus:
     least_rtt_ns: DurationNs = 0
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class StandBy:
     """Extension, host to peer: may this machine become the host? A peer that is willing opens the ports of a host and
     answers with StandingBy. A peer that is not does not answer."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class StandingBy:
     """Extension, peer to host: the peer can become the host, at these ports and with this certificate. `addresses`:
     its own, the best first. `wired`: its network is a cable (None: unknown). `page_port`: TCP, of the page for guests
@@ -929,7 +930,7 @@ class StandingBy:
     page_port: Port = DEFAULT_GUEST_PORT
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SuccessionLine:
     """Extension, host to all peers, after JoinAccepted and after each change: who becomes the host if this one is lost,
     the first in line first. `chain`: see Claim; `term` and `host` are those of this host. `voters` is the number of
@@ -942,7 +943,7 @@ class SuccessionLine:
     voters: U32
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class HeritageUpdate:
     """Extension, host to a successor: rows of the heritage that are new or have changed, and those that are gone.
     `accepted`: all requests that the host's user has accepted. None: as before. `complete`: the
@@ -966,7 +967,7 @@ class HeritageUpdate:
     complete: bool = False
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class HostMoved:
     """Extension, host to peer: this machine is the host from now on. To the new host itself it is the request to take
     over; it answers with TookOver. The others leave this host and join the new one. `chain` and `term`: of the new
@@ -977,12 +978,12 @@ class HostMoved:
     chain: Annotated[tuple[Sha256, ...], Size(1, MAX_TERMS)]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class TookOver:
     """Extension, peer to host: this peer is the host now. The peer closes the connection afterwards."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class HostSeek:
     """Extension, at the ports of a machine that stands by or is the host, after its SessionInfo: where is the host?
 
@@ -997,7 +998,7 @@ class HostSeek:
     contact: HostContact | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class HostTold:
     """Extension, the answer to a HostSeek.
 
@@ -1016,7 +1017,7 @@ class HostTold:
     proof: Sha256 | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class OtherPart:
     """Extension, peer to host: this peer was the host of another part of the session, or in the line of that host. The
     songs of that part follow as SongBequest. `claim`: of that host. `proof`: that this peer knows the secret of the
@@ -1026,7 +1027,7 @@ class OtherPart:
     proof: Sha256
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SongBequest:
     """Extension, peer to host: a song of another part of the session, which this host does not have. Several peers may
     bring it, with the same `request_id`. Answered like a SongRequest, but not while another peer sends the song. The
@@ -1043,7 +1044,7 @@ class SongBequest:
     asker_id: U32 | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SongsSought:
     """Extension, host to peers: the host has no file of these songs of the queue. A peer that has one of them sends it
     as it sends a song that was accepted; `request_id` is then the `file_id`."""
@@ -1051,7 +1052,7 @@ class SongsSought:
     file_ids: Annotated[tuple[UUID, ...], Size(1, MAX_ITEMS)]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SongsFound:
     """Extension, peer to host: the peer has the files of these songs, which the host seeks. The host answers with
     SongRequestAccepted for those that the peer must send."""

@@ -32,6 +32,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Collection, Sequence
 
+from phaselock.frozen import frozen
 from phaselock.model.heritage import MAX_TERMS, Claim, Election, HostContact, LossVote, Membership, VoteProof
 from phaselock.protocol.proof import HOST, heir_token, is_membership_proof, loss_purpose, membership_proof
 
@@ -81,7 +82,7 @@ def is_vote(vote: LossVote, token: bytes, witness_key: bytes, term: int, candida
     return is_membership_proof(next(proofs, None), token, purpose, witness_key)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Standing:
     """What a host knows of itself when it compares its claim with another one."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from uuid import UUID
 
+from phaselock.frozen import frozen
 from phaselock.language.message import Message
 from phaselock.model.invitation import Candidate, Invitation, Nat
 from phaselock.model.party import PartyRules
@@ -13,7 +14,7 @@ from phaselock.model.transitions import Transitions
 from phaselock.model.types import Track
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Add:
     """Append a track to the queue and send it to all peers. The file was inspected and hashed before."""
 
@@ -22,7 +23,7 @@ class Add:
     """It is a song of the fallback: it plays after all other songs that wait."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Move:
     """Move a track to place `to` of the queue (0 is the first)."""
 
@@ -30,28 +31,28 @@ class Move:
     to: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Remove:
     """Remove a track from the queue. If it is playing, it plays to its end."""
 
     file_id: UUID
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Restore:
     """Undo the removal of a track."""
 
     file_id: UUID
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Arrange:
     """Sort the queue into this order. Tracks that it does not contain follow at the end."""
 
     file_ids: tuple[UUID, ...]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Shuffle:
     """Switch on or off: the tracks after the current one play in a random order.
 
@@ -61,28 +62,28 @@ class Shuffle:
     seed: int | None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Repeat:
     """Switch on or off: after the last track, start again with the first one."""
 
     on: bool
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SetLoudness:
     """Play all songs equally loud, at this loudness; None: each as it is."""
 
     target_lufs: float | None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class ChangeCode:
     """From now on, who wants to join must know this code; empty: everybody may join. Members stay."""
 
     code: str = dataclasses.field(repr=False)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Invite:
     """Open an invitation for friends elsewhere with this code, which is in its normal form. One that is open is told
     again, with the code that it has."""
@@ -90,12 +91,12 @@ class Invite:
     code: str = dataclasses.field(repr=False)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class WithdrawInvitation:
     """The code of the invitation is void from now on. Members stay."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class InvitationPlaces:
     """From the program, not from a user: where the outside port can be reached now."""
 
@@ -120,88 +121,88 @@ class InvitationPlaces:
     """The address of which the user says that it leads to this machine; empty: none."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SetTransitions:
     """Let the songs follow each other like this from now on."""
 
     transitions: Transitions
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Play:
     """Start this track. None: resume the paused track, or start the track at the cursor from its beginning."""
 
     file_id: UUID | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Pause:
     """Silence all machines at one instant and keep the position."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Resume:
     """Continue at the position of the pause."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Stop:
     """Silence all machines at one instant. The next `Play` starts the track from its beginning."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Seek:
     """Go to a position in the current track, in seconds from its beginning. A paused track stays paused."""
 
     seconds: float
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Next:
     """Change to the next track, as soon as all peers that playback waits for have it."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Previous:
     """Return to the beginning of the current track; within its first seconds, change to the track before it."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Autoplay:
     """Start without `Play`, as soon as `wait_peers` peers have the first file and a settled clock."""
 
     wait_peers: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class DropPeer:
     """Remove a peer from the session. It does not come back until `AllowPeer`."""
 
     name: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class AllowPeer:
     """Let a peer that was removed join again."""
 
     name: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Retry:
     """Offer a peer (None: all peers) again the files whose transfers were given up, and wait for it again."""
 
     name: str | None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Without:
     """Play tracks that this peer does not have. Its files are still sent."""
 
     name: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SetPeerVolume:
     """Set the volume of a peer's output, in percent from 0 to 100, or mute it. None keeps the present value."""
 
@@ -210,7 +211,7 @@ class SetPeerVolume:
     muted: bool | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Calibrate:
     """Hear all loudspeakers with a microphone and correct their delays. `listener` is the name of the peer whose
     microphone listens; None: the host's. What plays is paused meanwhile. Every other playback command ends it.
@@ -225,12 +226,12 @@ class Calibrate:
     walk: bool = False
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class CalibrateNext:
     """The microphone is now beside the loudspeaker that a calibration waits for: go on."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Check:
     """Hear with a microphone how far apart the loudspeakers are while music plays. They play in turns meanwhile.
     `listener` is the name of the peer whose microphone listens; None: the host's. Nothing is corrected."""
@@ -238,32 +239,32 @@ class Check:
     listener: str | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class StopCheck:
     """End a check that runs."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class StopCalibration:
     """End a calibration that runs. Its corrections are undone."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class EvenLevels:
     """Trim the machines that the last calibration has heard, so that all are heard as loud as the quietest one."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class UndoLevels:
     """Give the machines back the trims that they had before `EvenLevels`."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class ResetLevels:
     """Forget the trims of all machines."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SetPeerRole:
     """Set which channels a peer plays."""
 
@@ -271,49 +272,49 @@ class SetPeerRole:
     role: Role
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Accept:
     """Accept a request: the peer uploads the song, then the host adds it."""
 
     request_id: UUID
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Reject:
     """Reject a request, also during its upload."""
 
     request_id: UUID
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SetRules:
     """Take and order the songs that people ask for by these rules from now on."""
 
     rules: PartyRules
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class RemoveGuest:
     """Remove a guest. It does not come back until `AllowGuest`. Its songs stay."""
 
     guest_id: bytes
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class AllowGuest:
     """Let the guests of this name that were removed come in again."""
 
     name: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class UseFallback:
     """Switch on or off: the session wants a song of the fallback (`WantFallback`) when nothing waits."""
 
     on: bool
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class VoteFor:
     """Vote for a song that waits (`wanted`), or take the vote back."""
 
@@ -321,7 +322,7 @@ class VoteFor:
     wanted: bool
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class WantSkip:
     """Vote for leaving the song that plays (`wanted`), or take the vote back."""
 
@@ -329,14 +330,14 @@ class WantSkip:
     wanted: bool
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Say:
     """Host and peer: write a message to all. A `chat` event follows, or an `error` event says why it is not told."""
 
     text: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class HandOver:
     """Make another machine the host: the one of this name, or the first in line (None). An `error` event says why that
     is not possible."""
@@ -346,7 +347,7 @@ class HandOver:
     """This machine stays as a peer; otherwise it leaves."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Quit:
     """End the session for all machines."""
 
@@ -397,21 +398,21 @@ HostCommand = (
 )
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class PermitMicrophone:
     """Let the host listen by this machine's microphone until the session ends, or forbid it."""
 
     permitted: bool
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class AnswerMicrophone:
     """Answer the host, which has asked whether it may listen once."""
 
     allowed: bool
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Request:
     """Ask the host to add a song that is in this machine's cache.
 
@@ -427,12 +428,12 @@ class Request:
     duration_secs: float = 0.0
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Leave:
     """Tell the host that this peer leaves, and end."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class ReturnBy:
     """Look for the lost host at the places of a newer invitation to the same session."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from uuid import UUID
 
+from phaselock.frozen import frozen
 from phaselock.model.heritage import Bequest, Cause, Heritage, HostContact, Membership
 from phaselock.model.invitation import Candidate
 from phaselock.model.notices import Notice
@@ -20,7 +21,7 @@ HOST_CONN = 0
 """`conn` of a peer's only control connection, in its `Send` and `Close`."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Send:
     """Send a message on a control connection."""
 
@@ -28,7 +29,7 @@ class Send:
     message: Message
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Broadcast:
     """Host: send one message on several control connections, in this order. The message is encoded once."""
 
@@ -36,14 +37,14 @@ class Broadcast:
     message: Message
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class AskCode:
     """Host: send CodeNeeded. The connection waits again for the first message of its user."""
 
     conn: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Pair:
     """Peer: prove to the host that this machine knows the code. Then call `paired`, or `not_paired` if the host does
     not know it."""
@@ -51,7 +52,7 @@ class Pair:
     code: str = dataclasses.field(repr=False)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Close:
     """Close a control connection when all messages are sent, but after one second at the latest.
 
@@ -62,7 +63,7 @@ class Close:
     reason: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Follow:
     """Play this timeline from now on (None: silence), then `then`. The files of both are on this machine."""
 
@@ -73,14 +74,14 @@ class Follow:
     then_gain_db: float = 0.0
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class UseSounds:
     """From now on a timeline of SWEEP_ID plays these sounds."""
 
     sounds: Sounds
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Listen:
     """Record the pass that begins at `begin_session_ns` with this machine's microphone, and find the sounds of all
     machines in it. Then call `heard` with this `number`."""
@@ -90,14 +91,14 @@ class Listen:
     machines: tuple[Sounds, ...]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SetQuiet:
     """Let the audio output be silent in these spans of session time and in no others."""
 
     spans: tuple[tuple[int, int], ...]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class ListenToSong:
     """Record the check that begins at `begin_session_ns` with this machine's microphone, and find when the song of
     this timeline arrives from each machine; `roles` are the channels that they play. Then call `heard` with this
@@ -109,12 +110,12 @@ class ListenToSong:
     roles: tuple[Role, ...]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class StopListening:
     """Stop the recording of `Listen` or `ListenToSong`, if it runs. `heard` is not called."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class AllowClock:
     """Host: the peer on this connection has joined. Answer clock pings from its address under this key; accept frames
     of full size."""
@@ -124,19 +125,19 @@ class AllowClock:
     key: bytes = dataclasses.field(repr=False)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class ForbidClock:
     """Host: the peer has left. Stop answering its clock pings and close its file connections."""
 
     peer_id: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Connect:
     """Peer: abort the old control connection, open a new one, then call `connected` or `connect_failed`."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class StartClock:
     """Peer: measure the host's clock on this UDP port, with this peer number and key.
 
@@ -148,12 +149,12 @@ class StartClock:
     key: bytes = dataclasses.field(repr=False)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class StopClock:
     """Peer: stop measuring the host's clock."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Fetch:
     """Peer: get this file from the cache, or over a bulk connection with these credentials. With the `root` of its hash
     tree it arrives in pieces: see `FetchPieces`. It replaces an earlier one for the same file.
@@ -167,7 +168,7 @@ class Fetch:
     root: bytes = b""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class FetchPieces:
     """Peer: fetch these pieces of a file of `Fetch` from a source; None: from the host. The credentials are those of
     the membership. Then call `piece_ended` for each. A piece that is fetched from another source is fetched from this
@@ -180,13 +181,13 @@ class FetchPieces:
     token: bytes = dataclasses.field(repr=False)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class OpenPieces:
     """Peer: open a port at which other peers can fetch pieces from this machine, if it is willing. Then call
     `pieces_at`."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class LetFetch:
     """Peer: let those fetch pieces who have an access under this key: see protocol/proof.py. It replaces an earlier
     key."""
@@ -194,21 +195,21 @@ class LetFetch:
     key: bytes = dataclasses.field(repr=False)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class HashPieces:
     """Host: make the hash tree of this track. Then call `pieces_hashed`."""
 
     track: Track
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class CancelFetch:
     """Peer: stop fetching this file."""
 
     file_id: UUID
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Upload:
     """Peer: send this song from the cache to the host, over a bulk connection with these credentials.
 
@@ -222,21 +223,21 @@ class Upload:
     token: bytes = dataclasses.field(repr=False)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class CancelUpload:
     """Peer: stop uploading the song of this request."""
 
     request_id: UUID
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Keep:
     """Peer: the SHA-256 hashes of the files that are needed. The cache may delete other files to free space."""
 
     hashes: frozenset[bytes]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class TellGuest:
     """Host: show this sentence to a guest, in its language. `request_id`: the request that it is about."""
 
@@ -245,14 +246,14 @@ class TellGuest:
     request_id: UUID | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class GuestRemoved:
     """Host: the host's user has removed this guest. Close its connections."""
 
     guest_id: bytes
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class GuestSweep:
     """Host: let the phone of a guest play these sounds in the pass that begins at `begin_session_ns`, and play them
     earlier by `late_ns` than its page would play music."""
@@ -263,14 +264,14 @@ class GuestSweep:
     late_ns: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class GuestSweepEnd:
     """Host: the phone of a guest plays no more sounds of a pass."""
 
     guest_id: bytes
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class GuestCalibrated:
     """Host: a microphone has heard the phone of a guest. From now on it plays earlier by `late_ns`, which may be 0."""
 
@@ -278,7 +279,7 @@ class GuestCalibrated:
     late_ns: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class FetchFromLibrary:
     """Host: get this song of the library for a request. Then call `uploaded` or `upload_refused`."""
 
@@ -286,30 +287,30 @@ class FetchFromLibrary:
     song_id: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class WantFallback:
     """Host: nothing waits in the queue. Add one song of the fallback."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class OpenOutside:
     """Host: open the outside port, and ask the router to open it to the internet. Then give the command
     `InvitationPlaces`, and again whenever the places change."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class CloseOutside:
     """Host: close the outside port here and at the router."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class ReachedAt:
     """Host: a friend elsewhere says that it has reached this machine at this public IPv4 address."""
 
     address: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class CallBack:
     """Host: connect to a lost friend, which waits at this address and TCP port, and send it this message. It replaces
     an earlier one for the same friend."""
@@ -320,20 +321,20 @@ class CallBack:
     message: HostPlaces
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class AwaitCall:
     """Peer: open a port at which the host can reach this machine, if the network permits. Then call `call_back_at`, and
     again when the port changes. The port is closed at the end of the session."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class UsePlaces:
     """Peer: the host can be reached at these places from now on. Use them for the next `Connect`."""
 
     candidates: tuple[Candidate, ...]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class OpenForSuccession:
     """Peer: open the ports of a host, for control connections and for the clock, and load or make this machine's host
     certificate. Then call `stands_by`. If the ports are open already, call it at once.
@@ -343,12 +344,12 @@ class OpenForSuccession:
     """
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class CloseForSuccession:
     """Peer: close these ports."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class AskHost:
     """Ask this machine for the host of the session: connect to its control port, at all its addresses, check that it
     answers with the certificate of its `host_key`, of which only the beginning may be known, wait for its SessionInfo,
@@ -360,7 +361,7 @@ class AskHost:
     message: HostSeek
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class TakeOver:
     """Peer: this machine is the host from now on; this is the last effect of the peer's session, which has told it to
     its user. Build `HostSession.from_heritage`, and call its `took_over`. The output plays on, by the present clock
@@ -372,7 +373,7 @@ class TakeOver:
     wishes: tuple[Request, ...] = ()
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class FollowHost:
     """Another machine is the host from now on.
 
@@ -406,14 +407,14 @@ class FollowHost:
     """None: the new host knows all."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Notify:
     """Report an event to the user of this machine."""
 
     event: Event
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Ended:
     """The session is over for this process; this is the last effect.
 

@@ -10,6 +10,7 @@ import enum
 from typing import Any, ClassVar, Literal
 from uuid import UUID
 
+from phaselock.frozen import frozen
 from phaselock.model.calibration import Confirmation, Place
 from phaselock.model.heritage import Cause
 from phaselock.model.invitation import InvitationState, Nat
@@ -41,7 +42,7 @@ def absent_if_none() -> Any:
     return dataclasses.field(default=None, metadata=ABSENT)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Event:
     """Something that happened in a session or a command."""
 
@@ -52,7 +53,7 @@ class Event:
     """Session time in nanoseconds at which it happened or will be heard; absent in `--json` while it is not known."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class NoticeEvent(Event):
     """An event whose sentence is a notice. `--json` prints the notice's code, its English sentence and its values."""
 
@@ -62,7 +63,7 @@ class NoticeEvent(Event):
 # -- this session ------------------------------------------------------------------------------------------------------
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SessionOpened(Event):
     """Host: the session is open."""
 
@@ -88,7 +89,7 @@ class SessionOpened(Event):
     """Who joins must know a code: this one, or one that the user has chosen."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Joined(Event):
     """Peer: the host has let this machine in."""
 
@@ -108,7 +109,7 @@ class Joined(Event):
     """The host's key as four short words. They are the same at the host."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class HostChanged(Event):
     """Another machine is the host of this session."""
 
@@ -122,7 +123,7 @@ class HostChanged(Event):
     """`handed_over`, `host_lost`, or `reunion`: two parts of the session have met again."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SuccessorsChanged(Event):
     """The machines that become the host if it is lost are others now, or have another order."""
 
@@ -132,7 +133,7 @@ class SuccessorsChanged(Event):
     """Their display names, the first in line first."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class PeerJoined(Event):
     """Host: a peer has joined."""
 
@@ -146,7 +147,7 @@ class PeerJoined(Event):
     """It had been lost and is back."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class PeerLeft(Event):
     """Host: a peer is gone."""
 
@@ -160,7 +161,7 @@ class PeerLeft(Event):
     """Why. `--json` prints its English sentence as `reason` and its code as `code`."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SessionEnded(Event):
     """The session is over for this machine: the last event."""
 
@@ -172,14 +173,14 @@ class SessionEnded(Event):
     """Peer: the user of this machine did not ask for it. Absent at the host."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Warned(NoticeEvent):
     """Something is not as it should be; the session goes on."""
 
     event_name: ClassVar[str] = "warning"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Failed(NoticeEvent):
     """What was asked for cannot be done, or a file cannot be used."""
 
@@ -189,7 +190,7 @@ class Failed(NoticeEvent):
 # -- files and requests ------------------------------------------------------------------------------------------------
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class FileReady(Event):
     """Host: every peer that playback waits for has the file, and none reports that it cannot play it. Peer: the file is
     on this machine and can be played."""
@@ -217,7 +218,7 @@ class TransferState(enum.StrEnum):
     """Host: it was given up. Peer: a try failed."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class TransferChanged(Event):
     """A file on its way to a peer."""
 
@@ -254,7 +255,7 @@ class ConversionState(enum.StrEnum):
     """The user has cancelled it. The file is left out."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class ConversionChanged(Event):
     """Host: a file whose kind PhaseLock does not play is converted, before it is added. `request` tells the same of a
     requested song."""
@@ -269,7 +270,7 @@ class ConversionChanged(Event):
     """0 to 100."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class RequestRow:
     """A peer's request for a song."""
 
@@ -297,7 +298,7 @@ class RequestRow:
     """How much of it is converted, 0 to 100. Absent unless it needs that and has arrived."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class RequestChanged(Event):
     """A request for a song was made, or has come further."""
 
@@ -307,7 +308,7 @@ class RequestChanged(Event):
     """The request as it is now; `--json` prints these fields in the event itself."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class GuestJoined(Event):
     """Host: a guest has opened the host's page."""
 
@@ -319,7 +320,7 @@ class GuestJoined(Event):
     """Its display name; no two people of a session have the same."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class GuestLeft(Event):
     """Host: a guest was removed, or its page has been closed for a minute."""
 
@@ -333,7 +334,7 @@ class GuestLeft(Event):
     """The host's user has removed it."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class GuestRow:
     """A guest."""
 
@@ -349,7 +350,7 @@ class GuestRow:
     """How far the sound of its phone may be off, as far as its page knows; null: not known."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class GuestsListed(Event):
     """Host: the answer to `guests`."""
 
@@ -361,7 +362,7 @@ class GuestsListed(Event):
     """The names of the guests that were removed and not let in again."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class RulesChanged(Event):
     """The rules by which songs that people ask for are taken and ordered have changed."""
 
@@ -371,7 +372,7 @@ class RulesChanged(Event):
     """The rules as they are now; `--json` prints these fields in the event itself."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class VotesRow:
     """The votes for one song that waits."""
 
@@ -383,7 +384,7 @@ class VotesRow:
     """Host: their display names. Empty at a peer."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class VotesChanged(Event):
     """The votes for the songs that wait have changed."""
 
@@ -393,7 +394,7 @@ class VotesChanged(Event):
     """Of all songs that have any, in the order of the queue."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SkipVoted(Event):
     """The votes for leaving the song that plays have changed."""
 
@@ -411,7 +412,7 @@ class SkipVoted(Event):
     """Host: the display names of those who want it. Empty at a peer."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class FilesAdded(Event):
     """Host: folders, playlists or several files were added. A single file that cannot be added is an `error`."""
 
@@ -438,7 +439,7 @@ class LibraryState(enum.StrEnum):
     """The index cannot be written."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class LibraryChanged(Event):
     """Host: the folder whose songs can be searched was chosen, read, or its songs have changed."""
 
@@ -461,7 +462,7 @@ class LibraryChanged(Event):
 # -- the queue ---------------------------------------------------------------------------------------------------------
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class QueueRow:
     """A row of the queue."""
 
@@ -481,7 +482,7 @@ class QueueRow:
     """How far it is."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class QueueChanged(Event):
     """The queue as it is now: after each change, and as the answer to `queue`."""
 
@@ -500,7 +501,7 @@ class QueueChanged(Event):
 # -- the chat ----------------------------------------------------------------------------------------------------------
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class ChatSaid(Event):
     """A person has written a message to all; also told to who wrote it."""
 
@@ -517,7 +518,7 @@ class ChatSaid(Event):
 # -- playback ----------------------------------------------------------------------------------------------------------
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class PlaybackEvent(Event):
     """What the loudspeakers do at `session_ns`."""
 
@@ -529,42 +530,42 @@ class PlaybackEvent(Event):
     """Position in the track at `session_ns`, in seconds."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Playing(PlaybackEvent):
     """A track starts."""
 
     event_name: ClassVar[str] = "playing"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Paused(PlaybackEvent):
     """The track pauses."""
 
     event_name: ClassVar[str] = "paused"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Resumed(PlaybackEvent):
     """The paused track goes on."""
 
     event_name: ClassVar[str] = "resumed"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Seeked(PlaybackEvent):
     """The track jumps to `position_s`."""
 
     event_name: ClassVar[str] = "seeked"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class TrackEnded(PlaybackEvent):
     """The last frame of the track has been played."""
 
     event_name: ClassVar[str] = "track_ended"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Stopped(Event):
     """All machines fall silent at `session_ns`."""
 
@@ -574,7 +575,7 @@ class Stopped(Event):
 # -- how well machines play --------------------------------------------------------------------------------------------
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class DeviceChanged(Event):
     """An audio output opened, was lost, or does not exist."""
 
@@ -592,7 +593,7 @@ class DeviceChanged(Event):
     """Host: the display name of the peer whose output it is. Absent for this machine's own."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class VolumeSet(Event):
     """Peer: the host has set the volume of this machine's output."""
 
@@ -604,7 +605,7 @@ class VolumeSet(Event):
     """The output is silent."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class CalibrationBegan(Event):
     """Host: a calibration has begun. All machines play sweeps, and one microphone hears them."""
 
@@ -621,7 +622,7 @@ class CalibrationBegan(Event):
     loudspeakers can be calibrated in this way."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class CalibrationWaits(Event):
     """Host: the microphone must be put beside a loudspeaker. Then `calibrate next` goes on."""
 
@@ -637,7 +638,7 @@ class CalibrationWaits(Event):
     """Where to put it; `--json` prints these fields in the event itself."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class CalibratedRow:
     """What a calibration has found about one machine."""
 
@@ -659,7 +660,7 @@ class CalibratedRow:
     """It is the phone of a guest."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Calibrated(Event):
     """Host: a calibration has ended."""
 
@@ -676,7 +677,7 @@ class Calibrated(Event):
     taken into account."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class MicrophoneAsked(Event):
     """Peer: the host wants to listen by this machine's microphone, and waits for the user's answer."""
 
@@ -686,7 +687,7 @@ class MicrophoneAsked(Event):
     """The display name of the host's user."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class MicrophoneUsed(Event):
     """Peer: the host begins or stops to listen by this machine's microphone."""
 
@@ -696,7 +697,7 @@ class MicrophoneUsed(Event):
     """It listens now."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class OutputCalibrated(Event):
     """A microphone has heard the output of this machine. Its correction has changed, and is kept for this output."""
 
@@ -712,7 +713,7 @@ class OutputCalibrated(Event):
     """"spot": all machines are heard together at the microphone. "speakers": they play together."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class TrimRow:
     """The new trim of a machine."""
 
@@ -722,7 +723,7 @@ class TrimRow:
     """How much louder than its volume says it plays, in dB: -12 to 0."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class PeersTrimmed(Event):
     """Host: the peers have got new trims, by `levels even`, `levels undo` or `levels reset`. `trim_set` has that of
     the host."""
@@ -733,7 +734,7 @@ class PeersTrimmed(Event):
     """Those whose trims change."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class TrimSet(Event):
     """The host's user has evened out the volumes of the machines: this machine's output plays quieter than its volume
     says, or no longer. That is kept for this output."""
@@ -744,7 +745,7 @@ class TrimSet(Event):
     """How much louder than its volume says it plays, in dB: -12 to 0."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class OutputConfirmed(Event):
     """A microphone has heard the output of this machine again, after a calibration: it plays together with others."""
 
@@ -758,7 +759,7 @@ class OutputConfirmed(Event):
     """As in `output_calibrated`."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class CheckBegan(Event):
     """Host: a check has begun. The machines play the song in turns, and one microphone hears them."""
 
@@ -772,7 +773,7 @@ class CheckBegan(Event):
     """The names of the guests whose phones play the music. They do not take part, and are silent meanwhile."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class CheckedRow:
     """What a check has found about one machine."""
 
@@ -784,7 +785,7 @@ class CheckedRow:
     """How much later than the first machine that was heard, in milliseconds; null if it was not heard."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Checked(Event):
     """Host: a check has ended."""
 
@@ -796,7 +797,7 @@ class Checked(Event):
     """All machines that took part; the first one is the host."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class RoleSet(Event):
     """Peer: the host has set which channels this machine plays."""
 
@@ -806,7 +807,7 @@ class RoleSet(Event):
     """With "left", "right" and "mono" both outputs play the same."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class LoudnessSet(Event):
     """Host: the loudness of the songs was set. All machines follow within seconds."""
 
@@ -816,7 +817,7 @@ class LoudnessSet(Event):
     """All songs play at this loudness. `null`: each as it is."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class TransitionsSet(Event):
     """Host: how the songs follow each other was set."""
 
@@ -828,7 +829,7 @@ class TransitionsSet(Event):
     """The silence at the beginning and the end of songs is skipped."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class CodeSet(Event):
     """Host: the session has another code now, or none."""
 
@@ -838,7 +839,7 @@ class CodeSet(Event):
     """Empty: everybody on the network may join."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class InvitationChanged(Event):
     """Host: the invitation for friends elsewhere was opened, withdrawn or closed, or its places have changed."""
 
@@ -857,7 +858,7 @@ class InvitationChanged(Event):
     """The same for people, and what helps; empty: there is nothing to say."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class GuestPageSet(Event):
     """Host: the page for guests was switched on or off, or has a new secret."""
 
@@ -869,7 +870,7 @@ class GuestPageSet(Event):
     """For a camera: the address with the page's secret; empty: the page is off."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SyncMeasured(Event):
     """Once a second: how well this machine keeps time."""
 
@@ -897,7 +898,7 @@ class SyncMeasured(Event):
     """From the program to the loudspeaker, in milliseconds, the user's correction included."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class PeerTransfer:
     """A file of the queue that a peer does not have, or cannot play."""
 
@@ -909,7 +910,7 @@ class PeerTransfer:
     """Bytes sent so far."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class ConfirmedRow:
     """A microphone has heard a machine after a calibration. Its output and its correction have not changed since."""
 
@@ -921,7 +922,7 @@ class ConfirmedRow:
     """As in `output_calibrated`: where that is true."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class PeerFigures:
     """How a peer does, by its own reports."""
 
@@ -975,7 +976,7 @@ class PeerFigures:
     """What a microphone has confirmed; null: nothing."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class PeerRow(PeerFigures):
     """A row of `peers`."""
 
@@ -983,7 +984,7 @@ class PeerRow(PeerFigures):
     """The tracks of the queue that it does not have."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class PeerSyncMeasured(Event):
     """Host: once a second for each peer, with the host's own `sync`."""
 
@@ -996,14 +997,14 @@ class PeerSyncMeasured(Event):
 # -- answers to commands -----------------------------------------------------------------------------------------------
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Answered(NoticeEvent):
     """A typed command was executed, or asked for a value. Commands whose result is another event have no `answer`."""
 
     event_name: ClassVar[str] = "answer"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class PeersListed(Event):
     """Host: the answer to `peers`."""
 
@@ -1013,7 +1014,7 @@ class PeersListed(Event):
     """In the order of joining."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class RequestsListed(Event):
     """The answer to `requests`."""
 
@@ -1023,7 +1024,7 @@ class RequestsListed(Event):
     """Host: those that are not over, oldest first. Peer: its own, of which the newest may be over."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class FoundSongRow:
     """A song of the music folder."""
 
@@ -1041,7 +1042,7 @@ class FoundSongRow:
     """Its file name, without folders."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SongsFound(Event):
     """Host: the answer to `search`."""
 
@@ -1053,7 +1054,7 @@ class SongsFound(Event):
     """The songs that contain all of its words, the best match first."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class StatusReported(Event):
     """The answer to `status`."""
 
@@ -1110,7 +1111,7 @@ class StatusReported(Event):
     host."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class LevelsListed(Event):
     """Host: the answer to `levels`. After a calibration, a machine keeps its level until a machine leaves or plays on
     another output."""
@@ -1123,7 +1124,7 @@ class LevelsListed(Event):
     """`levels even` would bring the loudest and the quietest machine at least a decibel closer."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SongLoudness(Event):
     """Host: the answer to `loudness` while a song plays or is paused, after `loudness_set`."""
 
@@ -1145,7 +1146,7 @@ class SongLoudness(Event):
     """How much louder than it is all machines play it."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class HelpRow:
     """A command that may be typed."""
 
@@ -1157,7 +1158,7 @@ class HelpRow:
     """What it does."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class HelpTold(Event):
     """The answer to `help`."""
 

@@ -5,11 +5,12 @@ The page's server checks where a message comes from and turns it into one of the
 
 from __future__ import annotations
 
-import dataclasses
 from uuid import UUID
 
+from phaselock.frozen import frozen
 
-@dataclasses.dataclass(frozen=True, slots=True)
+
+@frozen
 class GuestHere:
     """The guest's page is connected, and `name` is what the guest calls itself. Repeated when the name changes, and at
     least once a minute while the page is visible."""
@@ -20,12 +21,12 @@ class GuestHere:
     because a phone can be any number of guests. The first address of a guest counts."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class GuestGone:
     """The page was closed, or its phone sleeps. The guest's songs and votes stay."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class GuestAsks:
     """Ask for a song. With `song_id` it is a song of the host's library; without, the guest uploads `size` bytes after
     the request was accepted."""
@@ -39,14 +40,14 @@ class GuestAsks:
     song_id: int | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class GuestWithdraws:
     """Take a request back that is not in the queue yet."""
 
     request_id: UUID
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class GuestVotes:
     """Vote for a song that waits (`wanted`), or take the vote back."""
 
@@ -54,7 +55,7 @@ class GuestVotes:
     wanted: bool
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class GuestWantsSkip:
     """Vote for leaving the song that plays, or take the vote back."""
 
@@ -62,14 +63,14 @@ class GuestWantsSkip:
     wanted: bool
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class GuestSays:
     """Write a message to all."""
 
     text: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class GuestListens:
     """The guest's phone plays the music (`listening`), or has stopped. `uncertainty_ns` is how far its sound may be off
     as far as its page knows; None: unknown. `by_ear`: the guest has just set by ear when it plays."""

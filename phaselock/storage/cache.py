@@ -8,7 +8,6 @@ time of its last use.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import errno
 import functools
 import hashlib
@@ -26,6 +25,7 @@ from types import TracebackType
 from typing import Self
 
 from phaselock.errors import PhaseLockError, message_of, system_text
+from phaselock.frozen import frozen
 from phaselock.model.names import file_label
 from phaselock.storage.files import lock, open_part, open_regular, rename
 from phaselock.storage.hashing import hash_file
@@ -374,7 +374,7 @@ _TRACK = re.compile(r"([0-9a-f]{64})\.(?:song|mp3)")
 """Older versions named tracks .mp3; they are removed like others."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class _Entry:
     path: pathlib.Path
     sha256: bytes | None

@@ -3,7 +3,6 @@ in large folders. Only playlists are opened."""
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import pathlib
 import re
@@ -12,6 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 
 from phaselock.errors import message_of
+from phaselock.frozen import frozen
 from phaselock.language.message import Message
 from phaselock.model.file_kinds import PLAYLIST_ENDINGS, is_music, kind_of_name
 from phaselock.model.names import file_label
@@ -39,7 +39,7 @@ _URL = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
 _DIGITS = re.compile(r"(\d+)")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Collected:
     """Regular files in the order to add them, and the names that were left out with the reason. The contents of the
     files are not checked."""

@@ -6,12 +6,13 @@ version 2.4.0 - Main Structure", and the same of 2.3.0 and 2.2.0.
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import re
 import zlib
 from collections.abc import Iterator, Mapping
 from typing import Protocol
+
+from phaselock.frozen import frozen
 
 HEADER_BYTES = 10
 MAX_FRAMES = 5000
@@ -32,7 +33,7 @@ MAX_READ_FRAMES = 16
 _FRAME_NAME = re.compile(rb"[A-Z][A-Z0-9]{2}[A-Z0-9 \0]?")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Header:
     """The header of a tag, from its first ten bytes or its footer."""
 
@@ -48,7 +49,7 @@ class Header:
         return self.size + HEADER_BYTES * (2 if self.version == 4 and self.flags & 0x10 else 1)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Frame:
     """The content of a frame, without stuffing and compression."""
 

@@ -6,13 +6,13 @@ Another process writes it (app/library_scan.py) while this one reads. Everything
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import os
 import pathlib
 import sqlite3
 from collections.abc import Iterator
 
+from phaselock.frozen import frozen
 from phaselock.model.names import file_label
 from phaselock.storage.search_words import further_words_of, words_of
 
@@ -53,7 +53,7 @@ ORDER BY key = ? DESC, key GLOB ? DESC, score, key, songs.id LIMIT ?
 _SONG = "SELECT id, path, title, artist, album, seconds, size FROM songs WHERE id = ? AND playable"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class LibrarySong:
     """A song of the folder. The texts are safe to show; empty if the file has no such tag."""
 
@@ -70,7 +70,7 @@ class LibrarySong:
     file_name: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class FoundFile:
     """A file as the index knows it."""
 
@@ -80,7 +80,7 @@ class FoundFile:
     """When it was changed, by the file system."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class ReadSong:
     """What was read in a file."""
 

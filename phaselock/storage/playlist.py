@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
 import re
 from collections.abc import Iterable
 
+from phaselock.frozen import frozen
 from phaselock.storage.files import replace_file
 
 ENDING = ".m3u8"
@@ -17,7 +17,7 @@ _ESCAPE = re.compile("%[0-9A-Fa-f]{2}")
 """Readers take this for an escape of a URL, as in `100%25.mp3`."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """A song of a playlist."""
 

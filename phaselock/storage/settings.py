@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from phaselock.errors import InternalError, bug_net, message_of
+from phaselock.frozen import frozen
 from phaselock.language.message import Message
 from phaselock.model.address import DEFAULT_CLOCK_PORT, DEFAULT_PORT
 from phaselock.model.calibration import NOT_CALIBRATED, PLACES, Calibration, Place
@@ -41,7 +42,7 @@ _VOLUME_CURVE = "cubic"
 """Stored as "volume_curve". In older files, which do not have it, the volume is the gain itself."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Settings:
     """All settings, checked. The mappings are never changed in place."""
 

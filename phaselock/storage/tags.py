@@ -7,13 +7,13 @@ The file is hostile: every read is bounded, and a broken tag costs little time a
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import io
 import os
 import pathlib
 import re
 from collections.abc import Callable, Iterator
 
+from phaselock.frozen import frozen
 from phaselock.model import names
 from phaselock.model.loudness import ALBUM_GAINS, TRACK_GAINS, Loudness, tagged_loudness
 from phaselock.storage import chunks, flac_tags, id3
@@ -50,7 +50,7 @@ _LYRICS3_END_BYTES = 15
 _MAX_APE_ITEMS = 100
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Tags:
     """What the tags of a file say. Title, artist and album are safe to show; empty if the file has none."""
 
@@ -65,7 +65,7 @@ class Tags:
     """Number of the disc, 1 if there is none, and of the track on it; None: not known."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Artwork:
     """A picture of at most MAX_ARTWORK_BYTES that begins with the signature of a JPEG, PNG, GIF or WebP. The rest of it
     is not checked."""

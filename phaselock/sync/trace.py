@@ -9,7 +9,6 @@ Times are in nanoseconds, each on the clock of its own computer. `recorded` is t
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import pathlib
@@ -19,6 +18,7 @@ from typing import Any, TypeAlias
 
 from phaselock import __version__
 from phaselock.errors import PhaseLockError, message_of
+from phaselock.frozen import frozen
 from phaselock.language.message import Message
 from phaselock.model.names import person_name
 from phaselock.storage.files import open_regular
@@ -42,7 +42,7 @@ Exchange: TypeAlias = tuple[int, int, int, int]
 """(peer_send, host_recv, host_send, peer_recv) in ns."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Trace:
     """A recording. The texts of the header are reduced to characters that are safe to show."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import functools
 import importlib.util
 import ipaddress
@@ -29,6 +28,7 @@ from phaselock.audio.priority import NO_ANSWER, Priority
 from phaselock.console.events import Finding, FindingTold, Level
 from phaselock.console.output import Screen
 from phaselock.errors import PhaseLockError, message_of
+from phaselock.frozen import frozen
 from phaselock.language.message import N_, Figure, Message
 from phaselock.model.address import DEFAULT_OUTSIDE_PORT, DEFAULT_PORT
 from phaselock.model.timing import TIMING_SENTENCES, Timing
@@ -120,7 +120,7 @@ def try_window(code: str = _OPEN_A_WINDOW, timeout_s: float = TIMEOUT_WINDOW_S) 
     return "no screen" if done.returncode else None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Heard:
     """What an output did during SOUND_S. `latency_ns` is None or meaningless if the timing is "unknown"."""
 

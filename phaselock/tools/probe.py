@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from phaselock._native import now_ns
 from phaselock.errors import InternalError, PhaseLockError, bug_net, message_of
+from phaselock.frozen import frozen
 from phaselock.language.message import N_, Figure, Message
 from phaselock.model.names import person_name, sentence
 from phaselock.model.notices import Code, Notice
@@ -180,7 +181,7 @@ async def _soon(work: Awaitable[_Result]) -> _Result:
 # -- what was measured -------------------------------------------------------------------------------------------------
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Quality:
     """The result of clock exchanges with a host. The round trip times (median, 95th percentile) are None if there was
     no exchange; `loss` is the fraction of the pings without an answer."""

@@ -6,11 +6,11 @@ The window calls `Program` on the GUI thread; every call returns at once. Result
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol, TypeAlias
 from uuid import UUID
 
+from phaselock.frozen import frozen
 from phaselock.model.calibration import OutputCalibration
 from phaselock.model.notices import Code
 from phaselock.model.role import Role
@@ -20,7 +20,7 @@ from phaselock.session.commands import HostCommand
 from phaselock.session.events import Event
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Preferences:
     """The settings that the window shows."""
 
@@ -53,7 +53,7 @@ class Preferences:
     """The window's own settings: position and size, whether the visualiser is on."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class LocalStatus:
     """How this machine plays, read once a second (see the `sync` event). None: unknown."""
 
@@ -79,7 +79,7 @@ class LocalStatus:
     """Least round trip of about the last minute."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SessionClock:
     """The map from local to session time, as measured at one moment; good for any local time near it.
 
@@ -97,7 +97,7 @@ class SessionClock:
         return local_ns + self.offset_ns + int(self.drift * (local_ns - self.anchor_local_ns))
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class ServedPage:
     """The page that the host serves to phones."""
 
@@ -109,7 +109,7 @@ class ServedPage:
     """Why it cannot be switched on, as a sentence in the language of the process."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SessionView:
     """The whole session at one moment; a new one at least five times a second."""
 
@@ -129,7 +129,7 @@ class SessionView:
     """Host: the file or folder whose songs play when no one asks for any; empty: there is none."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Found:
     """A session on this network."""
 
@@ -148,7 +148,7 @@ class Found:
     """This window has joined it by a code, which `Program.join` tries."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class FoundSessions:
     """All sessions on the network now; `problem`: why the search does not work, as a sentence
     in the language of the process."""
@@ -157,33 +157,33 @@ class FoundSessions:
     problem: str = ""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Outputs:
     """The sound outputs of this machine, by name."""
 
     names: tuple[str, ...]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Inputs:
     """The names of the sound inputs of this machine."""
 
     names: tuple[str, ...]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SessionEvent:
     """An event of the session."""
 
     event: Event
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Opened:
     """The requested session is open, and `Program.state` returns its first view."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Closed:
     """The session has ended or could not be opened; `reason` is a sentence in the language of
     the process. `failed`: not by the user."""
@@ -196,7 +196,7 @@ class Closed:
     """The kind of the reason, if it has one."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class ArtworkRead:
     """The artwork of a track, as `Program.read_artwork` was asked for it; None: the track has none."""
 
@@ -207,7 +207,7 @@ class ArtworkRead:
     """A picture of the format PPM. The longer side has `size` pixels; `crop`: both sides have."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class WaveformRead:
     """Waveform and spectrum of a track; `peaks` is None if the file cannot be decoded."""
 
@@ -220,28 +220,28 @@ class WaveformRead:
     rate_hz: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class FilesGiven:
     """The user has opened these files, folders and playlists with PhaseLock; absolute paths in their order."""
 
     paths: tuple[str, ...]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class InvitationGiven:
     """The user has opened an invitation with PhaseLock, for example in a browser. It may be invalid."""
 
     text: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class LastQueue:
     """The songs of the last queue that this machine has hosted, as absolute paths. Files may be missing."""
 
     paths: tuple[str, ...]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class FoundSong:
     """A song of the music folder. The texts are safe to show; empty if the file has no such tag."""
 
@@ -254,7 +254,7 @@ class FoundSong:
     file_name: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class FoundSongs:
     """The songs of the music folder with all words of `text`, the best match first."""
 
@@ -262,7 +262,7 @@ class FoundSongs:
     songs: tuple[FoundSong, ...]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class QueueSaved:
     """The queue was saved as a playlist, or could not be: then `problem` says why, as a sentence in the
     language of the process."""
@@ -272,14 +272,14 @@ class QueueSaved:
     problem: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Asked:
     """The user asks for this in a panel of the desktop: the window in the front, or the end of the program."""
 
     what: Literal["raise", "quit"]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class AppearanceRead:
     """What the user has set for all programs of this machine."""
 

@@ -53,6 +53,7 @@ def test_the_halves_of_a_session_and_the_tables_of_encodings_are_loaded_when_the
     code = """
 import phaselock.app.window_backend, phaselock.ui.screens.host
 halves = "network.host", "network.peer", "session.host.session", "session.peer.session", "ui.screens.peer"
+halves += "ui.screens.sync", "ui.screens.calibrate"
 assert not [name for name in halves if f"phaselock.{name}" in sys.modules]
 assert "encodings.cp932" not in sys.modules
 """

@@ -94,8 +94,8 @@ def test_every_icon_stays_in_its_field(window: Any) -> None:
         "play pause stop next previous add close tick cross copy volume muted settings back more chart drag music"
     ).split()
     assert set(names) <= set(SHAPES)
-    for name, shapes in SHAPES.items():
-        assert all(0 <= x <= FIELD and 0 <= y <= FIELD for points in shapes for x, y in points), name
+    for name, make in SHAPES.items():
+        assert all(0 <= x <= FIELD and 0 <= y <= FIELD for points in make() for x, y in points), name
         assert icon(name, 20, "#FFFFFF", "#000000").width() == 20
 
 

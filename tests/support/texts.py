@@ -19,8 +19,8 @@ ENGLISH_ONLY = ("bench", "data")
 MARKERS = {"gettext": 1, "tr": 1, "N_": 1, "Message": 1, "ngettext": 2, "tr_plural": 2, "plural": 2}
 """Functions whose first arguments are message ids, and how many are."""
 NOT_FOR_USERS = frozenset(
-    "ValueError TypeError AssertionError RuntimeError KeyError ProtocolError Breach breach Close Thread "
-    "ThreadPoolExecutor start_thread bug_net log_bug".split()
+    "ValueError TypeError FrozenInstanceError AssertionError RuntimeError KeyError ProtocolError Breach breach Close "
+    "Thread ThreadPoolExecutor start_thread bug_net log_bug".split()
 )
 """Calls whose texts only programmers and engineers read, in a log or in the details of a broken protocol."""
 LOOKS_LIKE_TEXT = re.compile(

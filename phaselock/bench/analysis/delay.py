@@ -23,6 +23,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from phaselock.errors import PhaseLockError
+from phaselock.frozen import frozen
 
 Floats = NDArray[np.floating[Any]]
 
@@ -56,7 +57,7 @@ _BLOCK_FRAMES = 1 << 20
 _MAX_FILE_BYTES = 8_000_000_000
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Recording:
     """What left a loudspeaker while its output was open.
 
@@ -132,7 +133,7 @@ class Loudspeaker:
         return found
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class DelayWindow:
     """A window of time in which all loudspeakers play.
 
@@ -145,7 +146,7 @@ class DelayWindow:
     sure: bool
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Start:
     """A start of sound that all loudspeakers share.
 

@@ -5,7 +5,6 @@ Values that are not finite stand for failed measurements: every function leaves 
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import math
 from collections.abc import Collection, Sequence
@@ -13,6 +12,8 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import scipy.stats
 from numpy.typing import NDArray
+
+from phaselock.frozen import frozen
 
 CONFIDENCE = 0.95
 SIGNIFICANT_P = 1 - CONFIDENCE
@@ -36,7 +37,7 @@ FALSE_DISCOVERY_RATE = 2 * SIGNIFICANT_P
 """Expected share of chance among all differences found, in both directions; half of it among those to the worse."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Summary:
     """`n` values were measured, `missing` failed. The true median is within `interval` with a probability of
     `confidence`. For fewer than two values the interval is NaN and the confidence 0."""
@@ -50,7 +51,7 @@ class Summary:
     confidence: float
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Comparison:
     """`ratio` is after / before, of the medians; NaN unless all values before are positive. `p` is the two-sided
     p-value of the rank-sum test, and `smallest_p` the smallest one that this number of values can reach."""

@@ -26,6 +26,7 @@ from phaselock.bench.lab.air import (
 )
 from phaselock.bench.lab.links import PROFILES, Link
 from phaselock.bench.results import Case, Metric, Plot, Series
+from phaselock.frozen import frozen
 
 PATHS: Mapping[str, Link | Channel] = {
     "wired, 100 Mbit/s": dataclasses.replace(PROFILES["wired"], mbit=100),
@@ -48,7 +49,7 @@ SONGS_AT_NS = 60 * S_NS
 """From when on songs are sent, and errors of the clock count."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class AirResult:
     """One path with one seed."""
 

@@ -15,6 +15,7 @@ from phaselock.audio.listening import MAX_BEGIN_ERROR_NS, Heard, analyse
 from phaselock.bench.interface import Bench
 from phaselock.bench.lab.rooms import LEAD_S, NOISES, Conditions, record, room, true_offsets_s
 from phaselock.bench.results import Case, Metric, Plot, Series
+from phaselock.frozen import frozen
 from phaselock.model.sweeps import MAX_HIDDEN_NS, Sounds, Verdict, length_ns, schedule
 
 MACHINES, REPEATS = 6, 3
@@ -24,7 +25,7 @@ MAX_TRAVEL_S = 0.05
 """Machines hide less than MAX_HIDDEN_NS by this: their sound travels, too."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Setting:
     """A setting of rooms. All else is random in each: noise, delays, levels, the clock of the microphone."""
 
@@ -50,7 +51,7 @@ SETTINGS = (
 )
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class RoomResult:
     """What was heard in one room. The sound of the first machine that was heard is the reference of the others."""
 

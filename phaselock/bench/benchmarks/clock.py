@@ -30,6 +30,7 @@ from phaselock.bench.lab.links import PROFILES, Link
 from phaselock.bench.lab.relay import Relay, peer_ip
 from phaselock.bench.results import Case, Metric, Plot, Series
 from phaselock.errors import PhaseLockError
+from phaselock.frozen import frozen
 from phaselock.model.choices import FILTERS
 from phaselock.sync.clock import PeerClock, clock_status
 from phaselock.sync.trace import Exchange, read_trace, round_trip_ns
@@ -60,7 +61,7 @@ TrueOffset = Callable[[Sequence[int]], Floats]
 """Offset of the host's clock at these local times, (times,) float64 in ns, minus `ReferenceTrace.base_ns`."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class ReferenceTrace:
     """Exchanges, and the true offset."""
 
@@ -75,7 +76,7 @@ class ReferenceTrace:
         return self.exchanges[0][1] - self.exchanges[0][0]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class FilterErrors:
     """The errors of one filter on one trace, and the uncertainty that it claimed (one standard deviation), at times
     after joining. Each has the shape (times,); NaN before the filter knew anything."""

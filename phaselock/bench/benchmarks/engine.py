@@ -17,6 +17,7 @@ from phaselock import _native
 from phaselock.bench.interface import Bench
 from phaselock.bench.results import Case, Metric, Plot, Series
 from phaselock.errors import PhaseLockError
+from phaselock.frozen import frozen
 
 BLOCK_FRAMES = (96, 512, 1024)
 RING_FRAMES = 65536
@@ -31,7 +32,7 @@ _GRID = np.concatenate([np.arange(0, 99, 1.0), np.arange(99, 100.001, 0.02)])
 Durations = npt.NDArray[np.int64]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Load:
     """A load of the engine."""
 

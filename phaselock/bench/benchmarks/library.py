@@ -22,6 +22,7 @@ from phaselock.bench.lab.library_process import SearchResult
 from phaselock.bench.lab.signals import noise_song
 from phaselock.bench.results import Case, Metric, Plot, Series
 from phaselock.errors import PhaseLockError
+from phaselock.frozen import frozen
 from phaselock.python_process import environment, python_command
 
 SEARCHES = 1000
@@ -33,7 +34,7 @@ _PEAK = "print(open('/proc/self/status').read().partition('VmHWM:')[2].split()[0
 """Prints the largest resident memory of a process, in kB."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class LibraryResult:
     """What one repeat has measured."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import ctypes
-import dataclasses
 import pathlib
 import queue
 import time
@@ -24,6 +23,7 @@ from phaselock.bench.lab import signals
 from phaselock.bench.lab.monitor import Monitor, MonitorRecording, monitor_of
 from phaselock.bench.results import Case, Metric, Plot, Series
 from phaselock.errors import AudioDeviceError, PhaseLockError
+from phaselock.frozen import frozen
 from phaselock.model.timeline import Timeline
 from phaselock.model.timing import TIMING_PHRASES
 from phaselock.model.types import AudioStatus, Track
@@ -46,7 +46,7 @@ LIMITS_NOTE = (
 )
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Played:
     """The signal as played from `start_ns` on, the last status of the output, and its recording."""
 

@@ -7,7 +7,6 @@ path is one of links.py, or `Radio`: a Wi-Fi channel that others use, too.
 
 from __future__ import annotations
 
-import dataclasses
 import heapq
 import itertools
 import random
@@ -33,6 +32,7 @@ from phaselock.bench.lab.links import (
     Path,
     Uplink,
 )
+from phaselock.frozen import frozen
 from phaselock.network.congestion import CongestionWindow
 
 MS_NS, S_NS = 1_000_000, 1_000_000_000
@@ -93,7 +93,7 @@ class Cable:
         self._loop.at(self._arrives_ns[way], arrived)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Channel:
     """A Wi-Fi channel. `others` is the probability that another station wins the channel before each try."""
 

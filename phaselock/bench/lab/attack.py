@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from phaselock.bench.lab.json_process import JsonProcess
 from phaselock.errors import PhaseLockError
+from phaselock.frozen import frozen
 
 MALICIOUS_HOST = "host"
 LOOPBACK_ATTACKERS = tuple(f"127.66.0.{number}" for number in range(1, 9))
@@ -27,7 +28,7 @@ ATTACKS: Mapping[str, str] = {
 """What each kind of attack is."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Target:
     """The host that is attacked, and a member of it in whose name clock pings are forged, at the member's address.
     `attackers` are the addresses of the attackers."""

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping
 from phaselock.audio.formats.base import FRAME_BYTES, Music, Source
 from phaselock.audio.music import inspect
 from phaselock.audio.waveform import analyse
+from phaselock.frozen import frozen
 
 _READ_FRAMES = 8192
 """The player reads this many frames at a time."""
@@ -29,7 +30,7 @@ Check = tuple[int, int]
 """A number of bytes of sound, and their check sum."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class DecodeResult:
     """The result of one repeat."""
 

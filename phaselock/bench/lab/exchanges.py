@@ -7,7 +7,6 @@ True time is that of the host's clock, in ns.
 from __future__ import annotations
 
 import collections
-import dataclasses
 import math
 import random
 
@@ -24,6 +23,7 @@ from phaselock._native import (
     YOUNG_PINGS,
 )
 from phaselock.bench.lab.links import Link, Path, Uplink
+from phaselock.frozen import frozen
 from phaselock.sync.trace import Exchange
 
 PACKET_BYTES = 37
@@ -47,7 +47,7 @@ def calm_pings(uncertainty_ns: float) -> int:
     return min(YOUNG_PINGS, max(MIN_CALM_PINGS, math.ceil(uncertainty_ns / CALM_PING_NS)))
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Crystal:
     """A clock that is `ahead_ns` ahead at time 0 and runs `drift_ppm` fast. Its rate varies by up to `wander_ppm` as a
     sine of the period `wander_every_s`, as with the temperature of a room."""

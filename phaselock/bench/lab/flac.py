@@ -6,7 +6,6 @@ Blocks do not depend on each other, so a long file can repeat those of a short s
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
 import struct
 from collections.abc import Sequence
@@ -14,6 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg import solve_toeplitz
+
+from phaselock.frozen import frozen
 
 BLOCK_FRAMES = 4096
 ORDER = 8
@@ -25,7 +26,7 @@ _CRC8, _CRC16 = 0x107, 0x18005
 """Polynomials."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Blocks:
     """A sound in encoded blocks of BLOCK_FRAMES frames, without their headers and check sums."""
 

@@ -14,11 +14,13 @@ from wsproto.connection import Connection as Frames
 from wsproto.connection import ConnectionType
 from wsproto.events import CloseConnection, Ping, TextMessage
 
+from phaselock.frozen import frozen
+
 _READ_BYTES = 64 << 10
 _KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """The answer to a request."""
 

@@ -11,9 +11,10 @@ import sys
 import time
 
 from phaselock.bench.lab.process_sample import is_measurable, sample_process
+from phaselock.frozen import frozen
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SearchResult:
     """What one process has measured."""
 

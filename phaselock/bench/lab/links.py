@@ -12,6 +12,7 @@ import random
 from collections.abc import Mapping
 
 from phaselock.errors import PhaseLockError
+from phaselock.frozen import frozen
 
 DATAGRAM_OVERHEAD_BYTES = 42
 """Ethernet, IPv4 and UDP."""
@@ -30,7 +31,7 @@ MAX_LOSS = 0.5
 MIN_MBIT, MAX_MBIT = 0.01, 100_000.0
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Link:
     """The link of one machine: one-way delays and mean exponential jitter in microseconds, loss from 0 to 0.5, rate in
     Mbit/s (0 = no limit). "Up" is what the machine sends.

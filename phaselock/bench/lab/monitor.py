@@ -7,7 +7,6 @@ one under test. Delays that the card, the link or the loudspeaker does not repor
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import itertools
 import math
 import threading
@@ -27,6 +26,7 @@ from phaselock.bench.analysis import delay
 from phaselock.bench.lab import capture
 from phaselock.bench.lab.wav import Capture
 from phaselock.errors import AudioDeviceError, PhaseLockError
+from phaselock.frozen import frozen
 
 _CLIENT_NAME = "phaselock-bench"
 _CHANNELS = 2
@@ -44,7 +44,7 @@ Stamp = tuple[float, int]
 _Answer = TypeVar("_Answer")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class MonitorRecording:
     """A recording, and the spread of its time stamps around their line: 5th and 95th percentile in microseconds."""
 

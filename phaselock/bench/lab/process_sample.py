@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import dataclasses
 import os
 import pathlib
 import sys
 import time
 
 from phaselock.errors import PhaseLockError
+from phaselock.frozen import frozen
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class ProcessSample:
     """What the system reports of a process at one moment."""
 

@@ -17,6 +17,7 @@ from typing import Any, Self
 from phaselock.bench.lab.json_process import JsonProcess
 from phaselock.bench.lab.links import Link
 from phaselock.errors import PhaseLockError
+from phaselock.frozen import frozen
 from phaselock.model.group import MAX_PEERS
 
 
@@ -25,7 +26,7 @@ def peer_ip(k: int) -> str:
     return f"127.0.0.{2 + k}"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class RelayConfig:
     """The configuration of a relay. Raise PhaseLockError for values that are out of range."""
 

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from phaselock.audio.sweeps import sweep
+from phaselock.frozen import frozen
 from phaselock.model.sweeps import RATE_HZ, Sounds, length_ns
 
 SOUND_M_S = 343.0
@@ -32,7 +33,7 @@ _AGC_MAX_GAIN = 8.0
 Floats = npt.NDArray[np.float64]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Path:
     """From one loudspeaker to the microphone."""
 
@@ -42,7 +43,7 @@ class Path:
     """The impulse response at RATE_HZ, (frames,), from the moment when the loudspeaker plays."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Conditions:
     """How a pass is played and recorded. Quantities of single machines are found by their numbers."""
 

@@ -14,6 +14,7 @@ from phaselock.audio.virtual_device import VirtualCard
 from phaselock.bench.lab.links import Link
 from phaselock.bench.lab.relay import Relay
 from phaselock.errors import PhaseLockError
+from phaselock.frozen import frozen
 from phaselock.model.group import DEFAULT_PEERS
 from phaselock.tools.processes import ProcessGroup, Program, open_process_group
 
@@ -22,7 +23,7 @@ ProgramEvent = tuple[Program, dict[str, Any]]
 _POLL_S = 0.5
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Machine:
     """One machine. Its clock is `ahead_s` ahead and runs `skew_ppm` fast. Without a card it has the null output."""
 

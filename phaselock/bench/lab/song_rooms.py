@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from phaselock.bench.lab.rooms import NOISES, Floats, Path
+from phaselock.frozen import frozen
 from phaselock.model.sweeps import RATE_HZ
 from phaselock.model.turns import FADE_NS, length_ns, quiet
 
@@ -19,7 +20,7 @@ SONGS = ("beat", "loop", "speech")
 """Kinds of songs: chords with a drum, half a second of the same again and again, and speech."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SongConditions:
     """How a check is played and recorded. Quantities of single machines are found by their numbers."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
 import struct
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from phaselock.bench.lab import flac, signals
+from phaselock.frozen import frozen
 from phaselock.storage.chunks import WAVE64
 
 _PIECE_S, _PIECES = 10.0, 4
@@ -22,7 +22,7 @@ _WAVE64_CHUNK = bytes.fromhex("f3acd3118cd100c04f8edb8a")
 """The end of the names of all chunks but the first."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SongKind:
     """A kind of song. `bits`, `is_float` and `seek_table` have no meaning for MP3, and the last four only for it. With
     `vbr` the encoder chooses the bitrate."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import os
 import pathlib
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phaselock.errors import PhaseLockError
+from phaselock.frozen import frozen
 from phaselock.storage.files import open_regular
 
 MAX_FILE_BYTES = 500_000_000
@@ -24,7 +24,7 @@ _SCALES = {(_PCM, 16): 2.0**15, (_PCM, 24): 2.0**31, (_PCM, 32): 2.0**31, (_FLOA
 _BLOCK_FRAMES = 1 << 16
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Capture:
     """Captured sound: `frames` has the shape (frames, channels), float32, full scale 1."""
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-
+from phaselock.frozen import frozen
 from phaselock.protocol import messages as m
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class About:
     """A session, from its begin to its end."""
 

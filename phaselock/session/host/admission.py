@@ -10,6 +10,7 @@ import collections
 import dataclasses
 from collections.abc import Callable, Collection, Iterable
 
+from phaselock.frozen import frozen
 from phaselock.language.message import N_
 from phaselock.model.group import MAX_PEERS
 from phaselock.model.heritage import HeirBar, HeirMember
@@ -31,7 +32,7 @@ REMOVED = N_("The host has removed this machine from the jam.")
 TOO_MANY_JOINS = N_("This machine has joined too often. Please try again in a minute.")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Admitted:
     """A machine that may join, and the number, token and name that it gets."""
 
@@ -46,7 +47,7 @@ class Admitted:
     """It is a lost member that returns."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Refused:
     """A machine that may not join, and what it is told. Without a reason it is told nothing, and tries again."""
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-
+from phaselock.frozen import frozen
 from phaselock.protocol import messages as m
 from phaselock.session.effects import AskCode, Close, Send
 from phaselock.session.host.admission import Admission
@@ -12,7 +11,7 @@ from phaselock.session.outbox import Outbox
 from phaselock.session.states import HANDSHAKE_NS
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Newcomer:
     """A connection that has not joined."""
 

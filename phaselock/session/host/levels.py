@@ -8,9 +8,9 @@ heard, and do not add up from one calibration to the next.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
+from phaselock.frozen import frozen
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import LevelsView, LevelView
 from phaselock.model.volume import LEAST_DIFFERENCE_DB, MAX_TRIM_DB
@@ -21,7 +21,7 @@ from phaselock.session.host.members import Members
 from phaselock.session.outbox import Outbox
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class HeardLevel:
     """How loud a machine was heard."""
 

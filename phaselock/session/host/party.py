@@ -6,12 +6,12 @@ A peer asks and votes by its messages; see session.py.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Collection, Iterator, Mapping
 from typing import TypeAlias
 from uuid import UUID
 
+from phaselock.frozen import frozen
 from phaselock.language.message import N_
 from phaselock.model.notices import Code, Notice
 from phaselock.model.party import Order, PartyRules
@@ -41,7 +41,7 @@ _Called: TypeAlias = dict[str, tuple[int, list[str]]]
 """The place of each person among all, and the names, by key. Several guests may have one key."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class _Skip:
     """A count of the votes for leaving a song."""
 

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from uuid import UUID
 
+from phaselock.frozen import frozen
 from phaselock.model.pieces import piece_bytes, piece_count
 
 HOST = 0
@@ -46,7 +47,7 @@ USUAL_WEIGHT = 8
 """The usual duration is the mean over about this many tasks."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Sources:
     """The members that one member may ask."""
 
@@ -56,7 +57,7 @@ class Sources:
     """The way from the host is the bottleneck: what one of the relays has, or gets, is not asked of the host."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Task:
     """A member fetches a piece from a source."""
 

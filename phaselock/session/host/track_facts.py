@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 from uuid import UUID
 
+from phaselock.frozen import frozen
 from phaselock.model.loudness import Loudness, Tagged
 from phaselock.model.measurement import Measurement
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class TrackFacts:
     """Of one track."""
 

@@ -16,9 +16,9 @@ claims.py has the votes, and describes what becomes of two hosts that meet.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 
+from phaselock.frozen import frozen
 from phaselock.model.heritage import Cause, Claim, HostContact, LossVote, Membership
 from phaselock.protocol import messages as m
 from phaselock.session import events as e
@@ -48,7 +48,7 @@ MAX_TOKENS = 32
 """Most terms whose tokens are remembered; the oldest are forgotten."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Found:
     """Another machine is the host."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 from uuid import UUID
 
@@ -12,14 +12,13 @@ from phaselock.ui import theme
 from phaselock.ui.backend import BANDS, ArtworkRead, SessionView, WaveformRead
 from phaselock.ui.direction import isolated
 from phaselock.ui.screens.base import WindowApi
-from phaselock.ui.screens.sync import series
 from phaselock.ui.theme import ctk, px
 from phaselock.ui.viewmodel import NowPlaying, SkipVote, SyncView, position_s
 from phaselock.ui.widgets.artwork import Artwork
 from phaselock.ui.widgets.buttons import IconButton, TextButton
 from phaselock.ui.widgets.line import Line
 from phaselock.ui.widgets.panel import Panel
-from phaselock.ui.widgets.plot import SyncPlot
+from phaselock.ui.widgets.plot import Series, SyncPlot
 from phaselock.ui.widgets.seekbar import SeekBar
 from phaselock.ui.widgets.spectrum import Spectrum
 from phaselock.ui.widgets.transport import SMALL
@@ -212,3 +211,12 @@ class SpectrumButton(IconButton):
     def _switch(self) -> None:
         self._api.show_spectrum(not self._api.visualiser)
         self.refresh()
+
+
+def series(api: WindowApi, span_s: float, keys: Collection[int] | None = None) -> list[Series]:
+    """The lines of the last `span_s` seconds, of the machines with these keys; None: of all."""
+    return [
+        Series(one.name, one.colour_index, [(p.t_s, p.error_us, p.uncertainty_us) for p in one.points])
+        for one in api.history.series(span_s, api.now_s())
+        if keys is None or one.key in keys
+    ]

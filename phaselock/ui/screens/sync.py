@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 import time
 import tkinter as tk
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from phaselock.errors import message_of
@@ -16,12 +16,13 @@ from phaselock.ui.screens.base import WindowApi
 from phaselock.ui.screens.calibrate import CalibrationPart
 from phaselock.ui.screens.home import label
 from phaselock.ui.screens.overlays import Overlay
+from phaselock.ui.screens.playing import series
 from phaselock.ui.theme import px
 from phaselock.ui.viewmodel import SyncReadout, confirmed_cell, sync_view
 from phaselock.ui.widgets.base import frame
 from phaselock.ui.widgets.buttons import TextButton
 from phaselock.ui.widgets.line import Line
-from phaselock.ui.widgets.plot import Series, SyncPlot
+from phaselock.ui.widgets.plot import SyncPlot
 from phaselock.ui.widgets.raster import dot
 
 PLOT_SPAN_S = 300.0
@@ -177,12 +178,3 @@ class _Row:
         """Remove the row."""
         for one in (self._dot, self._name, *self._figures):
             one.destroy()
-
-
-def series(api: WindowApi, span_s: float, keys: Collection[int] | None = None) -> list[Series]:
-    """The lines of the last `span_s` seconds, of the machines with these keys; None: of all."""
-    return [
-        Series(one.name, one.colour_index, [(p.t_s, p.error_us, p.uncertainty_us) for p in one.points])
-        for one in api.history.series(span_s, api.now_s())
-        if keys is None or one.key in keys
-    ]

@@ -8,6 +8,7 @@ import dataclasses
 import io
 import re
 
+from phaselock.frozen import frozen
 from phaselock.ui.backend import SessionView
 from phaselock.ui.viewmodel.sync import machines
 
@@ -27,7 +28,7 @@ _FORMULA = re.compile(r"(?<![^\W_])(?=[-=+@\uff0b\uff0d\uff1d\uff20])")
 characters that end a cell, so every place counts that does not follow a letter or a digit."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SeriesPoint:
     """One report. `t_s` is a time `now_s` of `History.take`. A positive error means early; an uncertainty of None is
     not known."""
@@ -37,7 +38,7 @@ class SeriesPoint:
     uncertainty_us: float | None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SeriesView:
     """One machine in the plot. The line is interrupted between two points that are more than BREAK_S apart."""
 

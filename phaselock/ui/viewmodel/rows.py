@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
+from phaselock.frozen import frozen
 from phaselock.language.catalogue import tr, tr_plural
 from phaselock.model.file_kinds import without_ending
 from phaselock.model.party import Order
@@ -32,7 +32,7 @@ PLAIN, VOTABLE = Mark(), Mark(can_vote=True)
 _WAITING = frozenset({ItemStatus.READY, ItemStatus.TRANSFERRING})
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Rows:
     """All rows, and the line of text above them."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from phaselock.frozen import frozen
 from phaselock.language.catalogue import current, moment_text, tr, tr_plural
 from phaselock.language.message import N_, joined
 from phaselock.model.calibration import Confirmation
@@ -37,7 +38,7 @@ MAX_READOUTS = 10
 """Most machines whose figures are shown one by one."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Machine:
     """One loudspeaker of the session, as far as this machine knows."""
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Literal
 from uuid import UUID
 
+from phaselock.frozen import frozen
 from phaselock.model.calibration import Confirmation
 
 Kind = Literal["good", "warning", "error", "neutral"]
 ToastKind = Literal["info", "warning", "error"]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Chip:
     """A short text with a colour: `kind` selects it."""
 
@@ -20,7 +20,7 @@ class Chip:
     kind: Kind
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class PeerRow:
     """A peer in the host's list."""
 
@@ -53,7 +53,7 @@ class PeerRow:
     """The channels that it plays; empty: not known."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class NowPlaying:
     """The current track."""
 
@@ -69,7 +69,7 @@ class NowPlaying:
     note: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class QueueRow:
     """A track of the queue."""
 
@@ -97,7 +97,7 @@ class QueueRow:
     """Host: the names of those who have voted for it."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class GuestRow:
     """A person with the host's page open, for example on a phone."""
 
@@ -109,7 +109,7 @@ class GuestRow:
     """The page is open now."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SkipVote:
     """The votes for leaving the song that plays."""
 
@@ -122,7 +122,7 @@ class SkipVote:
     """The text without names."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class RequestRow:
     """A peer's request for a song."""
 
@@ -142,7 +142,7 @@ class RequestRow:
     """True if the host can accept or reject it now."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class TransportView:
     """The transport buttons. `can` names the enabled ones."""
 
@@ -157,7 +157,7 @@ class TransportView:
     """The queue begins again after its last song."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SyncReadout:
     """The numbers of one machine as text; "–" if a number is not known."""
 
@@ -173,7 +173,7 @@ class SyncReadout:
     """What a microphone has heard of it."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SyncView:
     """How accurately the machines play together."""
 
@@ -186,7 +186,7 @@ class SyncView:
     """A sentence about the machines that are far, which the others do not tell of."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class HostView:
     """The host's screen."""
 
@@ -215,7 +215,7 @@ class HostView:
     skip: SkipVote
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class PeerScreenView:
     """The peer's screen."""
 
@@ -235,7 +235,7 @@ class PeerScreenView:
     skip: SkipVote
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class FoundRow:
     """A session that the user can join."""
 
@@ -252,7 +252,7 @@ class FoundRow:
     """A sentence: why it cannot be joined by a click."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class BrowserView:
     """The screen with the sessions on this network."""
 
@@ -262,7 +262,7 @@ class BrowserView:
     searching: bool
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Toast:
     """A sentence that is shown for a short time."""
 

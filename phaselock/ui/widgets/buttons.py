@@ -7,6 +7,7 @@ import tkinter as tk
 from collections.abc import Callable
 from typing import Any
 
+from phaselock.frozen import frozen
 from phaselock.ui import theme
 from phaselock.ui.widgets import tooltip as tips
 from phaselock.ui.widgets.base import Drawing, inside
@@ -66,7 +67,7 @@ class Clickable(Drawing):
         return "break"  # the window has bindings for the same keys
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class _Look:
     height: int
     pad: int

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import tkinter as tk
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from phaselock.frozen import frozen
 from phaselock.ui import theme
 from phaselock.ui.direction import isolated, visual, wrapped
 from phaselock.ui.widgets.base import Drawing, bind_wheel
@@ -22,7 +22,7 @@ _ALL = 10_000
 """More lines than there are."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Shown:
     """One message."""
 

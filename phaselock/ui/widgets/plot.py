@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Any
 
+from phaselock.frozen import frozen
 from phaselock.language.catalogue import tr
 from phaselock.ui import theme
 from phaselock.ui.widgets.base import Drawing
@@ -21,7 +21,7 @@ GAP_S = 4.0
 _TIMES_S = (10, 15, 30, 60, 120, 300, 600)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Series:
     """One machine. `points`, oldest first: time in s, error in µs, uncertainty in µs or None (unknown)."""
 

@@ -14,6 +14,9 @@ _BAR, _GAP, _WIDEST = 4, 4, 440
 _FAINTEST = 0.3
 """Share of the colour in the outermost bars."""
 
+_PLACE = "phaselock_place", "canvas moves", "foreach {item x0 y0 x1 y1} $moves {$canvas coords $item $x0 $y0 $x1 $y1}"
+"""A procedure of Tcl that places many items. Calling Tcl for each costs more than what the call does."""
+
 
 class Spectrum(Drawing):
     """Both halves show all bands; hidden while there are no values."""
@@ -22,6 +25,7 @@ class Spectrum(Drawing):
         super().__init__(master, theme.px(bands * 8), theme.px(height))
         self._levels = [0] * bands
         self.is_shown = False
+        self.tk.call("proc", *_PLACE)
         self._bars: list[tuple[int, int, int]] = []
         """The items from the middle to the edge: left one, right one, distance of their middle from the middle."""
         self._places: list[tuple[int, float]] = []
@@ -52,14 +56,16 @@ class Spectrum(Drawing):
         middle_x, middle_y = self.winfo_width() // 2, self.winfo_height() // 2
         bar = max(theme.px(_BAR), 1)
         halves = [max(round(middle_y * level / 255), bar // 2, 1) for level in self._bar_levels()]
-        moves = [
-            f"{self} coords {item} {x} {middle_y - half} {x + bar} {middle_y + half}"
-            for (left, right, distance), half, drawn in zip(self._bars, halves, self._halves, strict=True)
-            if half != drawn
-            for item, x in ((left, middle_x - distance - bar // 2), (right, middle_x + distance - bar // 2))
-        ]
+        start_x = middle_x - bar // 2
+        moves: list[int] = []
+        for (left, right, distance), half, drawn in zip(self._bars, halves, self._halves, strict=True):
+            if half != drawn:
+                top, bottom = middle_y - half, middle_y + half
+                moves += left, start_x - distance, top, start_x - distance + bar, bottom
+                moves += right, start_x + distance, top, start_x + distance + bar, bottom
         self._halves = halves
-        self.tk.eval("\n".join(moves))  # one call for all: each call costs more than what it does
+        if moves:
+            self.tk.call(_PLACE[0], self, tuple(moves))
 
     def _bar_levels(self) -> list[float]:
         """The level at each bar, interpolated between two bands."""

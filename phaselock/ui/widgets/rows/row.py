@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import tkinter as tk
 
+from phaselock.frozen import frozen
 
-@dataclasses.dataclass(frozen=True, slots=True)
+
+@frozen
 class Row:
     """What one row shows."""
 
@@ -43,7 +44,7 @@ class Row:
     """An icon before the text of the chip."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class RowState:
     """How pointer, keyboard and selection change the look of a row."""
 

@@ -7,6 +7,7 @@ import tkinter as tk
 from collections.abc import Callable
 from typing import Any
 
+from phaselock.frozen import frozen
 from phaselock.ui import theme
 from phaselock.ui.widgets.base import commands
 from phaselock.ui.widgets.chip import HEIGHT as CHIP_HEIGHT
@@ -35,7 +36,7 @@ _TELL_EVERY_MS = 200
 _CONFIRM_MS = 1000
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class SpeakerRow(Row):
     """A peer. `chip` stands below the title, and `subtitle` with its dot below the chip."""
 
