@@ -13,7 +13,14 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from phaselock.errors import PhaseLockError, bug_net
-from phaselock.model.address import DEFAULT_CLOCK_PORT, DEFAULT_OUTSIDE_PORT, DEFAULT_PORT, is_public
+from phaselock.model.address import (
+    DEFAULT_CLOCK_PORT,
+    DEFAULT_OUTSIDE_PORT,
+    DEFAULT_PORT,
+    is_public,
+    own_outside_port,
+)
+from phaselock.model.heritage import HeirInvitation
 from phaselock.model.invitation import MAX_CANDIDATES, Candidate, Nat, parse_candidate
 from phaselock.model.notices import Code
 from phaselock.model.relay import DEFAULT_RELAY, OFF
@@ -48,7 +55,13 @@ _log = logging.getLogger("phaselock.app.invitation")
 class PortMapping(Protocol):
     """Opens ports at the router: see internet/router_mapping.py."""
 
-    def map(self, *, tcp: tuple[int, int] | None = None, udp: tuple[int, int] | None = None) -> None: ...
+    def map(
+        self,
+        *,
+        tcp: tuple[int, int] | None = None,
+        udp: tuple[int, int] | None = None,
+        instead: tuple[int, int] | None = None,
+    ) -> None: ...
 
     def seen(self, address: str) -> None: ...
 
@@ -81,10 +94,11 @@ class OutsidePort:
         port: int | None = None,
         new_mapping: NewMapping | None = None,
         relay: str = OFF,
+        inherited: HeirInvitation | None = None,
     ) -> None:
         """`clock_port`: UDP, of this machine. `port` None: DEFAULT_OUTSIDE_PORT, or another one if it is in use; 0:
         any. `new_mapping` None: the router is not asked. `relay`: see model/relay.py; empty: the default one, if the
-        extra is installed."""
+        extra is installed. `inherited`: the invitation of the host before this one."""
         self._runner = runner
         self._clock_port = clock_port
         self._on_event = on_event
@@ -92,6 +106,7 @@ class OutsidePort:
         self._wanted_port = port
         self._new_mapping = new_mapping
         self._relay = relay
+        self._inherited = inherited
         self._bridge: HostBridgeProcess | None = None
         """Started when the router lets no friend in, or when the user has chosen a relay."""
         self._node = ""
@@ -187,7 +202,11 @@ class OutsidePort:
         except (PhaseLockError, OSError) as error:
             _log.warning("the router cannot be asked: %s", error)
             return None
-        mapping.map(tcp=(self._port, DEFAULT_PORT), udp=(self._clock_port, DEFAULT_CLOCK_PORT))
+        tcp, udp, instead = DEFAULT_PORT, DEFAULT_CLOCK_PORT, None
+        if self._inherited is not None:
+            tcp, udp = self._inherited.port or tcp, self._inherited.clock_port or udp
+            instead = (own_outside_port(self._runner.host_key),) * 2
+        mapping.map(tcp=(self._port, tcp), udp=(self._clock_port, udp), instead=instead)
         return mapping
 
     def _bind(self) -> socket.socket:

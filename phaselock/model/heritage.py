@@ -126,6 +126,19 @@ class Hosting:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class HeirInvitation:
+    """The invitation for friends elsewhere, which holds at the next host, too. `port` (TCP) and `clock_port` (UDP): of
+    the router's public address, where it lets friends in; 0: it does not."""
+
+    code: Annotated[str, Size(0, 64)] = dataclasses.field(repr=False)
+    """Empty: it is withdrawn, and holds only for those who have come in by it."""
+    guesses: Annotated[int, Within(0, 2**32 - 1)] = 0
+    """How many machines have tried a wrong code."""
+    port: Annotated[int, Within(0, 65535)] = 0
+    clock_port: Annotated[int, Within(0, 65535)] = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Lineage:
     """What each host tells its successors of the hosts so far. `secret`: known to all hosts and successors, and to no
     other machine. For the rest see Claim."""
@@ -158,6 +171,8 @@ class HeirSettings:
     fallback: bool = False
     """Songs play when nothing else waits."""
     hosting: Hosting = Hosting()
+    invitation: HeirInvitation | None = None
+    """None: there is none."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -225,13 +240,16 @@ class HeirVotes:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class HeirMember:
-    """A member, or a lost one that may return. `token` is derived for one successor and useless at any other host."""
+    """A member, or a lost one that may return. `token` is derived for one successor and useless at any other host.
+    `outside`: it has come in from elsewhere. `call_back_port`: there the next host may call it, too; 0: nowhere."""
 
     peer_id: _Number
     name: PersonName
     asked_name: PersonName
     token: _Secret = dataclasses.field(repr=False)
     ip: _Address
+    outside: bool = False
+    call_back_port: Annotated[int, Within(0, 65535)] = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

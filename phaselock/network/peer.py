@@ -221,7 +221,7 @@ class PeerRunner(Runner[PeerSession]):
 
     def listen_for_call(self, listener: socket.socket) -> None:
         """Take calls of the host at this listener until the end of the session; the caller closes it afterwards."""
-        self._begin(take_calls(listener, self._session.host_key, self._called))
+        self._begin(take_calls(listener, self._session.may_be_host, self._called))
 
     def call_back_at(self, port: int) -> None:
         """The host reaches this machine at this TCP port."""
@@ -293,8 +293,8 @@ class PeerRunner(Runner[PeerSession]):
             case AwaitCall():
                 if self.await_call is not None:
                     self.await_call()
-            case UsePlaces(candidates):
-                self._where.use(candidates)
+            case UsePlaces(candidates, heirs):
+                self._where.use(candidates, heirs)
             case Keep(hashes):
                 self._transfers.keep(hashes)
             case _:
@@ -375,7 +375,7 @@ class PeerRunner(Runner[PeerSession]):
                 host_key = await self._secure(connection, place)
                 secured = True
                 message = await self._greeting(connection) if self._may_be_elsewhere(place) else None
-                if self._session.host_key in (b"", host_key):
+                if self._session.may_be_host(host_key):
                     self._own_ip = own_ip
                     self._where.found(place)
                 else:

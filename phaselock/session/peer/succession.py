@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from phaselock.model.heritage import Cause, Claim, HostContact, LossVote, Membership
 from phaselock.protocol import messages as m
 from phaselock.session import events as e
-from phaselock.session.claims import derived_token, is_vote, loss_vote
+from phaselock.session.claims import derived_token, extended, is_vote, loss_vote
 from phaselock.session.effects import HOST_CONN, AskHost, OpenForSuccession, Send
 from phaselock.session.outbox import Outbox
 from phaselock.session.peer.breach import Breach
@@ -275,6 +275,17 @@ class PeerSuccession:
         assert self.standby is not None
         own = self._vote(peer_id, self.standby.host_key)
         return (*([own] if own is not None else []), *self._valid_votes(now_ns))
+
+    def heir(self, host_key: bytes) -> Found | None:
+        """The machine of the line with this key as the host after the one that is lost, or that one itself; None: there
+        is none."""
+        line = self.line
+        if line is None:
+            return None
+        if line.host.host_key == host_key:
+            return Found(line.host, line.term, line.chain)
+        heir = next((one for one in line.successors if one.host_key == host_key), None)
+        return Found(heir, line.term + 1, extended(line.chain, host_key)) if heir is not None else None
 
     # -- other machines ----------------------------------------------------------------------------------------------
 
