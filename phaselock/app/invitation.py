@@ -23,7 +23,7 @@ from phaselock.model.address import (
 from phaselock.model.heritage import HeirInvitation
 from phaselock.model.invitation import MAX_CANDIDATES, Candidate, Nat, parse_candidate
 from phaselock.model.notices import Code
-from phaselock.model.relay import DEFAULT_RELAY, OFF
+from phaselock.model.relay import DEFAULT_RELAY, OFF, parse_relay
 from phaselock.network.interfaces import OverlayAddress, usable_addresses, usable_overlays
 from phaselock.network.listener import PortTaken, bind
 from phaselock.network.runner import log_failure
@@ -183,6 +183,7 @@ class OutsidePort:
         if mapping is not None:
             mapping.close()
         if bridge is not None:
+            self._runner.hosts_with(dataclasses.replace(self._runner.hosting, bridge_key=None, relay=""))
             await bridge.close()
         if mapping is not None:
             await asyncio.to_thread(mapping.wait, CLOSING_S)
@@ -250,13 +251,16 @@ class OutsidePort:
             await asyncio.sleep(LOOK_AGAIN_S)
 
     async def _open_bridge(self) -> None:
-        """Open the bridge over iroh if it is needed, and wait a moment for what the line says of it."""
-        is_needed = self._relay or not (self._places().reachable or _is_loopback(self._bind_to))
+        """Open the bridge over iroh if it is needed, and wait a moment for what the line says of it. The next host goes
+        on with it."""
+        hosting = self._runner.hosting
+        is_needed = self._relay or hosting.bridge_key or not (self._places().reachable or _is_loopback(self._bind_to))
         if self._bridge or self._relay == OFF or not is_needed:
             return
         from phaselock.app.bridge import HostBridgeProcess  # late: few need it
 
-        self._bridge = HostBridgeProcess(self._relay or DEFAULT_RELAY, self._on_event, self._take_node)
+        relay = self._relay or _checked(hosting.relay) or DEFAULT_RELAY
+        self._bridge = HostBridgeProcess(relay, self._on_event, self._take_node, hosting.bridge_key)
         try:
             self._bridge.open(self._bind_to or "127.0.0.1", self._port, self._clock_port)
         except PhaseLockError as error:
@@ -265,6 +269,7 @@ class OutsidePort:
             if notice.code is Code.INTERNET_EXTRA_MISSING:
                 self._extra = str(notice.detail)
             return
+        self._runner.hosts_with(dataclasses.replace(hosting, bridge_key=self._bridge.key, relay=relay))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(BRIDGE_S):
                 await self._node_known.wait()
@@ -325,6 +330,14 @@ def places(
 def _candidate(host: str, port: int, udp: int, clock_port: int) -> Candidate:
     """`udp`: the port that leads to `clock_port`, which members are told anyway."""
     return Candidate(host, port, 0 if udp == clock_port else udp)
+
+
+def _checked(relay: str) -> str:
+    """The relay that the host before this one has told; empty if it is none."""
+    try:
+        return parse_relay(relay)
+    except ValueError:
+        return ""
 
 
 def _is_loopback(bind_to: str) -> bool:

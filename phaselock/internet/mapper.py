@@ -105,7 +105,8 @@ class Mapper:
         self._patient_until_s = 0.0
         self._next: Wanted | None = None
         """Wanted as soon as the present ports are removed, and `_begin_s` has come."""
-        self._begin_s = 0.0
+        self._begin_s: float | None = None
+        """None: it has come."""
         self._end_s = float("inf")
         self._is_last = False
         self._packets: list[tuple[Gateway, bytes]] = []
@@ -120,7 +121,7 @@ class Mapper:
     def next_s(self) -> float:
         """When `wake` must be called."""
         times = [self._again_s, self._again6_s, self._end_s]
-        times += [self._begin_s] if self._next is not None else []
+        times += [self._begin_s] if self._begin_s is not None else []
         times += [one.next_s for one in (self._leases, self._leases6) if one is not None]
         if self._stage == _Stage.UPNP:
             times += [self._job_end_s] if self._job_runs else [self._upnp_look_s, self._upnp_renew_s]
@@ -219,7 +220,7 @@ class Mapper:
     # -- what follows --------------------------------------------------------------------------------------------------
 
     def _replace(self, wanted: Wanted, now_s: float, wait_s: float = 0.0) -> None:
-        self._next, self._begin_s = wanted, now_s + wait_s
+        self._next, self._begin_s = wanted, now_s + wait_s if wait_s else None
         self._end_s = now_s + MAX_END_S
         for leases in (self._leases, self._leases6):
             if leases is not None:
@@ -267,7 +268,9 @@ class Mapper:
             self._start(UpnpJob(UpnpAct.REMOVE, self._gateway.router, self._wanted), now_s)
         waits = self._upnp_open or self._job_runs
         waits |= any(one is not None and not one.has_ended for one in (self._leases, self._leases6))
-        if (waits and now_s < self._end_s) or now_s < self._begin_s:
+        if self._begin_s is not None and now_s >= self._begin_s:
+            self._begin_s = None
+        if (waits and now_s < self._end_s) or self._begin_s is not None:
             return
         assert self._next is not None
         self._wanted, self._next = self._next, None

@@ -123,6 +123,10 @@ class Hosting:
     """TCP, of this page."""
     unlisted: bool = False
     """The session is not announced on the network."""
+    bridge_key: _Key | None = dataclasses.field(default=None, repr=False)
+    """Of this end of the bridge by which friends elsewhere come in; None: there is none."""
+    relay: Annotated[str, Size(0, 160)] = ""
+    """Of this bridge: see model/relay.py."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -56,12 +56,11 @@ class HostPlaces:
         """Where a machine with another key has answered since the last connection to the host."""
 
     def follow(self, host: HostContact) -> None:
-        """Another machine is the host."""
+        """Another machine is the host. It may have taken the bridge over."""
         self.places = [(address, host.control_port) for address in host.addresses]
         self.address = self.places[0]
         self.told, self._heirs, self._told_clock_ports, self._clock_ports = (), (), {}, {}
         self._false_places.clear()
-        self._bridge = None
 
     def use(self, candidates: tuple[Candidate, ...], heirs: tuple[Candidate, ...] = ()) -> None:
         """The host is there now, as it has told, or as an invitation says. `heirs`: see UsePlaces."""

@@ -61,17 +61,19 @@ class Home:
         return self
 
     def _act(self) -> None:
-        for gateway, packet in self.mapper.take_packets():
-            if self.refuses:
-                self.mapper.unreachable(gateway, self.now_s)
-            elif (answer := self.routers[gateway].ask(packet, self.now_s)) is not None:
-                self.mapper.receive(gateway, answer, self.now_s)
-        if (job := self.mapper.take_job()) is not None:
-            self.jobs.append(job)
-            self._job = self.now_s + self.upnp_s, job
+        """As the process does after each call."""
         if self._job is not None and self.now_s >= self._job[0]:
             job, self._job = self._job[1], None
             self.mapper.upnp_answered(job, self.upnp, self.now_s)
+        while packets := self.mapper.take_packets():
+            for gateway, packet in packets:
+                if self.refuses:
+                    self.mapper.unreachable(gateway, self.now_s)
+                elif (answer := self.routers[gateway].ask(packet, self.now_s)) is not None:
+                    self.mapper.receive(gateway, answer, self.now_s)
+        if (started := self.mapper.take_job()) is not None:
+            self.jobs.append(started)
+            self._job = self.now_s + self.upnp_s, started
 
 
 def mapped(way: Way, router: str = HOME.router) -> RouterState:
@@ -383,10 +385,19 @@ def test_upnp_replaces_taken_ports_by_own_ones() -> None:
     home.run(4.5)
     assert home.states == [RouterState()]
     home.upnp = UpnpAnswer(Problem.NONE, PUBLIC, {Transport.TCP: 20001, Transport.UDP: 20001})
-    home.run(12.0)
+    home.run(18.0)
     expected = (UpnpAct.OPEN, WANTED), (UpnpAct.REMOVE, WANTED), (UpnpAct.OPEN, INSTEAD)
     assert tuple((job.act, job.wanted) for job in home.jobs)[:3] == expected
     assert (home.mapper.state.tcp, home.mapper.state.udp) == (20001, 20001)
+
+
+def test_a_router_that_does_not_answer_the_removal_keeps_nothing_busy() -> None:
+    router = SimulatedRouter(taken=USUAL)
+    home = Home(router, instead=INSTEAD).run(0.0)
+    router.losses = 10**9
+    home.run(TRY_AGAIN_S + 0.1)
+    home.mapper.wake(home.now_s)
+    assert home.mapper.next_s > home.now_s
 
 
 def test_the_end_does_not_wait_for_a_port_of_another_computer() -> None:

@@ -206,8 +206,15 @@ def test_a_friend_that_met_a_machine_of_the_line_may_still_return_to_its_host() 
     effects = friend.core.connected(HOST_KEY, "45.32.1.1", now_ns=friend.now_ns)
     info = m.SessionInfo(m.PROTOCOL_VERSION, friend.core.session_id, "", "", (), 0)
     (join,) = joins([*effects, *friend.core.received(info, now_ns=friend.now_ns)])
+    assert friend.core._seat.moved is None
     host = harness.host.core._parts.admission
     assert host._returning(join) or host.member(join.peer_id, join.proof, JOIN)
+
+
+def test_another_machine_at_the_address_of_a_host_that_was_announced_ends_nothing() -> None:
+    harness, (ana,) = a_line("Ana")
+    ana.core._seat.announced_key = HOST_KEY[:4]
+    assert not joins(greeted(ana, b"?" * 32)) and ana.ended is None
 
 
 def test_a_peer_of_the_house_does_not_take_who_answers_for_the_host() -> None:

@@ -51,14 +51,12 @@ class Joining:
         self._seat.heard_at_ns = now_ns
         self._pairing = self._paired = False
         self._reached = reached
-        if self._seat.host_key in (b"", host_key):
-            pass
-        elif self._lost_host.is_heir(host_key):
+        if self._seat.host_key not in (b"", host_key) and self._lost_host.is_heir(host_key):
             self._lost_host.meet_heir(host_key)
-        else:  # not the host, although it has its address
+        if self._seat.host_key not in (b"", host_key):  # not the host, although it has its address
             self._parts.outbox.do(Close(HOST_CONN, "another host key"))
             self._lost_host.rejoin_failed(now_ns=now_ns)
-        if not host_key.startswith(self._seat.announced_key):
+        elif not host_key.startswith(self._seat.announced_key):
             self._parts.outbox.do(Close(HOST_CONN, "not the announced key"))
             self._departure.end(Notice(Code.OTHER_SESSION), now_ns=now_ns, failed=True)
         self._seat.host_key = self._seat.host_key or host_key

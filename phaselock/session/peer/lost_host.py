@@ -92,12 +92,14 @@ class LostHost:
 
     def meet_heir(self, host_key: bytes) -> None:
         """The machine with this key, for which `is_heir` is true, has answered."""
-        found = self._parts.succession.heir(host_key)
-        assert found is not None
-        self._turn_to(found, self._seat.moved or Cause.HOST_LOST)
+        found, line = self._parts.succession.heir(host_key), self._parts.succession.line
+        assert found is not None and line is not None
+        is_back = found.term == line.term
+        self._turn_to(found, None if is_back else self._seat.moved or Cause.HOST_LOST)
 
-    def _turn_to(self, found: Found, cause: Cause) -> Membership:
-        """That machine is the host from now on. Return how this one proves there that it is a member."""
+    def _turn_to(self, found: Found, cause: Cause | None) -> Membership:
+        """That machine is the host from now on, for this reason; None: again. Return how this one proves there that it
+        is a member."""
         membership = self._parts.succession.membership(self._seat.peer_id)
         self._seat.host_key, self._seat.announced_key, self._seat.moved = found.host.host_key, b"", cause
         self._seat.token = derived_token(membership, found.term, found.chain) or b""
