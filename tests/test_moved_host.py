@@ -10,13 +10,14 @@ import pytest
 
 from phaselock.model.invitation import parse_invitation
 from phaselock.session.states import CLOCK_SILENT_NS
-from tests.support.home_routers import Home, Homes, unavailable
+from tests.support.home_routers import Home, Homes, Way, unavailable
 from tests.support.mp3 import song
 from tests.support.programs import Event, Program, in_phase
 
 pytestmark = pytest.mark.slow
 
 SECOND_NS = 10**9
+FRIENDS = Home(("Tv", "Ana"), network="192.168.1")
 HERITAGE_S = 2.0
 """After this time the successors know what has changed."""
 
@@ -26,7 +27,7 @@ def homes(tmp_path: pathlib.Path) -> Iterator[Homes]:
     """The home of Hana, Ben and Cleo, and that of Ana, in which a television has the address that Hana has at home."""
     if reason := unavailable():
         pytest.skip(reason)
-    with Homes(tmp_path, Home(("Hana", "Ben", "Cleo")), Home(("Tv", "Ana"), network="192.168.1")) as found:
+    with Homes(tmp_path, Home(("Hana", "Ben", "Cleo")), FRIENDS) as found:
         yield found
 
 
@@ -105,3 +106,12 @@ def test_a_friend_goes_on_when_the_network_of_the_host_is_gone(homes: Homes, tmp
     goes_on(friend, heir, name)
     late = homes.start("Tv", "join", new["text"])
     assert late.wait_for("joined")["host_name"] == name
+
+
+def test_a_friend_goes_on_by_upnp_alone(tmp_path: pathlib.Path) -> None:
+    if reason := unavailable():
+        pytest.skip(reason)
+    with Homes(tmp_path, Home(("Hana", "Ben"), ways=frozenset({Way.UPNP})), FRIENDS) as homes:
+        host, (ben,), friend, _ = jam(homes, tmp_path, "Ben")
+        host.say("hand-over")
+        goes_on(friend, ben, "Ben")

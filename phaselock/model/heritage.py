@@ -245,7 +245,8 @@ class HeirVotes:
 @dataclasses.dataclass(frozen=True, slots=True)
 class HeirMember:
     """A member, or a lost one that may return. `token` is derived for one successor and useless at any other host.
-    `outside`: it has come in from elsewhere. `call_back_port`: there the next host may call it, too; 0: nowhere."""
+    `outside`: it has come in from elsewhere. Then the next host may call it at `ip` and `call_back_port`; 0: it may
+    not, and `ip` is empty."""
 
     peer_id: _Number
     name: PersonName

@@ -234,6 +234,8 @@ def test_a_friend_who_can_be_called_is_called_by_the_next_host() -> None:
 
 def test_a_friend_who_was_removed_at_the_next_host_returns_by_no_earlier_membership() -> None:
     harness, (ana,), friend = with_friend("Ana")
+    friend.call(friend.core.call_back_at, 40404)
+    harness.run(0.1)
     friend.crash()
     again = harness.join("Zoë", code=CODE, outside=True, reached="45.32.1.1", ip=FRIEND_IP)
     harness.run(2)

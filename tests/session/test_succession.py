@@ -119,6 +119,9 @@ def test_a_successor_learns_no_secret_of_another_member() -> None:
     assert told.keys() == tokens.keys() - {1}
     assert all(one.token == heir_token(tokens[peer_id], key_of(ana)) for peer_id, one in told.items())
     assert [one.ip for one in told.values()] == [ben.ip, ""]
+    members[2].call_back_port = 40404  # it may be called there
+    harness.run(1)
+    assert ana.told(m.HeritageUpdate)[-1].members[0].ip == cleo.ip
 
 
 @pytest.mark.parametrize("message", [m.StandingBy(17401, 17402, LIAR), m.TookOver()])

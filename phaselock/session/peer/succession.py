@@ -10,6 +10,9 @@ all votes go to the same machine as soon as all see the same ones. That machine 
 than half of the peers. A part of the session with fewer goes on by itself when the hold has passed, unless a machine
 that it reaches is still connected to the host.
 
+A peer from elsewhere mostly reaches none of these machines, and is never in the line. It joins the machine of the line
+that answers as the host at a place where the host was, or where one of the line would be (`heir`).
+
 claims.py has the votes, and describes what becomes of two hosts that meet.
 """
 
