@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import pathlib
+import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 
 import pytest
 
+from phaselock.model.address import own_outside_port
 from phaselock.model.invitation import parse_invitation
+from phaselock.network.secure import HostIdentity
 from phaselock.session.states import CLOCK_SILENT_NS
 from tests.support.home_routers import Home, Homes, Way, unavailable
 from tests.support.mp3 import song
@@ -24,10 +28,10 @@ HERITAGE_S = 2.0
 
 @pytest.fixture
 def homes(tmp_path: pathlib.Path) -> Iterator[Homes]:
-    """The home of Hana, Ben and Cleo, and that of Ana, in which a television has the address that Hana has at home."""
+    """The home of Hana and others, and that of Ana, in which a television has the address that Hana has at home."""
     if reason := unavailable():
         pytest.skip(reason)
-    with Homes(tmp_path, Home(("Hana", "Ben", "Cleo")), FRIENDS) as found:
+    with Homes(tmp_path, Home(("Hana", "Ben", "Cleo", "Dora")), FRIENDS) as found:
         yield found
 
 
@@ -58,6 +62,11 @@ def goes_on(friend: Program, host: Program, name: str) -> None:
     seen = host.wait_for("peer_sync", lambda event: event["name"] == "Ana" and event["session_ns"] > later_ns)
     assert seen["clock"] == "good" and seen["far"]
     assert not [event for event in friend.told if event["event"] == "error"]
+
+
+def first_in_line(friend: Program) -> str:
+    """The name of the machine that would become the host now."""
+    return [event["names"] for event in friend.told if event["event"] == "successors"][-1][0]
 
 
 def place_of(line: str, address: str) -> tuple[str, int]:
@@ -96,8 +105,7 @@ def test_a_friend_goes_on_when_the_host_hands_over_and_stays(homes: Homes, tmp_p
 def test_a_friend_goes_on_when_the_network_of_the_host_is_gone(homes: Homes, tmp_path: pathlib.Path) -> None:
     """The router keeps the ports of the old host: the next one has others, which the friend knows."""
     _, peers, friend, line = jam(homes, tmp_path, "Ben", "Cleo")
-    names = [event["names"] for event in friend.told if event["event"] == "successors"]
-    name = names[-1][0]
+    name = first_in_line(friend)
     heir = peers[name == "Cleo"]
     homes.ip("Hana", "link set lan0 down")
     assert heir.wait_for("host_changed")["you"]
@@ -115,3 +123,24 @@ def test_a_friend_goes_on_by_upnp_alone(tmp_path: pathlib.Path) -> None:
         host, (ben,), friend, _ = jam(homes, tmp_path, "Ben")
         host.say("hand-over")
         goes_on(friend, ben, "Ben")
+
+
+def test_a_friend_goes_on_when_the_next_host_has_ports_that_it_does_not_know(
+    homes: Homes, tmp_path: pathlib.Path
+) -> None:
+    """The router keeps the ports of the old host, and another machine has the one that the next host wants instead."""
+    if not shutil.which("natpmpc"):
+        pytest.skip("it needs natpmpc")
+    _, peers, friend, _ = jam(homes, tmp_path, "Ben", "Cleo")
+    name = first_in_line(friend)
+    (key,) = (tmp_path / name).rglob("host_key.pem")
+    port = own_outside_port(HostIdentity.load(key).host_key)
+    taking = [*homes.prefix("Dora"), "natpmpc", "-a", str(port), "5555", "udp", "600"]
+    assert f"Mapped public port {port}" in subprocess.run(taking, capture_output=True, text=True, timeout=60).stdout
+    assert homes.rules(2), "the host may call Ana"
+    homes.ip("Hana", "link set lan0 down")
+    heir = peers[name == "Cleo"]
+    new = heir.wait_for("invitation", lambda event: is_open(event) and homes.public(1) in event["text"])
+    (told,) = (one for one in parse_invitation(new["text"]).candidates if one.host == homes.public(1))
+    assert told.port != 17401 and told.clock_port not in (17402, port)
+    goes_on(friend, heir, name)

@@ -160,6 +160,18 @@ async def test_places_that_the_host_tells_without_end_do_not_pile_up(
 
 
 @played
+async def test_a_clock_that_has_moved_is_asked_where_the_host_says(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    """The router of the next host has given another port than was foretold."""
+    place = outside(network, stack)
+    friend = await network.join(stack, "Ana", code=CODE, places=[place], clock_ports={place: 5000})
+    await friend.news.wait_for("joined")
+    friend.runner._execute(UsePlaces((Candidate(*place, 6000),)))
+    assert friend.clock.asked == ("127.0.0.1", 6000, 1)
+
+
+@played
 async def test_a_lost_host_is_looked_for_where_the_next_one_would_be(
     network: NetworkFixture, stack: contextlib.AsyncExitStack
 ) -> None:

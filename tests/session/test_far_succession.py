@@ -192,6 +192,14 @@ def test_a_friend_goes_on_at_the_host_that_it_is_told_of() -> None:
     assert friend.core.may_be_host(key_of(ana)) and not friend.core.may_be_host(b"?" * 32)
 
 
+def test_no_machine_of_the_line_is_the_host_while_the_host_is_heard() -> None:
+    harness, (ana,), friend = with_friend("Ana")
+    assert not friend.core.may_be_host(key_of(ana))
+    friend.cut()
+    harness.run(DEAD_NS / SECOND + 1)
+    assert friend.core.may_be_host(key_of(ana)) and not ana.core.may_be_host(key_of(ana))
+
+
 def test_a_friend_takes_no_other_machine_for_the_host() -> None:
     _, _, friend = with_friend("Ana")
     effects = greeted(friend, b"?" * 32)

@@ -87,8 +87,9 @@ class LostHost:
         self.lose(now_ns=now_ns)
 
     def is_heir(self, host_key: bytes) -> bool:
-        """A machine with this key that answers a peer from elsewhere, at a place where the host may be, is the host."""
-        return self._parts.outside.active and self._parts.succession.heir(host_key) is not None
+        """A machine with this key that answers a peer from elsewhere, which has lost its host, is the host."""
+        is_lost = self._parts.outside.active and self._parts.absence.active
+        return is_lost and self._parts.succession.heir(host_key) is not None
 
     def meet_heir(self, host_key: bytes) -> None:
         """The machine with this key, for which `is_heir` is true, has answered."""
