@@ -115,18 +115,25 @@ class _End:
 class HostBridgeProcess(_End):
     """Lets friends in by the ports of the host at `ip`."""
 
-    def __init__(self, relay: str, on_event: Callable[[Event], None], on_node: Callable[[str], None]) -> None:
-        """`on_node` is called with what an invitation names: see `node_text`. Empty: the bridge has ended."""
+    def __init__(
+        self,
+        relay: str,
+        on_event: Callable[[Event], None],
+        on_node: Callable[[str], None],
+        key: bytes | None = None,
+    ) -> None:
+        """`on_node` is called with what an invitation names: see `node_text`. Empty: the bridge has ended. `key`: that
+        of the host before this one, whose friends then come to this bridge; None: a new one."""
         super().__init__(relay, on_event)
         self._on_node = on_node
-        self._key = os.urandom(KEY_BYTES)
+        self.key = key or os.urandom(KEY_BYTES)
         """A new one for each session, so nothing leads from one evening to the next."""
 
     def open(self, ip: str, tcp_port: int, udp_port: int) -> None:
         """Start it. It listens on the UDP port with the number of `tcp_port`, so friends try the addresses of the
         invitation without any help first. PhaseLockError if it does not start."""
         order = {"ip": ip, "tcp": tcp_port, "udp": udp_port, "port": tcp_port}
-        self._start({"serve": {**order, "relay": self._relay, "key": self._key.hex()}})
+        self._start({"serve": {**order, "relay": self._relay, "key": self.key.hex()}})
 
     def _told(self, line: dict[str, Any]) -> None:
         super()._told(line)

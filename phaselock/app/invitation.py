@@ -13,10 +13,17 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from phaselock.errors import PhaseLockError, bug_net
-from phaselock.model.address import DEFAULT_CLOCK_PORT, DEFAULT_OUTSIDE_PORT, DEFAULT_PORT, is_public
+from phaselock.model.address import (
+    DEFAULT_CLOCK_PORT,
+    DEFAULT_OUTSIDE_PORT,
+    DEFAULT_PORT,
+    is_public,
+    own_outside_port,
+)
+from phaselock.model.heritage import HeirInvitation
 from phaselock.model.invitation import MAX_CANDIDATES, Candidate, Nat, parse_candidate
 from phaselock.model.notices import Code
-from phaselock.model.relay import DEFAULT_RELAY, OFF
+from phaselock.model.relay import DEFAULT_RELAY, OFF, parse_relay
 from phaselock.network.interfaces import OverlayAddress, usable_addresses, usable_overlays
 from phaselock.network.listener import PortTaken, bind
 from phaselock.network.runner import log_failure
@@ -48,7 +55,13 @@ _log = logging.getLogger("phaselock.app.invitation")
 class PortMapping(Protocol):
     """Opens ports at the router: see internet/router_mapping.py."""
 
-    def map(self, *, tcp: tuple[int, int] | None = None, udp: tuple[int, int] | None = None) -> None: ...
+    def map(
+        self,
+        *,
+        tcp: tuple[int, int] | None = None,
+        udp: tuple[int, int] | None = None,
+        instead: tuple[int, int] | None = None,
+    ) -> None: ...
 
     def seen(self, address: str) -> None: ...
 
@@ -81,10 +94,11 @@ class OutsidePort:
         port: int | None = None,
         new_mapping: NewMapping | None = None,
         relay: str = OFF,
+        inherited: HeirInvitation | None = None,
     ) -> None:
         """`clock_port`: UDP, of this machine. `port` None: DEFAULT_OUTSIDE_PORT, or another one if it is in use; 0:
         any. `new_mapping` None: the router is not asked. `relay`: see model/relay.py; empty: the default one, if the
-        extra is installed."""
+        extra is installed. `inherited`: the invitation of the host before this one."""
         self._runner = runner
         self._clock_port = clock_port
         self._on_event = on_event
@@ -92,6 +106,7 @@ class OutsidePort:
         self._wanted_port = port
         self._new_mapping = new_mapping
         self._relay = relay
+        self._inherited = inherited
         self._bridge: HostBridgeProcess | None = None
         """Started when the router lets no friend in, or when the user has chosen a relay."""
         self._node = ""
@@ -168,6 +183,7 @@ class OutsidePort:
         if mapping is not None:
             mapping.close()
         if bridge is not None:
+            self._runner.hosts_with(dataclasses.replace(self._runner.hosting, bridge_key=None, relay=""))
             await bridge.close()
         if mapping is not None:
             await asyncio.to_thread(mapping.wait, CLOSING_S)
@@ -187,7 +203,11 @@ class OutsidePort:
         except (PhaseLockError, OSError) as error:
             _log.warning("the router cannot be asked: %s", error)
             return None
-        mapping.map(tcp=(self._port, DEFAULT_PORT), udp=(self._clock_port, DEFAULT_CLOCK_PORT))
+        tcp, udp, instead = DEFAULT_PORT, DEFAULT_CLOCK_PORT, None
+        if self._inherited is not None:
+            tcp, udp = self._inherited.port or tcp, self._inherited.clock_port or udp
+            instead = (own_outside_port(self._runner.host_key),) * 2
+        mapping.map(tcp=(self._port, tcp), udp=(self._clock_port, udp), instead=instead)
         return mapping
 
     def _bind(self) -> socket.socket:
@@ -231,13 +251,16 @@ class OutsidePort:
             await asyncio.sleep(LOOK_AGAIN_S)
 
     async def _open_bridge(self) -> None:
-        """Open the bridge over iroh if it is needed, and wait a moment for what the line says of it."""
-        is_needed = self._relay or not (self._places().reachable or _is_loopback(self._bind_to))
+        """Open the bridge over iroh if it is needed, and wait a moment for what the line says of it. The next host goes
+        on with it."""
+        hosting = self._runner.hosting
+        is_needed = self._relay or hosting.bridge_key or not (self._places().reachable or _is_loopback(self._bind_to))
         if self._bridge or self._relay == OFF or not is_needed:
             return
         from phaselock.app.bridge import HostBridgeProcess  # late: few need it
 
-        self._bridge = HostBridgeProcess(self._relay or DEFAULT_RELAY, self._on_event, self._take_node)
+        relay = self._relay or _checked(hosting.relay) or DEFAULT_RELAY
+        self._bridge = HostBridgeProcess(relay, self._on_event, self._take_node, hosting.bridge_key)
         try:
             self._bridge.open(self._bind_to or "127.0.0.1", self._port, self._clock_port)
         except PhaseLockError as error:
@@ -246,6 +269,7 @@ class OutsidePort:
             if notice.code is Code.INTERNET_EXTRA_MISSING:
                 self._extra = str(notice.detail)
             return
+        self._runner.hosts_with(dataclasses.replace(hosting, bridge_key=self._bridge.key, relay=relay))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(BRIDGE_S):
                 await self._node_known.wait()
@@ -306,6 +330,14 @@ def places(
 def _candidate(host: str, port: int, udp: int, clock_port: int) -> Candidate:
     """`udp`: the port that leads to `clock_port`, which members are told anyway."""
     return Candidate(host, port, 0 if udp == clock_port else udp)
+
+
+def _checked(relay: str) -> str:
+    """The relay that the host before this one has told; empty if it is none."""
+    try:
+        return parse_relay(relay)
+    except ValueError:
+        return ""
 
 
 def _is_loopback(bind_to: str) -> bool:

@@ -249,11 +249,6 @@ async def open_host_session(
             refresh=None if unlisted else place.addresses,
         )
         await place.tell()
-        if inheritance:
-            runner.took_over(inheritance.effect)
-            fallback.go_on(inheritance.effect.heritage, inheritance.files)
-            for request in inheritance.effect.wishes:
-                runner.add_file(kit.cache.path(request.sha256), request.file_name)
 
         async def announce() -> None:
             try:
@@ -282,7 +277,13 @@ async def open_host_session(
             port=wish.outside_port,
             new_mapping=router_mapping,
             relay=_relay(wish),
+            inherited=inheritance.effect.heritage.settings.invitation if inheritance else None,
         )
+        if inheritance:
+            runner.took_over(inheritance.effect)
+            fallback.go_on(inheritance.effect.heritage, inheritance.files)
+            for request in inheritance.effect.wishes:
+                runner.add_file(kit.cache.path(request.sha256), request.file_name)
         working = [asyncio.create_task(announce())]
         if inheritance:
             working.append(asyncio.create_task(meet_hosts(runner)))

@@ -23,6 +23,10 @@ MIN_PAUSE_S, MAX_PAUSE_S = 5.0, 60.0
 """Until everything is tried again after all ways have failed; doubled each time."""
 MAX_JOB_S = 30.0
 """A router that lets UPnP wait longer than this is taken for one without UPnP."""
+TRY_AGAIN_S = 1.0
+"""Until a public port is asked for again that another computer has."""
+PATIENT_S = 3.0
+"""For this time it is asked for again: the other computer may be giving it back."""
 MAX_END_S = 5.0
 """The removal of the ports is given up after this time."""
 
@@ -97,8 +101,13 @@ class Mapper:
         """The router's address outside, of a way that opens no ports."""
         self._failed = False
         """All ways have failed since the ports were open."""
+        self._instead: Wanted | None = None
+        """Wanted if the router gives other public ports than `_wanted`. None: these are good, too."""
+        self._patient_until_s = 0.0
         self._next: Wanted | None = None
-        """Wanted as soon as the present ports are removed."""
+        """Wanted as soon as the present ports are removed, and `_begin_s` has come."""
+        self._begin_s: float | None = None
+        """None: it has come."""
         self._end_s = float("inf")
         self._is_last = False
         self._packets: list[tuple[Gateway, bytes]] = []
@@ -113,6 +122,7 @@ class Mapper:
     def next_s(self) -> float:
         """When `wake` must be called."""
         times = [self._again_s, self._again6_s, self._end_s]
+        times += [self._begin_s] if self._begin_s is not None else []
         times += [one.next_s for one in (self._leases, self._leases6) if one is not None]
         if self._stage == _Stage.UPNP:
             times += [self._job_end_s] if self._job_runs else [self._upnp_look_s, self._upnp_renew_s]
@@ -137,9 +147,11 @@ class Mapper:
 
     # -- input ---------------------------------------------------------------------------------------------------------
 
-    def want(self, wanted: Wanted, now_s: float) -> None:
-        """Open these ports, and close all others."""
+    def want(self, wanted: Wanted, now_s: float, instead: Wanted | None = None) -> None:
+        """Open these ports, and close all others. `instead`: if the router gives other public ports than these, which
+        another computer has, open those."""
         if wanted != (self._wanted if self._next is None else self._next) and not self._is_last:
+            self._instead, self._patient_until_s = instead, now_s + PATIENT_S
             self._replace(wanted, now_s)
 
     def end(self, now_s: float) -> None:
@@ -208,8 +220,8 @@ class Mapper:
 
     # -- what follows --------------------------------------------------------------------------------------------------
 
-    def _replace(self, wanted: Wanted, now_s: float) -> None:
-        self._next = wanted
+    def _replace(self, wanted: Wanted, now_s: float, wait_s: float = 0.0) -> None:
+        self._next, self._begin_s = wanted, now_s + wait_s if wait_s else None
         self._end_s = now_s + MAX_END_S
         for leases in (self._leases, self._leases6):
             if leases is not None:
@@ -224,7 +236,27 @@ class Mapper:
         if self._next is None:
             while self._go_on(now_s):
                 self._ask(now_s)
+            self._insist(now_s)
         self.state = self._state()
+
+    def _insist(self, now_s: float) -> None:
+        """If the router has given other public ports than those that are wanted, try it again, or want others."""
+        given = self._given()
+        if self._instead is None or not given or given == {one: outer for one, (_, outer) in self._wanted.items()}:
+            return
+        if now_s < self._patient_until_s:
+            self._replace(self._wanted, now_s, wait_s=TRY_AGAIN_S)
+        else:
+            wanted, self._instead = self._instead, None
+            self._replace(wanted, now_s)
+
+    def _given(self) -> Mapping[Transport, int]:
+        """The public ports of the IPv4 router that are open; empty without any, or without all."""
+        if self._stage == _Stage.UPNP:
+            return self._ports
+        if self._leases is None or not self._leases.is_complete:
+            return {}
+        return {one: self._leases.outer(one) for one in self._wanted}
 
     def _ask(self, now_s: float) -> None:
         for leases, gateway in ((self._leases, self._gateway), (self._leases6, self._gateway6)):
@@ -237,7 +269,9 @@ class Mapper:
             self._start(UpnpJob(UpnpAct.REMOVE, self._gateway.router, self._wanted), now_s)
         waits = self._upnp_open or self._job_runs
         waits |= any(one is not None and not one.has_ended for one in (self._leases, self._leases6))
-        if waits and now_s < self._end_s:
+        if self._begin_s is not None and now_s >= self._begin_s:
+            self._begin_s = None
+        if (waits and now_s < self._end_s) or self._begin_s is not None:
             return
         assert self._next is not None
         self._wanted, self._next = self._next, None
@@ -372,7 +406,7 @@ class Mapper:
             return self._told(Way.UPNP, self._public, self._ports)
         if self._leases is not None and self._leases.is_complete:
             way = Way.PCP if self._stage == _Stage.PCP else Way.NAT_PMP
-            return self._told(way, self._leases.address, {one: self._leases.outer(one) for one in self._wanted})
+            return self._told(way, self._leases.address, self._given())
         return self.state
 
     def _told(self, way: Way, public: str, ports: Mapping[Transport, int]) -> RouterState:

@@ -2,8 +2,9 @@
 
 In: first `{"nonce": hex}`, with which PCP renews the ports that an earlier process with the same one has opened;
 `{"map": {"tcp": [inner, wanted_outer], "udp": [inner, wanted_outer]}}` opens these ports (each may be missing) and
-closes all others; `{"seen": address}`: a friend reached us there; `{"end": true}`. Out: `{"state": {...}}`, a
-RouterState, for each change. When its input ends, also because the host was killed, it removes the ports and ends.
+closes all others; with `"instead": {...}` in it, in the same form, it opens those if the router gives other ones;
+`{"seen": address}`: a friend reached us there; `{"end": true}`. Out: `{"state": {...}}`, a RouterState, for each
+change. When its input ends, also because the host was killed, it removes the ports and ends.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Any
 from phaselock.internet import pcp
 from phaselock.internet.gateway import gateways
 from phaselock.internet.igd import UpnpRouter
+from phaselock.internet.leases import Wanted
 from phaselock.internet.mapper import Gateway, Mapper
 from phaselock.internet.pcp import Transport
 from phaselock.internet.second_hop import second_router
@@ -145,8 +147,9 @@ class MapperProcess:
             given = bytes.fromhex(nonce)
             self._call(lambda: self._mapper.set_nonce(given))
         if (ports := line.get("map")) is not None:
-            wanted = {one: _ports(*ports[one.name.lower()]) for one in Transport if one.name.lower() in ports}
-            self._call(lambda: self._mapper.want(wanted, time.monotonic()))
+            wanted = _wanted(ports)
+            instead = _wanted(ports["instead"]) if "instead" in ports else None
+            self._call(lambda: self._mapper.want(wanted, time.monotonic(), instead))
         if (seen := line.get("seen")) is not None:
             self._call(lambda: self._mapper.set_seen(str(seen), time.monotonic()))
 
@@ -169,6 +172,11 @@ class MapperProcess:
         self._calls.put(function)
         with contextlib.suppress(OSError):
             self._ringer.send(b"!")
+
+
+def _wanted(ports: dict[str, Any]) -> Wanted:
+    """As the input names them. ValueError or TypeError if these are no ports."""
+    return {one: _ports(*ports[one.name.lower()]) for one in Transport if one.name.lower() in ports}
 
 
 def _ports(inner: Any, outer: Any) -> tuple[int, int]:

@@ -42,10 +42,19 @@ class RouterMapping:
         self._process = self._start()
         self._say({"nonce": os.urandom(NONCE_BYTES).hex()})
 
-    def map(self, *, tcp: tuple[int, int] | None = None, udp: tuple[int, int] | None = None) -> None:
-        """Open these ports, and close all others: each as our port and the wanted public port."""
+    def map(
+        self,
+        *,
+        tcp: tuple[int, int] | None = None,
+        udp: tuple[int, int] | None = None,
+        instead: tuple[int, int] | None = None,
+    ) -> None:
+        """Open these ports, and close all others: each as our port and the wanted public port. `instead`: the public
+        ports, TCP and UDP, that are wanted if another computer has one of these. None: any."""
         ports = {name: pair for name, pair in (("tcp", tcp), ("udp", udp)) if pair is not None}
-        self._say({"map": ports})
+        others = dict(zip(("tcp", "udp"), instead or (), strict=False))
+        more = {"instead": {name: (ports[name][0], others[name]) for name in ports}} if others else {}
+        self._say({"map": {**ports, **more}})
 
     def seen(self, address: str) -> None:
         """A friend has reached this computer at this IPv4 address: another NAT may be outside of the router."""

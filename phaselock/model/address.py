@@ -15,11 +15,19 @@ DEFAULT_GUEST_PORT = 17403
 """TCP: the page for guests."""
 DEFAULT_OUTSIDE_PORT = 17404
 """TCP: friends elsewhere, while an invitation is open."""
+OWN_PORTS = range(20_000, 60_000)
+"""Public ports at a router that other programs seldom want."""
 CARRIERS = ipaddress.IPv4Network("100.64.0.0/10")
 """RFC 6598: addresses that internet providers assign, and Tailscale."""
 NO_ADDRESS = N_("Enter the address that the host shows, such as 192.168.1.42 or 192.168.1.42:17401.")
 _IPV6_GROUP_BITS = 64
 _LABEL = re.compile(r"[\w-]{1,63}")
+
+
+def own_outside_port(host_key: bytes) -> int:
+    """The public port, TCP and UDP, that the machine with this key wants at its router when it becomes the host while
+    the router still gives the usual ones to the host before it. All members can compute it."""
+    return OWN_PORTS[int.from_bytes(host_key[:8], "big") % len(OWN_PORTS)]
 
 
 def origin(ip: str, port: int) -> str:
@@ -59,8 +67,12 @@ def _is_v6(host: str) -> bool:
 
 
 def address_group(ip: str) -> str:
-    """The addresses that one machine may have: an IPv4 address, or the /64 of an IPv6 address."""
-    address = ipaddress.ip_address(ip.partition("%")[0])
+    """The addresses that one machine may have: an IPv4 address, or the /64 of an IPv6 address. Another text is a group
+    of its own: a host tells its successors addresses, and may lie."""
+    try:
+        address = ipaddress.ip_address(ip.partition("%")[0])
+    except ValueError:
+        return ip
     if address.version == 4:
         return str(address)
     return str(ipaddress.ip_network((address, _IPV6_GROUP_BITS), strict=False))

@@ -124,6 +124,23 @@ class Hosting:
     """TCP, of this page."""
     unlisted: bool = False
     """The session is not announced on the network."""
+    bridge_key: _Key | None = dataclasses.field(default=None, repr=False)
+    """Of this end of the bridge by which friends elsewhere come in; None: there is none."""
+    relay: Annotated[str, Size(0, 160)] = ""
+    """Of this bridge: see model/relay.py."""
+
+
+@frozen
+class HeirInvitation:
+    """The invitation for friends elsewhere, which holds at the next host, too. `port` (TCP) and `clock_port` (UDP): of
+    the router's public address, where it lets friends in; 0: it does not."""
+
+    code: Annotated[str, Size(0, 64)] = dataclasses.field(repr=False)
+    """Empty: it is withdrawn, and holds only for those who have come in by it."""
+    guesses: Annotated[int, Within(0, 2**32 - 1)] = 0
+    """How many machines have tried a wrong code."""
+    port: Annotated[int, Within(0, 65535)] = 0
+    clock_port: Annotated[int, Within(0, 65535)] = 0
 
 
 @frozen
@@ -159,6 +176,8 @@ class HeirSettings:
     fallback: bool = False
     """Songs play when nothing else waits."""
     hosting: Hosting = Hosting()
+    invitation: HeirInvitation | None = None
+    """None: there is none."""
 
 
 @frozen
@@ -226,13 +245,17 @@ class HeirVotes:
 
 @frozen
 class HeirMember:
-    """A member, or a lost one that may return. `token` is derived for one successor and useless at any other host."""
+    """A member, or a lost one that may return. `token` is derived for one successor and useless at any other host.
+    `outside`: it has come in from elsewhere. Then the next host may call it at `ip` and `call_back_port`; 0: it may
+    not, and `ip` is empty."""
 
     peer_id: _Number
     name: PersonName
     asked_name: PersonName
     token: _Secret = dataclasses.field(repr=False)
     ip: _Address
+    outside: bool = False
+    call_back_port: Annotated[int, Within(0, 65535)] = 0
 
 
 @frozen

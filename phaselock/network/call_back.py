@@ -1,8 +1,9 @@
 """The host calls a friend elsewhere that has lost it, and tells it the host's new places.
 
 The friend listens at a port that its own router has opened. The host connects, and is the server of TLS as always: so
-it proves its key, and the friend, which is the client, compares it. Then the host sends one HostPlaces, and the friend
-closes. It joins again at the new places as the member that it is. The host tells nothing else, and takes nothing.
+it proves its key, and the friend, which is the client, compares it with those of the host and of its line. Then the
+host sends one HostPlaces, and the friend closes. It joins again at the new places as the member that it is. The host
+tells nothing else, and takes nothing.
 """
 
 from __future__ import annotations
@@ -102,14 +103,16 @@ async def _tell(sock: socket.socket, identity: HostIdentity, places: HostPlaces)
         await connection.close()
 
 
-async def take_calls(listener: socket.socket, host_key: bytes, take: Callable[[HostPlaces], None]) -> None:
-    """Accept calls of the host with this key, without an end. All other connections are closed."""
+async def take_calls(
+    listener: socket.socket, may_be_host: Callable[[bytes], bool], take: Callable[[HostPlaces], None]
+) -> None:
+    """Accept calls of machines with such a key, without an end. All other connections are closed."""
     loop, free = asyncio.get_running_loop(), asyncio.Semaphore(MAX_CALLS)
 
     async def answer(sock: socket.socket) -> None:
         try:
             with contextlib.suppress(InternalError), bug_net("a call of the host"):
-                if (places := await _hear(sock, host_key)) is not None:
+                if (places := await _hear(sock, may_be_host)) is not None:
                     take(places)
                 else:
                     await asyncio.sleep(REFUSED_FOR_S)
@@ -128,12 +131,12 @@ async def take_calls(listener: socket.socket, host_key: bytes, take: Callable[[H
             calls.create_task(answer(sock))
 
 
-async def _hear(sock: socket.socket, host_key: bytes) -> HostPlaces | None:
+async def _hear(sock: socket.socket, may_be_host: Callable[[bytes], bool]) -> HostPlaces | None:
     """What the host says on this connection. None: it is not the host, or it says something else."""
     connection, channel = Connection(sock, Framer()), SecureChannel()
     try:
         async with asyncio.timeout(CALL_S):
-            if await connection.secure(channel) and channel.host_key == host_key:
+            if await connection.secure(channel) and may_be_host(channel.host_key):
                 message = await connection.receive()
                 return message if isinstance(message, HostPlaces) else None
     except (ConnectionLost, ProtocolError, TimeoutError) as error:

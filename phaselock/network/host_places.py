@@ -48,23 +48,24 @@ class HostPlaces:
         """All places at which the host may be."""
         self.told: tuple[Candidate, ...] = ()
         """Where the host is now, as it has told last."""
+        self._heirs: tuple[Candidate, ...] = ()
+        """Where another machine may be the host when it is lost."""
         self._told_clock_ports: Mapping[Place, int] = {}
         """The UDP ports there; 0: the one that the host tells after joining."""
         self._false_places: set[Place] = set()
         """Where a machine with another key has answered since the last connection to the host."""
 
     def follow(self, host: HostContact) -> None:
-        """Another machine is the host."""
+        """Another machine is the host. It may have taken the bridge over."""
         self.places = [(address, host.control_port) for address in host.addresses]
         self.address = self.places[0]
-        self.told, self._told_clock_ports, self._clock_ports = (), {}, {}
+        self.told, self._heirs, self._told_clock_ports, self._clock_ports = (), (), {}, {}
         self._false_places.clear()
-        self._bridge = None
 
-    def use(self, candidates: tuple[Candidate, ...]) -> None:
-        """The host is there now, as it has told, or as an invitation says."""
-        self.told = candidates
-        self._told_clock_ports = {one.place: one.clock_port for one in candidates}
+    def use(self, candidates: tuple[Candidate, ...], heirs: tuple[Candidate, ...] = ()) -> None:
+        """The host is there now, as it has told, or as an invitation says. `heirs`: see UsePlaces."""
+        self.told, self._heirs = candidates, heirs
+        self._told_clock_ports = {one.place: one.clock_port for one in (*heirs, *candidates)}
 
     def found(self, place: Place) -> None:
         """The host has answered at this place."""
@@ -98,7 +99,7 @@ class HostPlaces:
             with contextlib.suppress(PhaseLockError, TimeoutError):
                 async with asyncio.timeout(RECONNECT_S):
                     return await self._over_bridge()
-        told = [one.place for one in self.told]
+        told = [one.place for one in (*self.told, *self._heirs)]
         all_places = dict.fromkeys([self.address, *told, *self.places])
         known = [one for one in all_places if one not in self._false_places and not (bridged and one == self.address)]
         problem: PhaseLockError = CannotConnect(self.address, ConnectionError())

@@ -129,6 +129,10 @@ class PeerRunner(Runner[PeerSession]):
         self._own_ip = ""
         self._clock_due: asyncio.TimerHandle | None = None
         """The next start of the clock, after one that failed."""
+        self._clock_start: StartClock | None = None
+        """The clock that is measured, or is to start again."""
+        self._clock_port = 0
+        """UDP, where it is asked."""
         self.stand_by = StandBy(open_ports, session.standby_info, self._sought, self._stands_by)
         self._updates = QueueUpdates(self._received, lambda: session.told_queue)
         self._swarm = PeerSwarm(cache, self._piece_ended, self._files.get, identity, self.session_ns)
@@ -221,7 +225,7 @@ class PeerRunner(Runner[PeerSession]):
 
     def listen_for_call(self, listener: socket.socket) -> None:
         """Take calls of the host at this listener until the end of the session; the caller closes it afterwards."""
-        self._begin(take_calls(listener, self._session.host_key, self._called))
+        self._begin(take_calls(listener, self._session.may_be_host, self._called))
 
     def call_back_at(self, port: int) -> None:
         """The host reaches this machine at this TCP port."""
@@ -270,8 +274,8 @@ class PeerRunner(Runner[PeerSession]):
                 self.stand_by.open()
             case CloseForSuccession():
                 self._spawn(self.stand_by.close())
-            case StartClock(peer_id, clock_port, key):
-                self._start_clock(peer_id, clock_port, key)
+            case StartClock():
+                self._start_clock(effect)
             case StopClock():
                 self._stop_clock()
             case Fetch(track, _, _, root) if root:
@@ -293,8 +297,11 @@ class PeerRunner(Runner[PeerSession]):
             case AwaitCall():
                 if self.await_call is not None:
                     self.await_call()
-            case UsePlaces(candidates):
-                self._where.use(candidates)
+            case UsePlaces(candidates, heirs):
+                self._where.use(candidates, heirs)
+                start = self._clock_start
+                if self._session.is_joined and start and self._where.clock_port(start.clock_port) != self._clock_port:
+                    self._start_clock(start)
             case Keep(hashes):
                 self._transfers.keep(hashes)
             case _:
@@ -326,22 +333,24 @@ class PeerRunner(Runner[PeerSession]):
     def _access(self, peer_id: int, token: bytes) -> bulk.Access:
         return bulk.Access(self._where.address, self._session.host_key, peer_id, token)
 
-    def _start_clock(self, peer_id: int, clock_port: int, key: bytes) -> None:
+    def _start_clock(self, start: StartClock) -> None:
         """Start the clock, and try again later if that fails: a network that changes, or a firewall."""
         self._stop_waiting_for_clock()
         self._begin_settling()
         self._report_soon()
+        port = self._where.clock_port(start.clock_port)
+        self._clock_start, self._clock_port = start, port
         try:
-            port = self._where.clock_port(clock_port)
-            self._clock.start(self._where.address[0], port, peer_id, self._own_ip, key)
+            self._clock.start(self._where.address[0], port, start.peer_id, self._own_ip, start.key)
         except OSError as error:
-            log.warning("the clock of the host at %s, port %d: %s", self._where.address[0], clock_port, error)
-            self._clock_due = self._loop.call_later(CLOCK_AGAIN_S, self._start_clock, peer_id, clock_port, key)
+            log.warning("the clock of the host at %s, port %d: %s", self._where.address[0], port, error)
+            self._clock_due = self._loop.call_later(CLOCK_AGAIN_S, self._start_clock, start)
             if not self._ended.done():
                 self._do(self._session.clock_failed(message_of(error), now_ns=self._now_ns()))
 
     def _stop_clock(self) -> None:
         self._stop_waiting_for_clock()
+        self._clock_start = None
         self._clock.stop()
 
     def _stop_waiting_for_clock(self) -> None:
@@ -376,7 +385,7 @@ class PeerRunner(Runner[PeerSession]):
                 host_key = await self._secure(connection, place)
                 secured = True
                 message = await self._greeting(connection) if self._may_be_elsewhere(place) else None
-                if self._session.host_key in (b"", host_key):
+                if self._session.may_be_host(host_key):
                     self._own_ip = own_ip
                     self._where.found(place)
                 else:

@@ -65,10 +65,14 @@ Every connection is encrypted by TLS 1.3 (network/secure.py). The peer is the cl
 encryption to a connection that does not begin with TLS, so that an older version can say that it is too old.
 
 The host sends HostPlaces to a peer that came in from elsewhere, after JoinAccepted and when they change. Such a peer
-answers with CallBackAt if it can be reached from outside, too. When the peer is lost, the host connects there. On this
-connection the host is still the server of TLS. It sends one HostPlaces, and the peer closes:
+answers with CallBackAt if it can be reached from outside, too. When the peer is lost, the host connects there, or the
+machine of its line that has become the host. On this connection the host is still the server of TLS. It sends one
+HostPlaces, and the peer closes:
 
     host  HostPlaces
+
+Such a peer that has lost its host looks for it at all of these places. A machine that answers there with the key of one
+of the line is the new host.
 
 A peer that has lost the connection proves the token of its last JoinAccepted and is the same peer again.
 
@@ -309,9 +313,11 @@ class HostPlace:
 
 @frozen
 class HostPlaces:
-    """Extension, host to a peer that came in from elsewhere: where the host may be reached from now on."""
+    """Extension, host to a peer that came in from elsewhere: where the host may be reached from now on. `heirs`: where
+    a machine of its line may be reached when it is the host."""
 
     places: Annotated[tuple[HostPlace, ...], Size(1, MAX_HOST_PLACES)]
+    heirs: Annotated[tuple[HostPlace, ...], Size(0, MAX_HOST_PLACES)] = ()
 
 
 @frozen

@@ -329,9 +329,11 @@ class AwaitCall:
 
 @frozen
 class UsePlaces:
-    """Peer: the host can be reached at these places from now on. Use them for the next `Connect`."""
+    """Peer: the host can be reached at these places from now on. Use them for the next `Connect`. `heirs`: where other
+    machines may be the host when it is lost."""
 
     candidates: tuple[Candidate, ...]
+    heirs: tuple[Candidate, ...] = ()
 
 
 @frozen

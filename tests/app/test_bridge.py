@@ -13,10 +13,11 @@ import pytest
 from phaselock.app import bridge
 from phaselock.app.invitation import OutsidePort
 from phaselock.internet.state import RouterState
+from phaselock.model.heritage import Hosting
 from phaselock.model.invitation import Nat, parse_invitation
 from phaselock.model.notices import Code
 from phaselock.model.relay import DEFAULT_RELAY, DIRECT, EXTRA_COMMAND, OFF
-from phaselock.session.commands import Invite
+from phaselock.session.commands import Invite, WithdrawInvitation
 from phaselock.session.events import Event, Warned
 from phaselock.session.sentences import NoticeError, notice_text
 from tests.support.fake_mapping import FakeMapping
@@ -87,7 +88,28 @@ async def test_the_bridge_is_opened_if_the_router_lets_no_friend_in(
     assert "over the relays of n0.computer" in sentence(network)
     (order,) = FakeProcess.started
     assert order["serve"]["relay"] == DEFAULT_RELAY and order["serve"]["udp"] == 5000
+    hosting = network.host.runner.hosting
+    assert hosting.bridge_key == bytes.fromhex(order["serve"]["key"]) and hosting.relay == DEFAULT_RELAY
     await port.close()
+
+
+@played
+async def test_the_next_host_goes_on_with_the_bridge(network: NetworkFixture, stack: contextlib.AsyncExitStack) -> None:
+    """Also if its router lets friends in: one that has come by the bridge knows no other way."""
+    for told, relay in (("https://relay.org", "https://relay.org"), ("nonsense", DEFAULT_RELAY)):
+        FakeProcess.started.clear()
+        runner, router = network.host.runner, FakeMapping()
+        runner.hosts_with(Hosting(bridge_key=b"k" * 32, relay=told))
+        port = await opened(network, router, "")
+        router.tell(RouterState(nat=Nat.OPEN, public="45.32.1.1", tcp=17401, udp=17402))
+        while not FakeProcess.started:
+            await asyncio.sleep(0)
+        order = FakeProcess.started[0]["serve"]
+        assert (order["key"], order["relay"]) == ((b"k" * 32).hex(), relay)
+        assert runner.hosting == Hosting(bridge_key=b"k" * 32, relay=relay)
+        runner.command(WithdrawInvitation())
+        await port.close()
+        assert runner.hosting == Hosting()
 
 
 @pytest.mark.parametrize(("relay", "nat", "starts"), [("", Nat.OPEN, 0), (OFF, Nat.CARRIER, 0), (DIRECT, Nat.OPEN, 1)])

@@ -16,7 +16,8 @@ from phaselock.app.options import JoinOptions
 from phaselock.app.session import open_peer_session
 from phaselock.errors import PhaseLockError
 from phaselock.internet.state import Pinhole, Problem, RouterState
-from phaselock.model.address import DEFAULT_CLOCK_PORT, DEFAULT_OUTSIDE_PORT, DEFAULT_PORT
+from phaselock.model.address import DEFAULT_CLOCK_PORT, DEFAULT_OUTSIDE_PORT, DEFAULT_PORT, own_outside_port
+from phaselock.model.heritage import HeirInvitation
 from phaselock.model.invitation import Candidate, Nat, parse_invitation
 from phaselock.model.notices import Code
 from phaselock.model.snapshot import InvitationView
@@ -158,6 +159,7 @@ async def test_the_outside_port_is_open_as_long_as_the_invitation(
         await asyncio.sleep(0)
     (ports,) = router.mapped
     assert ports["udp"] == (5000, DEFAULT_CLOCK_PORT) and ports["tcp"][1] == DEFAULT_PORT
+    assert ports["instead"] is None
     router.tell(state(Nat.OPEN, "45.32.1.1", 17401, 17402))
     told = await news.wait_for("invitation", state="open", reachable=True)
     line = parse_invitation(str(told.fields["text"]))
@@ -176,6 +178,25 @@ async def test_the_outside_port_is_open_as_long_as_the_invitation(
     assert router.closed == 1
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", ports["tcp"][0]))
+
+
+@played
+async def test_the_next_host_wants_the_public_ports_of_the_host_before_it_or_else_its_own(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    runner, news = network.host.runner, network.host.news
+    usual, others = HeirInvitation(CODE), HeirInvitation(CODE, 0, 20_001, 20_002)
+    for inherited, expected in ((usual, (DEFAULT_PORT, DEFAULT_CLOCK_PORT)), (others, (20_001, 20_002))):
+        router = FakeMapping()
+        port = OutsidePort(runner, 5000, news, port=0, new_mapping=router.open, inherited=inherited)
+        runner.command(Invite(CODE))
+        while not router.mapped:
+            await asyncio.sleep(0)
+        (ports,) = router.mapped
+        assert (ports["tcp"][1], ports["udp"][1]) == expected
+        assert ports["instead"] == (own_outside_port(runner.host_key),) * 2
+        runner.command(WithdrawInvitation())
+        await port.close()
 
 
 @played

@@ -6,8 +6,8 @@ import dataclasses
 
 import pytest
 
-from phaselock.internet.leases import LEASE_S, LOOK_INTERVAL_S
-from phaselock.internet.mapper import MAX_END_S, MAX_PAUSE_S, Gateway, Mapper
+from phaselock.internet.leases import LEASE_S, LOOK_INTERVAL_S, Wanted
+from phaselock.internet.mapper import MAX_END_S, MAX_PAUSE_S, PATIENT_S, TRY_AGAIN_S, Gateway, Mapper
 from phaselock.internet.pcp import Transport
 from phaselock.internet.state import Pinhole, Problem, RouterState, Way
 from phaselock.internet.upnp_job import UpnpAct, UpnpAnswer, UpnpJob
@@ -15,6 +15,8 @@ from phaselock.model.invitation import Nat
 from tests.support.simulated_router import PUBLIC, SimulatedRouter
 
 WANTED = {Transport.TCP: (17404, 17401), Transport.UDP: (17402, 17402)}
+INSTEAD = {Transport.TCP: (17404, 20001), Transport.UDP: (17402, 20001)}
+USUAL, OWN = frozenset({17401, 17402}), frozenset({20001})
 OPEN = {(Transport.TCP, 17404): 17401, (Transport.UDP, 17402): 17402}
 HOME, HOME6 = Gateway("192.168.1.1", "192.168.1.2"), Gateway("fe80::1%eth0", "2a02:c207:1::2")
 SILENT = SimulatedRouter(speaks=frozenset(), losses=10**9)
@@ -27,7 +29,12 @@ class Home:
     """A mapper, its routers, and UPnP that gives the answer `upnp` to each job after `upnp_s`."""
 
     def __init__(
-        self, router: SimulatedRouter, *, upnp: UpnpAnswer = NO_UPNP, router6: SimulatedRouter | None = None
+        self,
+        router: SimulatedRouter,
+        *,
+        upnp: UpnpAnswer = NO_UPNP,
+        router6: SimulatedRouter | None = None,
+        instead: Wanted | None = None,
     ) -> None:
         self.mapper = Mapper(bytes)
         self.routers = {HOME: router, HOME6: router6 or SILENT}
@@ -40,7 +47,7 @@ class Home:
         self.now_s = 0.0
         self._job: tuple[float, UpnpJob] | None = None
         self.mapper.set_network(HOME, HOME6 if router6 else None, 0.0)
-        self.mapper.want(WANTED, 0.0)
+        self.mapper.want(WANTED, 0.0, instead)
 
     def run(self, until_s: float) -> Home:
         while self.now_s <= until_s and not self.mapper.has_ended:
@@ -54,17 +61,19 @@ class Home:
         return self
 
     def _act(self) -> None:
-        for gateway, packet in self.mapper.take_packets():
-            if self.refuses:
-                self.mapper.unreachable(gateway, self.now_s)
-            elif (answer := self.routers[gateway].ask(packet, self.now_s)) is not None:
-                self.mapper.receive(gateway, answer, self.now_s)
-        if (job := self.mapper.take_job()) is not None:
-            self.jobs.append(job)
-            self._job = self.now_s + self.upnp_s, job
+        """As the process does after each call."""
         if self._job is not None and self.now_s >= self._job[0]:
             job, self._job = self._job[1], None
             self.mapper.upnp_answered(job, self.upnp, self.now_s)
+        while packets := self.mapper.take_packets():
+            for gateway, packet in packets:
+                if self.refuses:
+                    self.mapper.unreachable(gateway, self.now_s)
+                elif (answer := self.routers[gateway].ask(packet, self.now_s)) is not None:
+                    self.mapper.receive(gateway, answer, self.now_s)
+        if (started := self.mapper.take_job()) is not None:
+            self.jobs.append(started)
+            self._job = self.now_s + self.upnp_s, started
 
 
 def mapped(way: Way, router: str = HOME.router) -> RouterState:
@@ -343,3 +352,56 @@ def test_the_same_ports_again_change_nothing() -> None:
     home.mapper.want(dict(WANTED), home.now_s)
     home.run(6.0)
     assert len(home.routers[HOME].requests) == 2
+
+
+@pytest.mark.parametrize("speaks", ["pcp", "nat-pmp"])
+def test_public_ports_that_another_computer_gives_back_are_waited_for(speaks: str) -> None:
+    router = SimulatedRouter(speaks=frozenset({speaks}), taken=USUAL)
+    home = Home(router, instead=INSTEAD).run(2.0)
+    assert home.states == [RouterState()]
+    router.taken = frozenset()
+    home.run(2.0 + LEASE_S)
+    assert [(one.tcp, one.udp) for one in home.states] == [(0, 0), (17401, 17402)]
+
+
+@pytest.mark.parametrize("taken", [USUAL, {17401}, {17402}])
+@pytest.mark.parametrize("speaks", ["pcp", "nat-pmp"])
+def test_public_ports_that_another_computer_keeps_are_replaced_by_own_ones(speaks: str, taken: frozenset[int]) -> None:
+    router = SimulatedRouter(speaks=frozenset({speaks}), taken=taken)
+    home = Home(router, instead=INSTEAD).run(PATIENT_S + 3 * TRY_AGAIN_S)
+    assert [(one.tcp, one.udp) for one in home.states] == [(0, 0), (20001, 20001)]
+    assert set(router.open_ports(home.now_s).values()) == {20001}
+
+
+def test_if_those_are_taken_too_any_are_good() -> None:
+    home = Home(SimulatedRouter(taken=USUAL | OWN), instead=INSTEAD).run(PATIENT_S + 3 * TRY_AGAIN_S)
+    assert [(one.tcp, one.udp) for one in home.states] == [(0, 0), (50001, 50001)]
+
+
+def test_upnp_replaces_taken_ports_by_own_ones() -> None:
+    home = Home(SILENT, upnp=UpnpAnswer(Problem.NONE, PUBLIC, {Transport.TCP: 33333, Transport.UDP: 17402}))
+    home.mapper.want({}, 0.0)
+    home.mapper.want(WANTED, 0.0, INSTEAD)
+    home.run(4.5)
+    assert home.states == [RouterState()]
+    home.upnp = UpnpAnswer(Problem.NONE, PUBLIC, {Transport.TCP: 20001, Transport.UDP: 20001})
+    home.run(18.0)
+    expected = (UpnpAct.OPEN, WANTED), (UpnpAct.REMOVE, WANTED), (UpnpAct.OPEN, INSTEAD)
+    assert tuple((job.act, job.wanted) for job in home.jobs)[:3] == expected
+    assert (home.mapper.state.tcp, home.mapper.state.udp) == (20001, 20001)
+
+
+def test_a_router_that_does_not_answer_the_removal_keeps_nothing_busy() -> None:
+    router = SimulatedRouter(taken=USUAL)
+    home = Home(router, instead=INSTEAD).run(0.0)
+    router.losses = 10**9
+    home.run(TRY_AGAIN_S + 0.1)
+    home.mapper.wake(home.now_s)
+    assert home.mapper.next_s > home.now_s
+
+
+def test_the_end_does_not_wait_for_a_port_of_another_computer() -> None:
+    home = Home(SimulatedRouter(taken=USUAL), instead=INSTEAD).run(0.2)
+    home.mapper.end(home.now_s)
+    home.run(0.2 + TRY_AGAIN_S / 2)
+    assert home.mapper.has_ended and not home.routers[HOME].open_ports(home.now_s)

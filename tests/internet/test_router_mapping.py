@@ -50,6 +50,10 @@ def test_lines_go_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
     mapping, states = started(monkeypatch, code)
     mapping.map(tcp=(17404, 17401))
     assert states.get(timeout=TIMEOUT_S).public == '{"map": {"tcp": [17404, 17401]}}'
+    mapping.map(tcp=(17404, 17401), udp=(17402, 17402), instead=(20001, 20002))
+    instead = '"instead": {"tcp": [17404, 20001], "udp": [17402, 20002]}'
+    ports = '"tcp": [17404, 17401], "udp": [17402, 17402]'
+    assert states.get(timeout=TIMEOUT_S).public == f'{{"map": {{{ports}, {instead}}}}}'
     mapping.seen("45.32.1.1")
     assert states.get(timeout=TIMEOUT_S).public == '{"seen": "45.32.1.1"}'
     ended(mapping)

@@ -32,7 +32,7 @@ async def waiting(taken: Callable[[HostPlaces], None]) -> AsyncIterator[tuple[st
     """The address of a friend that takes calls of the host with IDENTITY."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
-        taking = asyncio.create_task(take_calls(listener, IDENTITY.host_key, taken))
+        taking = asyncio.create_task(take_calls(listener, IDENTITY.host_key.__eq__, taken))
         try:
             yield listener.getsockname()
         finally:

@@ -11,6 +11,7 @@ import pytest
 from phaselock.model.group import DEFAULT_PEERS
 from phaselock.model.invitation import Candidate
 from phaselock.network import arrivals
+from phaselock.network.host_places import HostPlaces
 from phaselock.network.reach import connect
 from phaselock.protocol import messages as m
 from phaselock.session.commands import ChangeCode, Invite, WithdrawInvitation
@@ -156,3 +157,33 @@ async def test_places_that_the_host_tells_without_end_do_not_pile_up(
     assert dict(runner._where._clock_ports) == {place: 5000} and dict(runner._where._told_clock_ports) == {
         ("45.32.1.199", 17401): 17403
     }
+
+
+@played
+async def test_a_clock_that_has_moved_is_asked_where_the_host_says(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    """The router of the next host has given another port than was foretold."""
+    place = outside(network, stack)
+    friend = await network.join(stack, "Ana", code=CODE, places=[place], clock_ports={place: 5000})
+    await friend.news.wait_for("joined")
+    friend.runner._execute(UsePlaces((Candidate(*place, 6000),)))
+    assert friend.clock.asked == ("127.0.0.1", 6000, 1)
+
+
+@played
+async def test_a_lost_host_is_looked_for_where_the_next_one_would_be(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    sock = listener(stack)
+    next_host = Candidate(*sock.getsockname(), 20_001)
+    with closed_address() as closed:
+        places = HostPlaces(None, {}, None)
+        places.address = closed
+        places.use((Candidate(*closed, 17402),), (next_host,))
+        found = stack.enter_context(await places.connect_again(b"", b""))
+        assert found.getpeername() == next_host.place
+    places.found(next_host.place)
+    assert places.clock_port(17402) == 20_001
+    places.use((Candidate(*closed, 17402),))
+    assert places.clock_port(17402) == 17402

@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 
 from phaselock.errors import PhaseLockError
+from phaselock.model.heritage import HostContact
+from phaselock.network.host_places import HostPlaces
 from phaselock.network.reach import Place
+from tests.support.closed_port import closed_address
 from tests.support.network_session import NetworkFixture, Peer, played
 from tests.support.outside_port import CODE, neighbour, outside
 
@@ -59,6 +62,18 @@ async def test_a_lost_host_is_looked_for_by_the_bridge_that_led_to_it(
     await friend.news.wait_for("joined", again=True)
     assert friend.clock.asked == ("127.0.0.1", CLOCK_PORT, 1)
     assert bridge.asked == 2
+
+
+@played
+async def test_the_next_host_may_be_behind_the_bridge(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    bridge = Bridge(network.host.address)
+    places = HostPlaces(None, {}, bridge)
+    with closed_address() as (ip, port):
+        places.follow(HostContact(1, "Ben", (ip,), port, port, b"k" * 32))
+        found = stack.enter_context(await places.connect_again(b"", b""))
+    assert found.getpeername() == network.host.address and bridge.asked == 1
 
 
 @played

@@ -17,9 +17,10 @@ from tests.support.session_harness import HarnessPeer, SessionHarness
 from tests.support.simulation import SECOND
 
 CODE = "4829134471"
-OWN, OLD, NEW = Candidate("192.168.1.42", 17404), Candidate("45.32.1.1", 17401, 17403), Candidate("45.32.1.9", 17401)
-AT_OLD = m.HostPlaces((m.HostPlace("192.168.1.42", 17404), m.HostPlace("45.32.1.1", 17401, 17403)))
-AT_NEW = m.HostPlaces((m.HostPlace("192.168.1.42", 17404), m.HostPlace("45.32.1.9", 17401)))
+OWN = Candidate("192.168.1.42", 17404, 17402)
+OLD, NEW = Candidate("45.32.1.1", 17401, 17403), Candidate("45.32.1.9", 17401, 17402)
+AT_OLD = m.HostPlaces((m.HostPlace("192.168.1.42", 17404, 17402), m.HostPlace("45.32.1.1", 17401, 17403)))
+AT_NEW = m.HostPlaces((m.HostPlace("192.168.1.42", 17404, 17402), m.HostPlace("45.32.1.9", 17401, 17402)))
 
 
 def places(*candidates: Candidate, reachable: bool = True) -> InvitationPlaces:

@@ -16,34 +16,11 @@ from phaselock.session.commands import Add, AllowGuest, HandOver, Move, Quit, Re
 from phaselock.session.guest_actions import GuestHere, GuestVotes
 from phaselock.session.host.session import HostSession
 from phaselock.session.person_keys import FALLBACK_KEY
+from tests.support.heirs import a_line, key_of, line_at, successor_of
 from tests.support.session_harness import HarnessPeer, SessionHarness, error, ready
 from tests.support.simulation import HOST_KEY, SECOND, a_track
 
 LIAR = b"L" * 32
-
-
-def key_of(peer: HarnessPeer) -> bytes:
-    return peer.name.encode().ljust(32, b"k")
-
-
-def a_line(*names: str, tracks: int = 3) -> tuple[SessionHarness, list[HarnessPeer]]:
-    """A session in which all peers have become successors."""
-    harness = SessionHarness()
-    peers = [harness.join(name) for name in names]
-    for node in (harness.host, *peers):
-        node._report_every_ns = SECOND  # to be quick
-    harness.command(*(Add(a_track(number + 1)) for number in range(tracks)))
-    harness.run(2.1)
-    harness.host.call(harness.host.core.reachable_at, ("10.0.0.1",), 17401)
-    harness.run(0.1)
-    for peer in peers:
-        peer.call(peer.core.stands_by, 17401, 17402, key_of(peer))
-    harness.run(0.3)
-    return harness, peers
-
-
-def line_at(peer: HarnessPeer) -> m.SuccessionLine:
-    return peer.told(m.SuccessionLine)[-1]
 
 
 def sizes(peer: HarnessPeer, since: int) -> list[int]:
@@ -142,6 +119,9 @@ def test_a_successor_learns_no_secret_of_another_member() -> None:
     assert told.keys() == tokens.keys() - {1}
     assert all(one.token == heir_token(tokens[peer_id], key_of(ana)) for peer_id, one in told.items())
     assert [one.ip for one in told.values()] == [ben.ip, ""]
+    members[2].call_back_port = 40404  # it may be called there
+    harness.run(1)
+    assert ana.told(m.HeritageUpdate)[-1].members[0].ip == cleo.ip
 
 
 @pytest.mark.parametrize("message", [m.StandingBy(17401, 17402, LIAR), m.TookOver()])
@@ -450,18 +430,6 @@ def test_a_machine_that_is_never_host_does_not_stand_by() -> None:
 
 
 # -- the page for guests -----------------------------------------------------------------------------------------------
-
-
-def successor_of(harness: SessionHarness, peer: HarnessPeer) -> HostSession:
-    """The session of this peer after the host has handed over to it."""
-    me = next(one for one in line_at(peer).successors if one.name == peer.name)
-    peer.call(peer.core.received, m.HostMoved(me, 1, (HOST_KEY, me.host_key)))
-    (taken,) = peer.of(e.TakeOver)
-    core = HostSession.from_heritage(
-        taken.heritage, clock_port=17402, token_factory=lambda: b"t" * 16, host_key=me.host_key
-    )
-    core.took_over(taken.cause, now_ns=harness.host.now_ns)
-    return core
 
 
 def test_the_guests_are_the_same_at_the_new_host() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from phaselock.internet.state import RouterState
 
@@ -13,7 +14,7 @@ class FakeMapping:
     def __init__(self, *states: RouterState) -> None:
         self._states = states
         self.tell: Callable[[RouterState], object] = lambda state: None
-        self.mapped: list[dict[str, tuple[int, int]]] = []
+        self.mapped: list[dict[str, Any]] = []
         self.closed = 0
         """How often."""
 
@@ -23,7 +24,7 @@ class FakeMapping:
             tell(state)
         return self
 
-    def map(self, **ports: tuple[int, int]) -> None:
+    def map(self, **ports: Any) -> None:
         self.mapped.append(ports)
 
     def seen(self, address: str) -> None: ...

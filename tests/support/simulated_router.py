@@ -22,6 +22,8 @@ class SimulatedRouter:
     """The number of an error that it answers to a mapping."""
     other_outer: int = 0
     """A public port that it gives instead of the wanted one."""
+    taken: frozenset[int] = frozenset()
+    """Public ports of another computer. It gives `port + 30000` instead."""
     most_lease_s: int = 86400
     least_lease_s: int = 0
     wrong_nonce: bool = False
@@ -83,7 +85,7 @@ class SimulatedRouter:
         if not lifetime_s:
             self.mappings.pop((transport, inner), None)
             return 0, 0
-        given = self.other_outer or outer
+        given = self.other_outer or outer + 30_000 * (outer in self.taken)
         lease_s = max(min(lifetime_s, self.most_lease_s), self.least_lease_s)
         self.mappings[transport, inner] = given, now_s + lease_s
         return given, lease_s

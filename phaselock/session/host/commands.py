@@ -42,7 +42,6 @@ class HostCommands:
                 self._change_code(text, now_ns)
             case c.Invite() | c.WithdrawInvitation() | c.InvitationPlaces():
                 parts.invitation.command(command, now_ns=now_ns)
-                parts.call_backs.change(parts.invitation.candidates)
             case c.Move(file_id=file_id, to=to):
                 parts.queue.move(file_id, to, now_ns=now_ns)
                 parts.party.moved_by_hand({file_id})

@@ -68,6 +68,16 @@ class Door:
         self._paired.clear()
         self._total = self._told = 0
 
+    @property
+    def guesses(self) -> int:
+        """How many guesses count."""
+        return self._total
+
+    def inherit(self, code: str, guesses: int) -> None:
+        """The code of the host before this one, and the guesses that count there."""
+        self.change(code)
+        self._total = self._told = guesses
+
     def begin(self, conn: int, ip: str, *, now_ns: int) -> str:
         """A machine wants to prove the code: a guess. Return why it may not; empty if it may."""
         guesser = self._guesser(ip)

@@ -52,9 +52,9 @@ class Entrance:
             return self._newcomers.pop(conn)
         return None
 
-    def leave(self, conn: int) -> bool:
-        """This connection is none of those any more. False if it was none."""
-        return self._newcomers.pop(conn, None) is not None
+    def leave(self, conn: int) -> Newcomer | None:
+        """This connection is none of those any more. None if it was none."""
+        return self._newcomers.pop(conn, None)
 
     def begin_pairing(self, conn: int, *, now_ns: int) -> str:
         """The peer of a connection wants to prove that it knows the code. Return the code; empty if it may not, and the

@@ -166,8 +166,9 @@ class Estate:
         everybody = [*self._members, *self._admission.departed]
         for one in everybody[:MAX_MEMBERS]:
             if one.peer_id != peer_id:
-                ip = "" if one.outside else one.ip
-                row = HeirMember(one.peer_id, one.name, one.asked_name, heir.token(one.token), ip)
+                ip = "" if one.outside and not one.call_back_port else one.ip
+                about = one.name, one.asked_name, heir.token(one.token), ip, one.outside, one.call_back_port
+                row = HeirMember(one.peer_id, *about)
                 rows["members", one.peer_id] = row
         for bar in self._admission.bars:
             token = heir.token(bar.token)

@@ -12,6 +12,7 @@ from phaselock.session.host.admission import Admission
 from phaselock.session.host.chat import HostChat
 from phaselock.session.host.estate import facts_of
 from phaselock.session.host.gains import HostGains
+from phaselock.session.host.invitation import HostInvitation
 from phaselock.session.host.lost_files import LostFiles
 from phaselock.session.host.party import Party
 from phaselock.session.host.queue import HostQueue
@@ -40,6 +41,7 @@ class Inheritance:
         party: Party,
         requests: IncomingRequests,
         chat: HostChat,
+        invitation: HostInvitation,
         *,
         now_ns: int,
     ) -> None:
@@ -64,6 +66,9 @@ class Inheritance:
         party.rounds.present = settings.present_round
         requests.inherit(heritage.accepted)
         chat.inherit(heritage.chat)
+        if settings.invitation is not None:
+            awaited = any(one.outside for one in heritage.members)
+            invitation.inherit(settings.invitation, awaited=awaited, now_ns=now_ns)
 
     def _key(self, key: str) -> str:
         """The key of a person (person_keys.py)."""

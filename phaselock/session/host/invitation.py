@@ -2,7 +2,7 @@
 
 | state     | code  | outside port | next states                                                          |
 |-----------|-------|--------------|----------------------------------------------------------------------|
-| CLOSED    | none  | closed       | OPENING (`Invite`)                                                   |
+| CLOSED    | none  | closed       | OPENING (`Invite`); of the host before: OPENING, WITHDRAWN           |
 | OPENING   | valid | open         | OPEN (`InvitationPlaces`), WITHDRAWN (`WithdrawInvitation`)          |
 | OPEN      | valid | open         | WITHDRAWN                                                            |
 | WITHDRAWN | void  | open         | CLOSED (no member has come in by it or is awaited), OPENING (`Invite`) |
@@ -10,8 +10,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from phaselock.language.message import N_, Message
 from phaselock.model.address import address_group, is_loopback, is_public
+from phaselock.model.heritage import HeirInvitation
 from phaselock.model.invitation import SESSION_BYTES, Candidate, Invitation, InvitationState, invitation_line
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import InvitationView
@@ -81,6 +84,25 @@ class HostInvitation:
     def candidates(self) -> tuple[Candidate, ...]:
         """The places of the outside port; none while it is closed."""
         return self._places.candidates
+
+    def heritage(self) -> HeirInvitation | None:
+        """What the next host goes on with; None: there is no invitation."""
+        if self._state is InvitationState.CLOSED:
+            return None
+        told = HeirInvitation(self.door.code, self.door.guesses)
+        public = next((one for one in self.candidates if is_public(one.host) and ":" not in one.host), None)
+        if public is None:
+            return told
+        return dataclasses.replace(told, port=public.port, clock_port=public.clock_port or self._clock_port)
+
+    def inherit(self, heritage: HeirInvitation, *, awaited: bool, now_ns: int) -> None:
+        """Go on with the invitation of the host before this one. `awaited`: a member that came in by it may return."""
+        self.door.inherit(heritage.code, heritage.guesses)
+        if awaited:
+            self.lost(now_ns=now_ns)
+        if heritage.code or awaited:
+            self._outbox.do(OpenOutside())
+            self._change(InvitationState.OPENING if heritage.code else InvitationState.WITHDRAWN, now_ns)
 
     def reached(self, address: str, *, now_ns: int) -> None:
         """A friend has come in, and says that it has reached this machine at this address."""

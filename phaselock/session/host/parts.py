@@ -83,7 +83,7 @@ class HostParts:
             self.members, self.party.guests, self.transport, self.outbox, about.host_name, self.named
         )
         self.invitation = HostInvitation(self.members, self.outbox, about.session_id, about.clock_port)
-        self.call_backs = CallBacks(self.members, self.admission, self.outbox)
+        self.call_backs = CallBacks(self.members, self.admission, self.outbox, about.clock_port)
         self.entrance = Entrance(self.door, self.invitation.door, self.admission, self.outbox)
         self.chat = HostChat(self.members, self.outbox, lambda: self.party.rules)
         self.lost_files = LostFiles(self.members, self.queue, self.outbox)
@@ -131,4 +131,5 @@ class HostParts:
             present_round=self.party.rounds.present,
             fallback=self.party.has_fallback,
             hosting=self.hosting,
+            invitation=self.invitation.heritage(),
         )

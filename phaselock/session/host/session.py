@@ -212,6 +212,7 @@ class HostSession:
             self._parts.party,
             self._parts.requests,
             self._parts.chat,
+            self._parts.invitation,
             now_ns=now_ns,
         )
         self._output.keep()
@@ -469,9 +470,10 @@ class HostSession:
     # -- inside ------------------------------------------------------------------------------------------------------
 
     def _sought(self, conn: int, message: m.HostSeek, now_ns: int) -> None:
-        """A machine asks for the host of this session."""
-        is_open = self._parts.entrance.leave(conn) and not self._departure.is_over
-        answer = self._parts.reign.reunion.asked(message, now_ns=now_ns) if is_open else None
+        """A machine asks for the host of this session. At the outside port it proves nothing, and is told nothing."""
+        found = self._parts.entrance.leave(conn)
+        is_answered = found is not None and not found.outside and not self._departure.is_over
+        answer = self._parts.reign.reunion.asked(message, now_ns=now_ns) if is_answered else None
         if answer is not None:
             self._parts.outbox.do(Send(conn, answer))
         self._parts.outbox.do(Close(conn, "it has asked for the host"))
@@ -492,6 +494,7 @@ class HostSession:
             self._parts.distribution.settle(now_ns=now_ns)
             self._parts.sharing.settle(now_ns=now_ns)
             self._parts.reign.settle(now_ns=now_ns)
+            self._parts.call_backs.settle(self._parts.invitation.candidates, self._parts.reign.succession.standing())
         last = self._departure.take()
         follow = self._output.settle(is_over=self._departure.is_over) if not last else []
         return [*self._parts.outbox.drain(*follow), *last]

@@ -113,6 +113,10 @@ class HostSuccession:
         """The line of succession."""
         return tuple(self._standing[conn][1] for conn, heir in self._heirs.items() if heir.is_complete)
 
+    def standing(self) -> tuple[m.StandingBy, ...]:
+        """What the machines of the line have told of themselves, in their order."""
+        return tuple(self._standing[conn][0] for conn, heir in self._heirs.items() if heir.is_complete)
+
     def pages(self) -> tuple[tuple[str, int], ...]:
         """Where the machines of the line would serve the page for guests, in their order: addresses and ports. Those at
         the first addresses come first: the host reaches the machines there."""

@@ -10,7 +10,7 @@ from phaselock.model.notices import Code, Notice
 from phaselock.protocol import messages as m
 from phaselock.protocol.proof import JOIN, membership_proof
 from phaselock.session import events as e
-from phaselock.session.effects import HOST_CONN, Close, Pair, Send, StartClock
+from phaselock.session.effects import HOST_CONN, Close, Pair, Send, StartClock, StopClock
 from phaselock.session.peer.breach import Breach
 from phaselock.session.peer.departure import HOST_LOST, PeerDeparture
 from phaselock.session.peer.lost_host import LostHost
@@ -51,6 +51,8 @@ class Joining:
         self._seat.heard_at_ns = now_ns
         self._pairing = self._paired = False
         self._reached = reached
+        if self._seat.host_key not in (b"", host_key) and self._lost_host.is_heir(host_key):
+            self._lost_host.meet_heir(host_key)
         if self._seat.host_key not in (b"", host_key):  # not the host, although it has its address
             self._parts.outbox.do(Close(HOST_CONN, "another host key"))
             self._lost_host.rejoin_failed(now_ns=now_ns)
@@ -137,6 +139,8 @@ class Joining:
         if self._seat.moved is not None:
             about = self._parts.session_ns(now_ns), self._seat.host_name
             self._parts.outbox.note(e.HostChanged(*about, you=False, cause=self._seat.moved))
+            # Behind the same public address: the router would go on to pass the packets of this flow to the old host.
+            self._parts.outbox.do(StopClock())
             self._parts.chat.moved()
         self._seat.moved = None
         self._parts.succession.joined()

@@ -5,12 +5,12 @@ absence.py has the times of that, and succession.py the search.
 
 from __future__ import annotations
 
-from phaselock.model.heritage import Cause
+from phaselock.model.heritage import Cause, Membership
 from phaselock.model.invitation import Invitation
 from phaselock.model.notices import Code, Notice
 from phaselock.protocol import messages as m
 from phaselock.session.claims import derived_token
-from phaselock.session.effects import HOST_CONN, Close, FollowHost, Send, UsePlaces
+from phaselock.session.effects import HOST_CONN, Close, FollowHost, Send
 from phaselock.session.peer.departure import HOST_LOST, PeerDeparture
 from phaselock.session.peer.heritage import bequest_of
 from phaselock.session.peer.parts import PeerParts
@@ -76,7 +76,7 @@ class LostHost:
         elif not self._parts.absence.active:
             self._parts.outbox.error(Notice(Code.INVITATION_HERE), self._parts.session_ns(now_ns))
         else:
-            self._parts.outbox.do(UsePlaces(invitation.candidates))
+            self._parts.outside.use_invitation(invitation.candidates)
             self._parts.absence.found(now_ns=now_ns)
 
     def follow(self, found: Found, cause: Cause, *, now_ns: int) -> None:
@@ -85,13 +85,32 @@ class LostHost:
         bequest = bequest_of(parts.succession, parts.files, parts.playback, parts.queue.told.queue)
         if bequest is not None:
             parts.bequest.give(bequest)
+        membership = self._turn_to(found, cause)
+        self._parts.outbox.do(Close(HOST_CONN, "another host"))
+        self._parts.outbox.do(FollowHost(found.host, self._seat.session_id, membership, cause, found.term, found.chain))
+        self._parts.outside.follow()
+        self.lose(now_ns=now_ns)
+
+    def is_heir(self, host_key: bytes) -> bool:
+        """A machine with this key that answers a peer from elsewhere, which has lost its host, is the host."""
+        is_lost = self._parts.outside.active and self._parts.absence.active
+        return is_lost and self._parts.succession.heir(host_key) is not None
+
+    def meet_heir(self, host_key: bytes) -> None:
+        """The machine with this key, for which `is_heir` is true, has answered."""
+        found, line = self._parts.succession.heir(host_key), self._parts.succession.line
+        assert found is not None and line is not None
+        is_back = found.term == line.term
+        self._turn_to(found, None if is_back else self._seat.moved or Cause.HOST_LOST)
+
+    def _turn_to(self, found: Found, cause: Cause | None) -> Membership:
+        """That machine is the host from now on, for this reason; None: again. Return how this one proves there that it
+        is a member."""
         membership = self._parts.succession.membership(self._seat.peer_id)
         self._seat.host_key, self._seat.announced_key, self._seat.moved = found.host.host_key, b"", cause
         self._seat.token = derived_token(membership, found.term, found.chain) or b""
         self._parts.succession.follows(found.host)
-        self._parts.outbox.do(Close(HOST_CONN, "another host"))
-        self._parts.outbox.do(FollowHost(found.host, self._seat.session_id, membership, cause, found.term, found.chain))
-        self.lose(now_ns=now_ns)
+        return membership
 
     def moved_to(self, moved: m.HostMoved, *, now_ns: int) -> None:
         """The host tells that another machine is the host, maybe this one."""

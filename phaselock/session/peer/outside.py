@@ -5,6 +5,9 @@ See network/call_back.py.
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
+
 from phaselock.model.address import is_public, parse_ip
 from phaselock.model.invitation import Candidate
 from phaselock.protocol import messages as m
@@ -23,6 +26,8 @@ class PeerOutside:
         """`AwaitCall` was requested."""
         self._port = 0
         """TCP, at which the host reaches this machine; 0: it does not."""
+        self._places = UsePlaces(())
+        """As the host has told them last."""
 
     @property
     def wanted_after_ns(self) -> int | None:
@@ -47,16 +52,29 @@ class PeerOutside:
 
     def use(self, places: m.HostPlaces) -> bool:
         """The host tells its places. False: none of them can be used."""
-        found = tuple(
-            Candidate(one.address, one.port, one.clock_port) for one in places.places if _is_usable(one.address)
-        )
+        found = _candidates(places.places)
         if found and self.active:
-            self._outbox.do(UsePlaces(found))
+            self._places = UsePlaces(found, _candidates(places.heirs))
+            self._outbox.do(self._places)
         return bool(found) and self.active
+
+    def use_invitation(self, candidates: tuple[Candidate, ...]) -> None:
+        """A newer invitation says where the host is."""
+        self._places = dataclasses.replace(self._places, candidates=candidates)
+        self._outbox.do(self._places)
+
+    def follow(self) -> None:
+        """Another machine is the host. It may be where the host was, or where one of its line would be."""
+        if self.active:
+            self._outbox.do(self._places)
 
     def _tell(self) -> None:
         if self.active and self._port:
             self._outbox.do(Send(HOST_CONN, m.CallBackAt(self._port)))
+
+
+def _candidates(places: Sequence[m.HostPlace]) -> tuple[Candidate, ...]:
+    return tuple(Candidate(one.address, one.port, one.clock_port) for one in places if _is_usable(one.address))
 
 
 def _is_usable(address: str) -> bool:

@@ -81,6 +81,15 @@ class PeerSession:
         """SHA-256 of the host's certificate; empty before the first connection."""
         return self._seat.host_key
 
+    @property
+    def is_joined(self) -> bool:
+        """The host has accepted this machine, and is not lost."""
+        return self._seat.connected
+
+    def may_be_host(self, host_key: bytes) -> bool:
+        """A machine with this key may be the host. Before the first connection each one may be."""
+        return self._seat.host_key in (b"", host_key) or self._lost_host.is_heir(host_key)
+
     # -- the connection ----------------------------------------------------------------------------------------------
 
     def connected(self, host_key: bytes, reached: str = "", *, now_ns: int) -> list[Effect]:

@@ -11,6 +11,9 @@ all votes go to the same machine as soon as all see the same ones. That machine 
 than half of the peers. A part of the session with fewer goes on by itself when the hold has passed, unless a machine
 that it reaches is still connected to the host.
 
+A peer from elsewhere mostly reaches none of these machines, and is never in the line. It joins the machine of the line
+that answers as the host at a place where the host was, or where one of the line would be (`heir`).
+
 claims.py has the votes, and describes what becomes of two hosts that meet.
 """
 
@@ -22,7 +25,7 @@ from phaselock.frozen import frozen
 from phaselock.model.heritage import Cause, Claim, HostContact, LossVote, Membership
 from phaselock.protocol import messages as m
 from phaselock.session import events as e
-from phaselock.session.claims import derived_token, is_vote, loss_vote
+from phaselock.session.claims import derived_token, extended, is_vote, loss_vote
 from phaselock.session.effects import HOST_CONN, AskHost, OpenForSuccession, Send
 from phaselock.session.outbox import Outbox
 from phaselock.session.peer.breach import Breach
@@ -278,6 +281,17 @@ class PeerSuccession:
         assert self.standby is not None
         own = self._vote(peer_id, self.standby.host_key)
         return (*([own] if own is not None else []), *self._valid_votes(now_ns))
+
+    def heir(self, host_key: bytes) -> Found | None:
+        """The machine of the line with this key as the host after the one that is lost, or that one itself; None: there
+        is none."""
+        line = self.line
+        if line is None:
+            return None
+        if line.host.host_key == host_key:
+            return Found(line.host, line.term, line.chain)
+        heir = next((one for one in line.successors if one.host_key == host_key), None)
+        return Found(heir, line.term + 1, extended(line.chain, host_key)) if heir is not None else None
 
     # -- other machines ----------------------------------------------------------------------------------------------
 
