@@ -1011,7 +1011,7 @@ class HostTold:
     "present": the machine is connected to its host. "lost": it has lost its host, too; it has counted `votes` of the
     `voters` of its line. "host": it is the host itself. `host` and `claim` describe the host of the first and the last.
     `gives_way`: this host will join the one that asks; None: it does not know yet, and asks it. `proof`: of a host,
-    that it knows the secret of the heirs.
+    that it knows the secret of the heirs. `member_proof`: of a host, that it knows the token of the member that asks.
     """
 
     sight: HostSight
@@ -1021,6 +1021,7 @@ class HostTold:
     claim: Claim | None = None
     gives_way: bool | None = None
     proof: Sha256 | None = None
+    member_proof: Sha256 | None = None
 
 
 @frozen

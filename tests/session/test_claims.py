@@ -133,7 +133,7 @@ def test_the_largest_claim_fits_into_an_answer() -> None:
     elections = tuple(Election(term, 2**32 - 1, tuple(members)) for term in range(MAX_ELECTIONS))
     largest = Claim(2**32 - 1, (ANA,) * MAX_TERMS, (2**62,) * MAX_TERMS, True, elections)
     place = HostContact(1, "\N{SNOWMAN}" * 20, ("f" * 45,) * MAX_ADDRESSES, 65535, 65535, ANA)
-    assert len(frame(HostTold("host", 0, 0, place, largest, True, HANA))) < SESSION_CAP
+    assert len(frame(HostTold("host", 0, 0, place, largest, True, HANA, HANA))) < SESSION_CAP
     question = HostSeek(HANA[:16], 2**32 - 1, None, dataclasses.replace(largest, elections=()), place)
     assert len(frame(question)) < GREETING_CAP
 

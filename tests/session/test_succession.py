@@ -9,7 +9,7 @@ import pytest
 from phaselock.model.heritage import Claim, Election, HostContact, Hosting
 from phaselock.protocol import messages as m
 from phaselock.protocol.framing import GREETING_CAP, frame
-from phaselock.protocol.proof import heir_token
+from phaselock.protocol.proof import SEEKER, heir_token, membership_proof
 from phaselock.session import effects as e
 from phaselock.session.claims import host_proof, loss_vote
 from phaselock.session.commands import Add, AllowGuest, HandOver, Move, Quit, RemoveGuest, UseFallback, VoteFor
@@ -157,11 +157,13 @@ def test_the_host_goes_on_if_the_successor_does_not_answer() -> None:
 
 
 def test_who_asks_a_host_is_told_and_sent_away() -> None:
-    harness, _ = a_line("Ana", "Ben")
+    harness, (ana, _) = a_line("Ana", "Ben")
     conn = harness.open_connection()
     harness.host.receive(conn, m.HostSeek(harness.host.core.session_id, 1))
     (answer,) = [one.message for one in harness.host.of(e.Send) if one.conn == conn and type(one.message) is m.HostTold]
     assert (answer.sight, answer.host.host_key, answer.claim.chain) == ("host", HOST_KEY, (HOST_KEY,))
+    token = ana.core._parts.succession.membership(1).tokens[-1][2]
+    assert answer.member_proof == membership_proof(token, SEEKER, HOST_KEY)
     other = harness.open_connection()
     harness.host.receive(other, m.HostSeek(b"?" * 16, 1))
     closed = [one.conn for one in harness.host.of(e.Close)]
@@ -288,6 +290,30 @@ def test_a_lost_peer_follows_a_successor_of_its_host() -> None:
     assert isinstance(follow, e.FollowHost)
     assert (follow.host, follow.term) == (first, 1)
     assert peer.core.host_key == first.host_key
+
+
+@pytest.mark.parametrize("proves", [True, False])
+def test_a_lost_peer_asks_an_announced_host_that_it_does_not_know_and_believes_only_its_proof(proves: bool) -> None:
+    harness, peer, _ = lost("Ana", "Ben")
+    peer.call(peer.core.met, "10.0.0.66", 17401, LIAR[:16])
+    harness.run(1.1)
+    (ask,) = [one for one in peer.of(e.AskHost) if one.contact.host_key == LIAR[:16]]
+    token = peer.core._parts.succession.membership(0).tokens[-1][2] if proves else b"guess of a token"
+    proof = membership_proof(heir_token(token, LIAR), SEEKER, LIAR)
+    claim = Claim(1, (HOST_KEY, LIAR), (0, 0), has_members=True)
+    peer.call(peer.core.told, ask.number, m.HostTold("host", claim=claim, member_proof=proof))
+    follows = [one.host for one in peer.of(e.FollowHost)]
+    assert [(one.host_key, one.addresses) for one in follows] == [(LIAR, ("10.0.0.66",))] * proves
+
+
+def test_a_lost_peer_asks_many_announced_hosts_one_after_the_other() -> None:
+    harness, peer, _ = lost("Ana", "Ben")
+    for number in range(200):
+        peer.call(peer.core.met, "10.0.0.66", 17401, bytes([number]) * 16)
+    before = len(peer.of(e.AskHost))
+    harness.run(4)
+    asked = [one.contact.host_key for one in peer.of(e.AskHost)[before:] if len(one.contact.host_key) < 32]
+    assert 3 <= len(asked) == len(set(asked)) <= 5
 
 
 def test_a_new_host_knows_the_machines_that_have_left_the_line() -> None:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 
 from phaselock.model.heritage import Claim, HostContact
 from phaselock.protocol import messages as m
-from phaselock.protocol.proof import bequest_purpose, is_membership_proof
+from phaselock.protocol.proof import SEEKER, bequest_purpose, is_membership_proof, membership_proof
 from phaselock.session.claims import Standing, gives_way, host_proof, is_host_proof, voters_for
 from phaselock.session.effects import AskHost
 from phaselock.session.outbox import Outbox
@@ -159,7 +159,9 @@ class Reunion:
                 self._ask_back_at_ns = now_ns + ASK_BACK_EVERY_NS
                 self.ask(contact)
         proof = host_proof(me.secret, me.claim.key)
-        return m.HostTold("host", host=self.contact, claim=me.claim, gives_way=verdict, proof=proof)
+        token = self._token_of(message.peer_id)
+        known = None if token is None else membership_proof(token, SEEKER, me.claim.key)
+        return m.HostTold("host", 0, 0, self.contact, me.claim, verdict, proof, known)
 
     def is_related(self, claim: Claim) -> bool:
         """Whether the chains of this host and of the claim have a host in common."""

@@ -19,11 +19,13 @@ claims.py has the votes, and describes what becomes of two hosts that meet.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 
 from phaselock.frozen import frozen
 from phaselock.model.heritage import Cause, Claim, HostContact, LossVote, Membership
 from phaselock.protocol import messages as m
+from phaselock.protocol.proof import SEEKER, is_membership_proof
 from phaselock.session import events as e
 from phaselock.session.claims import derived_token, extended, is_vote, loss_vote
 from phaselock.session.effects import HOST_CONN, AskHost, OpenForSuccession, Send
@@ -35,6 +37,7 @@ ASK_EVERY_NS = 1_000_000_000
 """Interval between two questions to each machine of the line."""
 ASK_EARLY_NS = 200_000_000
 """The same in the first second: the others may notice the loss a moment later."""
+KEY_BYTES = 32
 MISSES = 2
 """Questions without an answer after which the next in line is asked to take over."""
 FRESH_NS = 3_500_000_000
@@ -45,6 +48,8 @@ GRACE_NS = 15_000_000_000
 """For this time after the hold a peer waits for the one that it has voted for."""
 STRANGE_NS = 10_000_000_000
 """After a search of this time a peer joins a host that cannot know it, as a new member."""
+MAX_ANNOUNCED = 64
+"""Most machines that announce themselves as the host, and whose keys are not known, that wait for their question."""
 MAX_KEYS = 128
 """Most keys of machines that are remembered; the oldest are forgotten."""
 MAX_TOKENS = 32
@@ -97,6 +102,8 @@ class PeerSuccession:
         """When each machine has answered last that it has lost the host, too."""
         self._host_lives_at_ns: int | None = None
         """When a machine has answered last that it is connected to the host."""
+        self._announced: dict[bytes, HostContact] = {}
+        """Machines that announce themselves as the host, by the beginning of their key, which is all that is known."""
         self._strange: HostContact | None = None
         """A host of this session, as a machine of the line tells, that cannot know this member."""
         self._since_ns = 0
@@ -199,17 +206,23 @@ class PeerSuccession:
         """The host is heard, or another one was found."""
         self._ask_at_ns = self._host_lives_at_ns = self._strange = None
         self._is_ended = self._is_sought = False
-        for known in (self._asked, self._misses, self._heard_at_ns, self._votes):
+        for known in (self._asked, self._misses, self._heard_at_ns, self._votes, self._announced):
             known.clear()
 
     def met(self, address: str, port: int, announced_key: bytes, session_id: bytes, peer_id: int) -> None:
-        """A host of this session, whose key begins so, is announced there: ask it, if its key is known."""
-        key = next((one for one in self.known_keys if announced_key and one.startswith(announced_key)), None)
-        if self._ask_at_ns is not None and key is not None:
-            self._ask(HostContact(0, "", (address,), port, port, key), m.HostSeek(session_id, peer_id))
+        """A host of this session, whose key begins so, is announced there: ask it. Any program of the network can
+        announce that: one whose key is not known waits until it is its turn."""
+        if self._ask_at_ns is None or not announced_key:
+            return
+        key = next((one for one in self.known_keys if one.startswith(announced_key)), None)
+        contact = HostContact(0, "", (address,), port, port, key or announced_key)
+        if key is not None:
+            self._ask(contact, m.HostSeek(session_id, peer_id))
+        elif len(self._announced) < MAX_ANNOUNCED:
+            self._announced.setdefault(announced_key, contact)
 
     def timer(self, session_id: bytes, peer_id: int, *, now_ns: int) -> None:
-        """Ask the machines of the line if that is due."""
+        """Ask the machines of the line if that is due, and one of those that are announced."""
         if self.line is None or self._ask_at_ns is None or now_ns < self._ask_at_ns:
             return
         self._ask_at_ns = now_ns + (ASK_EARLY_NS if now_ns < self._since_ns + ASK_EVERY_NS else ASK_EVERY_NS)
@@ -224,6 +237,8 @@ class PeerSuccession:
             is_first = candidate is not None and one.host_key == candidate.host_key
             vote = self._vote(peer_id, one.host_key) if is_first else None
             self._ask(one, m.HostSeek(session_id, peer_id, vote))
+        if self._announced:
+            self._ask(self._announced.pop(next(iter(self._announced))), m.HostSeek(session_id, peer_id))
 
     def deadlines_ns(self) -> Iterator[int]:
         """When `timer` must be called."""
@@ -242,6 +257,8 @@ class PeerSuccession:
             self._misses[asked.host_key] = self._misses.get(asked.host_key, 0) + (MISSES if refused else 1)
             return None
         self._misses[asked.host_key] = 0
+        if len(asked.host_key) < KEY_BYTES:
+            return self._proven(asked, answer)
         claim, host = answer.claim, asked if answer.sight == "host" else answer.host
         if answer.sight == "lost":
             self._heard_at_ns[asked.host_key] = now_ns
@@ -347,6 +364,16 @@ class PeerSuccession:
 
     def _host_lives(self, now_ns: int) -> bool:
         return self._host_lives_at_ns is not None and now_ns < self._host_lives_at_ns + FRESH_NS
+
+    def _proven(self, asked: HostContact, answer: m.HostTold) -> Found | None:
+        """A machine whose key was not known says that it is the host. It must know this member."""
+        claim = answer.claim
+        if answer.sight != "host" or claim is None or not claim.key.startswith(asked.host_key):
+            return None
+        token = derived_token(Membership(0, tuple(self._tokens)), claim.term, claim.chain)
+        if token is None or not is_membership_proof(answer.member_proof, token, SEEKER, claim.key):
+            return None
+        return Found(dataclasses.replace(asked, host_key=claim.key), claim.term, claim.chain)
 
     def _may_follow(self, claim: Claim) -> bool:
         """This machine can prove its membership there: the host is of the same session."""
