@@ -37,7 +37,8 @@ ASK_EVERY_NS = 1_000_000_000
 """Interval between two questions to each machine of the line."""
 ASK_EARLY_NS = 200_000_000
 """The same in the first second: the others may notice the loss a moment later."""
-KEY_BYTES = 32
+WHOLE_KEY_BYTES = 32
+"""Length of the key of a machine, a SHA-256. Discovery announces only its beginning."""
 MISSES = 2
 """Questions without an answer after which the next in line is asked to take over."""
 FRESH_NS = 3_500_000_000
@@ -257,7 +258,7 @@ class PeerSuccession:
             self._misses[asked.host_key] = self._misses.get(asked.host_key, 0) + (MISSES if refused else 1)
             return None
         self._misses[asked.host_key] = 0
-        if len(asked.host_key) < KEY_BYTES:
+        if len(asked.host_key) < WHOLE_KEY_BYTES:
             return self._proven(asked, answer)
         claim, host = answer.claim, asked if answer.sight == "host" else answer.host
         if answer.sight == "lost":
