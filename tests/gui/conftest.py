@@ -74,11 +74,14 @@ def paint_once() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(autouse=True)
-def quick_collections() -> Iterator[None]:
+def pytest_runtest_logstart() -> None:
     """Hide the objects of earlier tests from the garbage collector: each window that closes runs it several times."""
     gc.freeze()
-    yield
+
+
+def pytest_runtest_logfinish() -> None:
+    """Free the Tk objects of a test on this thread: a later test may collect on another thread, where Tk refuses."""
+    gc.collect()
     gc.unfreeze()
 
 
@@ -110,6 +113,7 @@ def make_window(
         if not getattr(window, "ended", False):
             window.update()
             window.destroy()
+        forget(window)
     if raised:
         raise raised[0]
     said = capfd.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import pytest
@@ -11,6 +12,18 @@ from tests.support.widget_events import click, shown
 pytestmark = pytest.mark.gui
 
 tk = pytest.importorskip("tkinter", reason="Python was built without tkinter")
+
+
+_images: list[weakref.ref[Any]] = []
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_images_of_a_window_are_freed_when_its_test_ends(number: int, window: Any) -> None:
+    """A later garbage collection on another thread would fail to free them."""
+    assert [earlier for earlier in _images if earlier() is not None] == []
+    window.image = tk.PhotoImage(master=window, width=1, height=1)
+    window.image.itself = window.image
+    _images.append(weakref.ref(window.image))
 
 
 def test_chip_is_as_wide_as_its_text(window: Any) -> None:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import json
 import os
 import pathlib
@@ -150,9 +149,8 @@ def deliver(window: Any, *events: Any) -> None:
 
 
 def forget(window: Any) -> None:
-    """Free all objects of a closed window on this thread: Tk objects must not be freed on another one."""
+    """Let go of all objects of a closed window, which customtkinter keeps. tests/gui/conftest.py frees them."""
     vars(window).clear()
-    gc.collect()
 
 
 def click(widget: Any, x: int | None = None, y: int | None = None, *, state: int = 0) -> None:
