@@ -10,7 +10,7 @@ from tests.fuzz.__main__ import TARGETS, build, compiler, fuzz
 
 pytestmark = pytest.mark.slow
 
-SECONDS = 12
+SECONDS = 8
 
 
 @pytest.fixture(scope="module")

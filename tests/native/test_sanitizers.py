@@ -1,7 +1,8 @@
 """The native core under GCC's sanitizers: AddressSanitizer and UndefinedBehaviorSanitizer, and ThreadSanitizer.
 
-A copy of the tree gets an extension that a sanitizer watches, and runs tests there. Each report fails the test, also
-one of a child process that was expected to fail. There are no suppressions.
+A copy of the tree gets an extension that a sanitizer watches, with the assertions of the C files, which ordinary builds
+leave out. It runs tests there. Each report fails the test, also one of a child process that was expected to fail. There
+are no suppressions.
 """
 
 from __future__ import annotations
@@ -64,9 +65,9 @@ class Sanitizer:
                 shutil.copytree(ROOT / name, self.folder / name, ignore=ignored)
             else:
                 shutil.copy(ROOT / name, self.folder)
-        flags = {"CFLAGS": " ".join(self.flags), "LDFLAGS": self.flags[0]}
+        flags = {"CC": "gcc", "CFLAGS": " ".join(self.flags), "LDFLAGS": self.flags[0], "PHASELOCK_ASSERT": "1"}
         build = [sys.executable, "setup.py", "build_ext", "--inplace"]
-        subprocess.run(build, cwd=self.folder, env={**os.environ, "CC": "gcc", **flags}, check=True)
+        subprocess.run(build, cwd=self.folder, env=os.environ | flags, check=True)
         found = [subprocess.check_output(["gcc", f"-print-file-name={name}"], text=True) for name in RUNTIMES[kinds]]
         options = f"log_path={self.reports / 'report'}"
         self.environment = {
@@ -134,6 +135,13 @@ def test_a_planted_fault_is_found(memory: Sanitizer, name: str, report: str) -> 
 def test_a_planted_race_is_found(races: Sanitizer) -> None:
     with pytest.raises(AssertionError, match="data race"):
         races.call_planted("data_race")
+
+
+def test_a_broken_invariant_is_found(memory: Sanitizer) -> None:
+    """The decode thread commits more frames than the ring has room for."""
+    engine = "from phaselock import _native\nengine = _native.Engine(_native.ClockMap())\n"
+    with pytest.raises(AssertionError, match="pl_ring_room"):
+        memory.python("-c", engine + "engine.commit(0, engine.reset_deck(0, 0), 1 << 40)")
 
 
 @pytest.mark.parametrize("group", WATCHED_FOR_MEMORY)

@@ -225,9 +225,9 @@ TestHostileHost.settings = _settings(4, 25)
 
 @pytest.mark.slow
 class TestManyHostileMembers(HostileMembers.TestCase):
-    settings = _settings(100, 50)
+    settings = _settings(50, 50)
 
 
 @pytest.mark.slow
 class TestManyHostileHosts(HostileHost.TestCase):
-    settings = _settings(100, 50)
+    settings = _settings(50, 50)

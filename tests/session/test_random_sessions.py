@@ -403,6 +403,4 @@ TestRandomSessions.settings = settings(
 
 @pytest.mark.slow
 class TestManyRandomSessions(SessionStateMachine.TestCase):
-    settings = settings(
-        max_examples=150, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
-    )
+    settings = settings(max_examples=75, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck))
