@@ -12,6 +12,7 @@ server, the recorder and a pipe, more where one of them waits for the processor;
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import pathlib
@@ -44,6 +45,15 @@ def until(true: Callable[[], bool], limit_s: float = TIMEOUT_S) -> None:
         time.sleep(0.01)
 
 
+@functools.cache
+def _in_real_time() -> Sequence[str]:
+    """What begins a command that gets the processor before others, as a desktop's sound server does. Nothing where this
+    process may not start one."""
+    prefix = ("chrt", "--rr", "5")
+    allowed = shutil.which(prefix[0]) and subprocess.run([*prefix, "true"], stderr=subprocess.DEVNULL).returncode == 0
+    return prefix if allowed else ()
+
+
 class Recording:
     """What a command writes to its standard output: 32-bit stereo as it arrives, a block `lag` blocks after it sounds.
     `close` ends it."""
@@ -51,9 +61,9 @@ class Recording:
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], rate_hz: int, lag: int = 0) -> None:
         self.rate_hz = rate_hz
         self._lag = lag
-        self._process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
+        null = subprocess.DEVNULL
+        command = [*_in_real_time(), *command]
+        self._process = subprocess.Popen(command, env=environment, stdin=null, stdout=subprocess.PIPE, stderr=null)
         self._parts: list[bytes] = []
         self._begins: list[tuple[int, int]] = []
         """(number of the first frame, arrival in local ns) of every block."""
@@ -127,7 +137,9 @@ class SoundServer:
     def run(self, command: Sequence[str], ready: Callable[[], bool]) -> None:
         """Start a process of the server. Skips the test if it does not start."""
         null = subprocess.DEVNULL
-        process = subprocess.Popen(command, env=self.environment, stdin=null, stdout=null, stderr=null)
+        process = subprocess.Popen(
+            [*_in_real_time(), *command], env=self.environment, stdin=null, stdout=null, stderr=null
+        )
         self._processes.append(process)
         deadline = time.monotonic() + TIMEOUT_S
         while not ready():
