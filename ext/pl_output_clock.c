@@ -35,6 +35,8 @@ static const double UNKNOWN_NS = 1e6;
 static const double OFF_SDS = 8, MIN_OFF_NS = 0.5e6;
 /* BURST: the room that a moment has outside of the strip. */
 static const double STRIP_TOLERANCE_NS = 0.3e6;
+/* BURST: the same between moments before the first fit, when the length of a burst is not known yet. */
+static const double FIRST_TOLERANCE_NS = 3e6;
 /* BURST: all moments must contradict the line for this time to be a slip. */
 static const int64_t SLIP_AFTER_NS = 250 * PL_NS_PER_MS;
 /* LATE: when lateness is a slip: all moments of a time were late by more than a fraction of a block. A card
@@ -242,6 +244,15 @@ static void update_overlap(pl_output_clock *c, double x, double burst_ns) {
     c->overlap_ns += (overlap_ns - c->overlap_ns) * weight;
 }
 
+/* Do the bounds of a moment contradict those before the first fit? A server may change the length of its
+ * cycles for a stream that begins: what it told of the first cycle is wrong then. The rate of the card does
+ * not matter within the one bucket. */
+static bool contradicts_first(const pl_output_clock *c, double late_y, double after_y, double burst_ns) {
+    if (c->fitted || !c->late.open) return false;
+    double least_y = -pl_hull_open_y(&c->after) - burst_ns, most_y = pl_hull_open_y(&c->late);
+    return late_y < least_y - FIRST_TOLERANCE_NS || after_y - burst_ns > most_y + FIRST_TOLERANCE_NS;
+}
+
 /* A moment whose bounds lie outside of the strip contradicts the others. When all do so for a while, it is a
  * slip. */
 static bool add_bounds(pl_output_clock *c, double x, double late_y, double after_y, int64_t now_ns,
@@ -253,6 +264,10 @@ static bool add_bounds(pl_output_clock *c, double x, double late_y, double after
         if (!c->off_since_ns) c->off_since_ns = now_ns;
         if (!restarted && now_ns - c->off_since_ns < SLIP_AFTER_NS) return false;
         restart(c, x, 0.5 * (late_y + after_y - burst_ns) - y);
+    }
+    if (contradicts_first(c, late_y, after_y, burst_ns)) {
+        clear_clouds(c);
+        c->began_x = x;
     }
     c->off_since_ns = 0;
     double slope = pl_output_clock_slope_rt(c);

@@ -227,6 +227,18 @@ def test_a_stream_whose_first_moments_are_wrong(noise: str) -> None:
     assert abs(graph.error_us) < 30
 
 
+@pytest.mark.parametrize("later_ms", [21, -21])
+def test_a_stream_whose_first_cycle_has_another_length(later_ms: float) -> None:
+    """PipeWire changes the length of its cycles for a stream that begins."""
+    graph = Graph(ppm=25, burst=1, seed=1).run(0.02)
+    graph.later_ns = later_ms * MS
+    graph.due_ns += later_ms * MS
+    graph.run(0.5)
+    assert graph.clock.slips == 0
+    assert abs(graph.clock.card_ppm) < 60
+    assert abs(graph.error_us) < 200
+
+
 @pytest.mark.parametrize("quiet_s", [1, 10, 90])
 def test_an_account_that_pauses_is_used_again(quiet_s: float) -> None:
     """Points older than the window are removed, and there is a line at once."""
