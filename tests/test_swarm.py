@@ -14,10 +14,11 @@ import pytest
 
 from tests.support.machines import Machines, namespace, unavailable
 from tests.support.programs import Event, Program
+from tests.support.recorded_machines import NAMES, SETTLED_S, RecordedMachines, assert_nobody_heard_it
 
 pytestmark = pytest.mark.slow
 
-PEERS = "Ana", "Ben", "Cleo"
+PEERS = NAMES[1:]
 PORT_RATE = "20mbit"
 SONG_BYTES = 8_000_000
 """Takes 3.2 s through one port."""
@@ -29,8 +30,8 @@ def machines(tmp_path: pathlib.Path) -> Iterator[Machines]:
         pytest.skip(reason)
     if not shutil.which("tc"):
         pytest.skip("slow ports need tc")
-    with Machines(tmp_path, "Hana", *PEERS) as found:
-        for number, name in enumerate(("Hana", *PEERS), 1):
+    with Machines(tmp_path, *NAMES) as found:
+        for number, name in enumerate(NAMES, 1):
             for machine, device in ((name, "lan0"), ("switch", f"port{number}")):
                 shape = f"tc -n {namespace(machine)} qdisc add dev {device} root tbf rate {PORT_RATE} burst 16kb"
                 subprocess.run([*shape.split(), "latency", "50ms"], check=True)
@@ -90,3 +91,14 @@ def test_a_peer_that_dies_while_it_passes_a_song_on_does_not_keep_the_others_fro
     peers[0].process.kill()
     for peer in peers[1:]:
         peer.wait_for("file_ready")
+
+
+def test_nobody_hears_that_a_song_is_passed_on(machines: Machines, song: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """It fills all ports while another one plays."""
+    jam = RecordedMachines(machines, tmp_path)
+    jam.open(*PEERS)
+    jam.programs["Hana"].say(f"add {song}")
+    for name in PEERS:
+        jam.programs[name].wait_for("file_ready")
+    time.sleep(1.5 * SETTLED_S)
+    assert_nobody_heard_it(jam.played(*PEERS, "Hana"))
