@@ -22,7 +22,7 @@ from phaselock.audio.link import Link, link_of
 from phaselock.errors import AudioDeviceError
 from phaselock.frozen import frozen
 
-_LATENCY_S = 1024 / 48000
+_LATENCY_S = 2048 / 48000
 """Length of a cycle that the stream asks for."""
 _TIMEOUT_ANSWER_S = 2.0
 _DEFAULT_RATE_HZ = 48000
