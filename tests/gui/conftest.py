@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.window_driver import FakeProgram, forget
+from tests.support.wine import opened
 
 
 @pytest.fixture(scope="session")
@@ -98,7 +99,7 @@ def make_window(
     def make(scale: float = 1.0, width: int = 800, height: int = 600) -> Any:
         monkeypatch.setenv("PHASELOCK_SCALE", str(scale))
         theme.prepare()
-        window = theme.ctk.CTk(fg_color=theme.BACKGROUND)
+        window = opened(lambda: theme.ctk.CTk(fg_color=theme.BACKGROUND))
         window.report_callback_exception = lambda _kind, value, _trace: raised.append(value)
         theme.setup(window)
         window.geometry(f"{theme.px(width)}x{theme.px(height)}+0+0")
@@ -138,7 +139,8 @@ def make(
     raised: list[BaseException] = []
 
     def open_window(program: FakeProgram | None = None, **preferences: Any) -> Any:
-        window = Window(program or FakeProgram(**preferences))
+        program = program or FakeProgram(**preferences)
+        window = opened(lambda: Window(program))
         window.report_callback_exception = lambda _kind, value, _trace: raised.append(value)
         window.raised = raised
         windows.append(window)
