@@ -51,7 +51,7 @@ UNREADABLE = {
 PURE = ("bench", "language", "model", "protocol", "session", "sim", "sync", "ui")
 """Folders whose tests mostly compute, which they do under wine as on Linux."""
 PURE_SHARE = 4
-"""One test of so many in a folder of PURE is run under wine, where all of them would take minutes."""
+"""Of this number of tests in these folders, one is run under wine, where all of them would take minutes."""
 
 
 def is_wine() -> bool:
