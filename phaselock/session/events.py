@@ -107,6 +107,8 @@ class Joined(Event):
     """The peer had lost its host and is back."""
     host_words: str
     """The host's key as four short words. They are the same at the host."""
+    moved: bool = False
+    """Another machine is the host than before: `host_changed` has told which."""
 
 
 @frozen

@@ -536,8 +536,8 @@ def event_text(event: e.Event, words: Words = ENGLISH) -> str:
             return notice_text(event.notice, words)
         case e.PeerLeft():
             return peer_left_text(event, words)
-        case e.Joined(again=True):
-            return words.gettext(HOST_HEARD_AGAIN)
+        case e.Joined(again=True, moved=moved):
+            return "" if moved else words.gettext(HOST_HEARD_AGAIN)
         case e.HostChanged(name=name, you=you, cause=cause):
             return words.gettext((NEW_HOSTS_HERE if you else NEW_HOSTS)[cause]).format(name=name)
         case e.TransferChanged():

@@ -180,6 +180,7 @@ def test_a_friend_returns_to_the_machine_of_the_line_that_answers(name: str) -> 
     assert (answer.peer_id, answer.display_name) == (3, "Zoë")
     friend.call(friend.core.received, answer)
     assert friend.events("host_changed")[-1].fields["cause"] == "host_lost"
+    assert friend.events("joined")[-1].fields["moved"] is True
     assert friend.events("joined")[-1].fields["again"]
 
 

@@ -62,6 +62,10 @@ def failed(reason: str) -> e.TransferChanged:
             toast(e.Joined(1, 1, "Jam", "Ana", "Ben", again=True, host_words="words"), False),
             Toast("The host is heard again.", "info"),
         ),
+        (
+            toast(e.Joined(1, 1, "Jam", "Ana", "Ben", again=True, host_words="words", moved=True), False),
+            None,
+        ),
         (toast(e.RoleSet(1, "mono")), Toast("The host has set this speaker to play both channels as mono.", "info")),
         (toast(e.MicrophoneUsed(1, True), False), Toast("The host listens by this microphone.", "info")),
         (added(3), Toast("Added 3 tracks.", "info")),

@@ -135,7 +135,7 @@ class Joining:
         self._parts.outbox.do(Send(HOST_CONN, join))
 
     def _accepted(self, accepted: m.JoinAccepted, now_ns: int) -> None:
-        again = self._parts.absence.active
+        again, moved = self._parts.absence.active, self._seat.moved is not None
         if self._seat.moved is not None:
             about = self._parts.session_ns(now_ns), self._seat.host_name
             self._parts.outbox.note(e.HostChanged(*about, you=False, cause=self._seat.moved))
@@ -157,7 +157,9 @@ class Joining:
         self._parts.clock_watch.start(accepted.clock_port, now_ns=now_ns)
         names = self._seat.session_name, self._seat.host_name, self._seat.display_name
         self._parts.outbox.note(
-            e.Joined(self._parts.session_ns(now_ns), accepted.peer_id, *names, again, key_words(self._seat.host_key))
+            e.Joined(
+                self._parts.session_ns(now_ns), accepted.peer_id, *names, again, key_words(self._seat.host_key), moved
+            )
         )
         state = accepted.session_state
         self._parts.queue.take(state.queue, state.revision, now_ns=now_ns)

@@ -61,7 +61,7 @@ def event_toast(happened: SessionEvent, hosting: bool, snapshot: SessionSnapshot
     as the lists call them."""
     told = happened.event
     match event := with_songs(told, functools.partial(song_of, snapshot)) if snapshot else told:
-        case e.Joined(again=True):
+        case e.Joined(again=True, moved=False):
             return Toast(tr(HOST_HEARD_AGAIN), "info")
         case e.HostChanged():
             return Toast(event_text(event, current()), "info")
