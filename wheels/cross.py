@@ -160,7 +160,7 @@ def miniaudio(work: Workshop, directory: pathlib.Path) -> None:
     generated = work.folder / "_miniaudio.c"
     program = "import json, sys, build_ffi_module as b; b.ffibuilder.emit_c_code(sys.argv[1]);"
     program += "print(json.dumps(b.ffibuilder._assigned_source[3]['define_macros']))"
-    os.environ.setdefault("CXX", f"{sys.executable} -m ziglang c++")  # tried when the module is imported
+    os.environ["CXX"] = "true"  # the module asks when it is imported whether this computer needs libatomic
     macros = json.loads(run("-c", program, generated, cwd=source).splitlines()[-1])  # cffi prints too
     flags = ["-w", "-ffast-math", *(f"-D{name}={value}" for name, value in macros)]
 
