@@ -59,10 +59,14 @@ def test_a_jam_of_two_platforms(stack: contextlib.ExitStack, tmp_path: pathlib.P
     assert host.end() == (0, "")
 
 
-def test_a_killed_foreign_host_ends_the_session(stack: contextlib.ExitStack, tmp_path: pathlib.Path) -> None:
+def test_a_killed_foreign_host_is_replaced(stack: contextlib.ExitStack, tmp_path: pathlib.Path) -> None:
     host, peer = start(stack, tmp_path, FOREIGN)
+    peer.wait_until("successors", lambda event: event["names"] == ["Ada"])
     host.process.kill()
-    assert peer.end() == (1, "Host disconnected — session ended.")
+    assert peer.wait_for("host_changed")["you"] is True
+    peer.wait_for("sync", playing)
+    peer.say("quit")
+    assert peer.end() == (0, "")
 
 
 def test_a_killed_foreign_peer_leaves_the_session(stack: contextlib.ExitStack, tmp_path: pathlib.Path) -> None:
