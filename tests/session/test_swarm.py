@@ -137,6 +137,17 @@ def test_a_task_is_overdue_only_while_other_pieces_arrive() -> None:
     assert not swarm.is_task(second)
 
 
+def test_members_that_send_nothing_are_not_waited_for_without_end() -> None:
+    swarm = begun(1, 2)
+    swarm.has_all(1, FILE_ID, 1 << 20)
+    sources = {2: Sources((1,), spare_host=True)}
+    tasks = swarm.plan(sources, [FILE_ID], now_ns=0)
+    assert {task.source for task in tasks} == {1}
+    assert swarm.overdue(now_ns=5 * SECOND) == []
+    assert swarm.overdue(now_ns=60 * SECOND) == tasks
+    assert {task.source for task in swarm.plan({2: Sources(())}, [FILE_ID], now_ns=60 * SECOND)} == {HOST}
+
+
 def test_pieces_beyond_the_end_and_late_pieces_are_harmless() -> None:
     swarm = begun(1, 2)
     swarm.done(Task(1, FILE_ID, 99, HOST), now_ns=0)

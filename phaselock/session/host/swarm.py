@@ -43,6 +43,8 @@ OVERDUE_TIMES = 8
 """A task is overdue after this many times the usual duration of a task."""
 MIN_OVERDUE_NS = 500_000_000
 MAX_OVERDUE_NS = 4_000_000_000
+STUCK_NS = 15_000_000_000
+"""A member that asks only members, and gets nothing from them for this time, asks others."""
 USUAL_WEIGHT = 8
 """The usual duration is the mean over about this many tasks."""
 
@@ -212,13 +214,18 @@ class Swarm:
         return min(file.have[peer_id].bit_count() * file.piece_bytes, size)
 
     def overdue(self, *, now_ns: int) -> list[Task]:
-        """The tasks at members that take too long while the same member gets other pieces. They are over now."""
+        """The tasks at members that take too long while the same member gets other pieces, or that are all that it has.
+        They are over now. A member that gets nothing from the host either is itself the reason."""
         late = []
         for file_id, file in self._files.items():
             limit_ns = min(max(int(OVERDUE_TIMES * file.usual_ns), MIN_OVERDUE_NS), MAX_OVERDUE_NS)
             for peer_id, fetcher in file.fetchers.items():
-                for piece, (source, since_ns) in list(fetcher.tasks.items()):
-                    if source != HOST and now_ns - since_ns > limit_ns and fetcher.moved_at_ns > since_ns:
+                tasks = list(fetcher.tasks.items())
+                asks_host = any(source == HOST for _, (source, _) in tasks)
+                for piece, (source, since_ns) in tasks:
+                    moves, waits_ns = fetcher.moved_at_ns > since_ns, now_ns - since_ns
+                    is_late = waits_ns > limit_ns if moves else waits_ns > STUCK_NS and not asks_host
+                    if source != HOST and is_late:
                         late.append(Task(peer_id, file_id, piece, source))
                         self.failed(late[-1])
         return late
