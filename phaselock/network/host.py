@@ -451,7 +451,9 @@ class HostRunner(Runner[HostSession]):
                     return await self._sender.serve_pieces(FileConnection(*connection.detach()), message)
                 connection.send(FileRefused(N_("There is no such file for you here.")))
             elif message is not None:
-                request = self._session.authorise_upload(message.peer_id, message.proof, message.request_id)
+                request = self._session.authorise_upload(
+                    message.peer_id, message.proof, message.request_id, message.sha256
+                )
                 if request is not None:
                     self._unauthenticated.remove(conn)
                     return await self._songs.take_song(FileConnection(*connection.detach()), message, request)

@@ -258,7 +258,7 @@ class SessionStateMachine(RuleBasedStateMachine):
         fetches = peer.of(e.Fetch)
         for fetch in fetches[-1:]:
             assert self.host.core.authorise_fetch(fetch.peer_id, b"?" * 16, fetch.track.file_id) is None
-            assert self.host.core.authorise_upload(fetch.peer_id, b"?" * 16, unasked) is None
+            assert self.host.core.authorise_upload(fetch.peer_id, b"?" * 16, unasked, b"?" * 32) is None
         before, mine = self.host.snapshot(), peer.snapshot()
         if unasked not in wanted:
             self.host.call(self.host.core.uploaded, unasked, a_track(999))

@@ -126,7 +126,8 @@ def test_the_number_of_upload_attempts_is_limited() -> None:
     harness, ana, _ = session_of_two()
     upload = uploading(harness, ana)
     tries = [
-        harness.host.core.authorise_upload(upload.peer_id, upload_proof(upload.token), upload.request_id) is not None
+        harness.host.core.authorise_upload(upload.peer_id, upload_proof(upload.token), upload.request_id, upload.sha256)
+        is not None
         for _ in range(9)
     ]
     assert tries.count(True) <= 6 and not any(tries[6:])
@@ -197,17 +198,17 @@ def test_an_upload_needs_an_accepted_request_of_the_same_peer() -> None:
     upload = uploading(harness, ana)
     other, undecided = uploading(harness, ben, 2), ask(harness, ana, 3)
     allowed = harness.host.core.authorise_upload
-    request = allowed(upload.peer_id, upload_proof(upload.token), upload.request_id)
+    request = allowed(upload.peer_id, upload_proof(upload.token), upload.request_id, upload.sha256)
     assert request is not None and (request.size, request.file_name) == (5000, "wish 1.mp3")
-    assert allowed(upload.peer_id, upload_proof(other.token), upload.request_id) is None
-    assert allowed(upload.peer_id, b"", upload.request_id) is None
-    assert allowed(other.peer_id, upload_proof(other.token), upload.request_id) is None
-    assert allowed(upload.peer_id, upload_proof(upload.token), other.request_id) is None
-    assert allowed(upload.peer_id, upload_proof(upload.token), undecided) is None
-    assert allowed(upload.peer_id, upload_proof(upload.token), UUID(int=5)) is None
-    assert allowed(99, upload_proof(upload.token), upload.request_id) is None
+    assert allowed(upload.peer_id, upload_proof(other.token), upload.request_id, upload.sha256) is None
+    assert allowed(upload.peer_id, b"", upload.request_id, upload.sha256) is None
+    assert allowed(other.peer_id, upload_proof(other.token), upload.request_id, upload.sha256) is None
+    assert allowed(upload.peer_id, upload_proof(upload.token), other.request_id, upload.sha256) is None
+    assert allowed(upload.peer_id, upload_proof(upload.token), undecided, upload.sha256) is None
+    assert allowed(upload.peer_id, upload_proof(upload.token), UUID(int=5), upload.sha256) is None
+    assert allowed(99, upload_proof(upload.token), upload.request_id, upload.sha256) is None
     harness.host.call(harness.host.core.uploaded, upload.request_id, a_track(7))
-    assert allowed(upload.peer_id, upload_proof(upload.token), upload.request_id) is None
+    assert allowed(upload.peer_id, upload_proof(upload.token), upload.request_id, upload.sha256) is None
 
 
 def test_an_upload_without_an_accepted_request_changes_nothing() -> None:
@@ -227,7 +228,7 @@ def test_the_size_of_an_upload_is_that_of_the_request() -> None:
     harness.command(Accept(request_id))
     harness.run(0.01)
     upload = ana.uploads[0]
-    request = harness.host.core.authorise_upload(upload.peer_id, upload_proof(upload.token), request_id)
+    request = harness.host.core.authorise_upload(upload.peer_id, upload_proof(upload.token), request_id, upload.sha256)
     assert request is not None and request.size == at_host(harness)[0].size == upload.size == 4321
 
 
@@ -352,7 +353,10 @@ def test_a_request_can_be_rejected_during_its_conversion() -> None:
     harness.run(0.1)
     harness.host.call(harness.host.core.upload_progress, upload.request_id, 10)  # a late report changes nothing
     assert harness.host.core.wants_upload(upload.request_id)
-    assert harness.host.core.authorise_upload(upload.peer_id, upload_proof(upload.token), upload.request_id) is None
+    assert (
+        harness.host.core.authorise_upload(upload.peer_id, upload_proof(upload.token), upload.request_id, upload.sha256)
+        is None
+    )
     ana.call(ana.core.upload_ended, upload.request_id, "The connection was lost.")  # the host has the song already
     harness.run(0.1)
     assert states(ana) == [(RequestState.CONVERTING, "")] and len(ana.uploads) == 1
@@ -401,7 +405,10 @@ def test_the_requests_of_a_peer_that_left_are_removed(how: str) -> None:
     harness.run(0.1)
     assert [request.peer_name for request in at_host(harness)] == ["Ben"]
     assert told(harness.host)[-2:] == [("failed", "Ana has left.")] * 2
-    assert harness.host.core.authorise_upload(upload.peer_id, upload_proof(upload.token), upload.request_id) is None
+    assert (
+        harness.host.core.authorise_upload(upload.peer_id, upload_proof(upload.token), upload.request_id, upload.sha256)
+        is None
+    )
     harness.host.call(harness.host.core.uploaded, upload.request_id, a_track(7))
     harness.run(100)
     assert harness.host.snapshot().queue == ()

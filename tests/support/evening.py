@@ -665,7 +665,7 @@ class Machine:
         problem = "The connection was lost."
         if host is not None and self.reaches(host) and isinstance(host.core, HostSession):
             proof = membership_proof(upload.token, UPLOAD, host.key)
-            request = host.core.authorise_upload(upload.peer_id, proof, upload.request_id)
+            request = host.core.authorise_upload(upload.peer_id, proof, upload.request_id, upload.sha256)
             assert upload.sha256 in self.files, f"{self.name} has no such song"
             if request is not None:
                 problem = ""

@@ -713,7 +713,7 @@ class SimulatedPeer(SimulatedNode):
 
     def _uploaded(self, upload: e.Upload) -> None:
         host, request_id = self.simulation.host, upload.request_id
-        request = host.core.authorise_upload(upload.peer_id, upload_proof(upload.token), request_id)
+        request = host.core.authorise_upload(upload.peer_id, upload_proof(upload.token), request_id, upload.sha256)
         result = not host.gone and request is not None and next(self.upload_results)
         if request is not None and result is True:
             host.receive_song(request_id, request.file_name, upload)

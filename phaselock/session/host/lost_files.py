@@ -65,10 +65,13 @@ class LostFiles:
                 lost.having.append(member.conn)
         self._go_on(now_ns)
 
-    def begin_upload_attempt(self, member: Member | None, file_id: UUID) -> Request | None:
-        """The song that this member may send now; otherwise None. Each call counts as one attempt."""
+    def begin_upload_attempt(self, member: Member | None, file_id: UUID, sha256: bytes) -> Request | None:
+        """The song that this member may send now, if its file has this hash; otherwise None. Each call counts as one
+        attempt."""
         lost = self._lost.get(file_id)
         if lost is None or member is None or lost.sender != member.conn or lost.tries >= MAX_TRIES:
+            return None
+        if sha256 != lost.track.sha256:
             return None
         lost.tries += 1
         t = lost.track

@@ -415,14 +415,15 @@ class HostSession:
         self._parts.sharing.hashed(file_id, root)
         return self._settle(now_ns)
 
-    def authorise_upload(self, peer_id: int, proof: bytes, request_id: UUID) -> Request | None:
-        """The accepted request whose song may arrive on a bulk connection with this proof; None: refuse it.
+    def authorise_upload(self, peer_id: int, proof: bytes, request_id: UUID, sha256: bytes) -> Request | None:
+        """The accepted request whose song, which has this hash, may arrive on a bulk connection with this proof; None:
+        refuse it.
 
         Each call counts as one attempt.
         """
         member = self._parts.admission.member(peer_id, proof, UPLOAD)
         if self._parts.lost_files.track(request_id) is not None:
-            return self._parts.lost_files.begin_upload_attempt(member, request_id)
+            return self._parts.lost_files.begin_upload_attempt(member, request_id, sha256)
         return self._parts.requests.begin_upload_attempt(member, request_id)
 
     def authorise_guest_upload(self, guest_id: bytes, request_id: UUID) -> Request | None:
