@@ -10,6 +10,8 @@ from phaselock.protocol.proof import UPLOAD, membership_proof
 from phaselock.session import effects as e
 from phaselock.session.host.session import HostSession
 from tests.support.heirs import a_line, successor_of
+from tests.support.raw_member import REPORT
+from tests.support.simulation import SECOND
 
 TOKEN, ANA = b"t" * 16, b"Ana".ljust(32, b"k")
 
@@ -39,3 +41,17 @@ def test_a_member_cannot_send_another_song_in_place_of_a_lost_one(lies: bool) ->
     proof = membership_proof(TOKEN, UPLOAD, ANA)
     sha256 = b"another song".ljust(32) if lies else song.sha256
     assert (host.authorise_upload(ben.peer_id, proof, song.file_id, sha256) is None) is lies
+
+
+def test_a_member_that_sends_a_song_without_end_is_given_up() -> None:
+    host, (song, *_), now_ns = lacking("Ben", "Cleo")
+    for conn in (1, 2):
+        host.received(conn, m.SongsFound((song.file_id,)), now_ns=now_ns)
+    for second in range(4, 400, 4):
+        host.upload_progress(song.file_id, second, now_ns=now_ns + second * SECOND)
+        for conn in (1, 2):
+            host.received(conn, REPORT, now_ns=now_ns + second * SECOND)
+        if 2 in asked(host.timer(now_ns=now_ns + second * SECOND)):
+            break
+    else:
+        pytest.fail("Cleo is never asked")

@@ -17,6 +17,9 @@ from phaselock.session.host.queue import HostQueue
 from phaselock.session.host.requests import MAX_TRIES, Request
 from phaselock.session.outbox import Outbox
 
+SLOWEST_BYTES_PER_S = 20_000
+"""A member that sends a song at a smaller mean rate is given up: others may have it."""
+
 
 @dataclasses.dataclass(slots=True)
 class _Lost:
@@ -31,6 +34,8 @@ class _Lost:
     """Its attempts so far."""
     give_up_at_ns: int = 0
     """When another member is asked."""
+    late_at_ns: int = 0
+    """When another member is asked in any case."""
 
 
 class LostFiles:
@@ -80,7 +85,7 @@ class LostFiles:
     def progressed(self, file_id: UUID, *, now_ns: int) -> None:
         """Bytes of it have arrived."""
         if (lost := self._lost.get(file_id)) is not None:
-            lost.give_up_at_ns = now_ns + UPLOAD_LIMIT_NS
+            lost.give_up_at_ns = min(now_ns + UPLOAD_LIMIT_NS, lost.late_at_ns)
 
     def arrived(self, file_id: UUID, track: Track, *, now_ns: int) -> bool:
         """The file of this song has arrived. False if it is another one."""
@@ -130,4 +135,5 @@ class LostFiles:
             if lost.sender is None and idle is not None:
                 busy.add(idle)
                 lost.sender, lost.tries, lost.give_up_at_ns = idle, 0, now_ns + UPLOAD_LIMIT_NS
+                lost.late_at_ns = lost.give_up_at_ns + lost.track.size * 1_000_000_000 // SLOWEST_BYTES_PER_S
                 self._outbox.do(Send(idle, m.SongRequestAccepted(file_id)))
