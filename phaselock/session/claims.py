@@ -91,8 +91,8 @@ class Standing:
     """Of the heirs."""
     electors: int
     """Members of the host before this one when this one took over."""
-    voters: int
-    """Members of this host before the first one was lost."""
+    voters: Collection[int]
+    """The numbers of the members of this host before the first one was lost. Only their votes count."""
     rivals: Collection[bytes] = ()
     """Keys of the other machines of the line by which this host took over."""
     has_slept: bool = False
@@ -167,8 +167,8 @@ def gives_way(me: Standing, other: Claim, token_of: Callable[[int], bytes | None
     if common == other.term:
         return True if other.has_members or not mine.has_members else None
     if common == mine.term:
-        proven = len(voters_for(mine, other, token_of))
-        enough = _is_majority(proven, me.voters) or me.has_slept and proven >= 1
+        proven = len(set(voters_for(mine, other, token_of)).intersection(me.voters))
+        enough = _is_majority(proven, len(me.voters)) or me.has_slept and proven >= 1
         return not mine.has_members and other.has_members and enough
     term = common + 1
     is_elected, is_other_elected = _is_elected(mine, term), _is_elected(other, term)

@@ -65,7 +65,9 @@ def claim(
     return Claim(len(chain) - 1, chain, took_over_ns, members, (Election(1, electors, by),) if by else ())
 
 
-def standing(one: Claim, voters: int = 4, slept: bool = False, rivals: Collection[bytes] = LINE_KEYS) -> Standing:
+def standing(
+    one: Claim, voters: Collection[int] = (1, 2, 4, 5), slept: bool = False, rivals: Collection[bytes] = LINE_KEYS
+) -> Standing:
     return Standing(one, SECRET, 4, voters, rivals, slept)
 
 
@@ -152,7 +154,10 @@ ELECTED, BY_BEN = votes(1, 4, 5), votes(2, 3, 5, candidate=BEN)
         (standing(claim(HANA, members=False)), claim(HANA, ANA, by=ELECTED), True),
         (standing(claim(HANA, members=False)), claim(HANA, ANA, CLEO, by=ELECTED), True),
         (standing(claim(HANA, members=False)), claim(HANA, ANA, by=votes(1, 4)), False),
-        (standing(claim(HANA, members=False), voters=1), claim(HANA, ANA, by=votes(1)), False),
+        (standing(claim(HANA, members=False), voters=(1,)), claim(HANA, ANA, by=votes(1)), False),
+        (standing(claim(HANA, members=False), voters=(1, 2)), claim(HANA, ANA, by=votes(3, 4, 5)), False),
+        (standing(claim(HANA, members=False), voters=()), claim(HANA, ANA, by=ELECTED), False),
+        (standing(claim(HANA, members=False), voters=(2,), slept=True), claim(HANA, ANA, by=votes(1)), False),
         (standing(claim(HANA, members=False), slept=True), claim(HANA, ANA, by=votes(1)), True),
         (standing(claim(HANA, members=False), slept=True), claim(HANA, ANA), False),
         (standing(claim(HANA, members=False)), claim(HANA, ANA, members=False, by=ELECTED), False),
@@ -223,7 +228,7 @@ class History:
     def __init__(self) -> None:
         first = Claim(0, (key(0),), (0,), has_members=True)
         secrets = {one: bytes([one]) * 16 for one in range(1, 6)}
-        self.hosts = [Machine(Standing(first, SECRET, 0, 5), secrets)]
+        self.hosts = [Machine(Standing(first, SECRET, 0, secrets.keys()), secrets)]
         self.now_ns = 0
         self.last_number = 5
 
@@ -235,6 +240,7 @@ class History:
         if joins:
             self.last_number += 1
             host.tokens = {**host.tokens, self.last_number: bytes([self.last_number, at]) * 8}
+            host.standing = dataclasses.replace(host.standing, voters=host.tokens.keys())
         old, term = host.standing.claim, host.standing.claim.term
         hosts = {one.standing.claim.key for one in self.hosts}
         willing = [one for one in sorted(host.tokens) if key(one) not in hosts]
@@ -252,7 +258,7 @@ class History:
         claim = Claim(term + 1, chain, took_over_ns, has_members=len(voting) > 1, elections=elections)
         tokens = {one: heir_token(token, key(me)) for one, token in host.tokens.items() if one != me}
         rivals = {key(one) for one in line[1:]}
-        self.hosts.append(Machine(Standing(claim, SECRET, electors, electors, rivals), tokens))
+        self.hosts.append(Machine(Standing(claim, SECRET, electors, tokens.keys(), rivals), tokens))
 
 
 def key(number: int) -> bytes:

@@ -17,6 +17,7 @@ from phaselock.session.guest_actions import GuestHere, GuestVotes
 from phaselock.session.host.session import HostSession
 from phaselock.session.person_keys import FALLBACK_KEY
 from tests.support.heirs import a_line, key_of, line_at, successor_of
+from tests.support.raw_member import RawMember
 from tests.support.session_harness import HarnessPeer, SessionHarness, error, ready
 from tests.support.simulation import HOST_KEY, SECOND, a_track
 
@@ -195,6 +196,32 @@ def test_a_host_gives_way_to_no_claim_that_it_cannot_check(chain: tuple[bytes, .
         harness.host.call(harness.host.core.told, ask.number, answer)
     assert not harness.host.of(e.FollowHost)
     assert bool(asked) is (HOST_KEY in chain)
+
+
+def test_a_host_that_is_alone_gives_way_to_no_votes_of_former_members() -> None:
+    """A machine has joined twice, and was lost twice. Then the others have left."""
+    harness, (ana, ben) = a_line("Ana", "Ben")
+    line, votes = line_at(ben), []
+    for name in ("Liar", "Lira"):
+        former = RawMember(harness, name, "10.0.0.66")
+        former.report()
+        assert former.accepted is not None
+        about = former.accepted.peer_id, former.accepted.token
+        votes.append(loss_vote(*about, 0, HOST_KEY, line.successors, LIAR))
+        harness.host.connection_lost(former.conn, "reset")
+    ana.leave()
+    ben.leave()
+    harness.run(1)
+    assert not len(harness.host.core._parts.members)
+    claim = Claim(1, (HOST_KEY, LIAR), (0, 0), has_members=True, elections=(Election(1, 2, tuple(votes)),))
+    without = dataclasses.replace(claim, elections=())
+    conn = harness.open_connection()
+    harness.host.receive(conn, m.HostSeek(harness.host.core.session_id, 1, None, without, liar_contact()))
+    (*_, ask) = harness.host.of(e.AskHost)
+    harness.host.call(
+        harness.host.core.told, ask.number, m.HostTold("host", host=liar_contact(), claim=claim, gives_way=False)
+    )
+    assert not harness.host.of(e.FollowHost)
 
 
 def test_a_host_asks_few_machines_that_only_claim() -> None:

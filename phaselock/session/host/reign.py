@@ -80,7 +80,8 @@ class Reign:
         self._lineage = Lineage(heirs_secret(token), (0,))
         self._earlier: Membership | None = None
         """Of this machine, at the hosts before it."""
-        self._electors = self._voters = 0
+        self._electors = 0
+        self._voters = frozenset[int]()
         self._rivals: frozenset[bytes] = frozenset()
         """See Standing."""
         self._has_slept = False
@@ -109,7 +110,7 @@ class Reign:
         self._lineage = dataclasses.replace(heritage.lineage, took_over_session_ns=took_over_ns)
         self.peer_id, self._earlier = heritage.me.peer_id, heritage.membership
         self._inherited_keys = heritage.known_keys
-        self._electors = self._voters = heritage.voters
+        self._electors = heritage.voters
         others = [one for one in heritage.line if one.host_key != self._host_key]
         self.succession.keys = {one.peer_id: one.host_key for one in others}
         self._rivals = frozenset(one.host_key for one in others)
@@ -166,7 +167,8 @@ class Reign:
 
     def joined(self, member: Member) -> None:
         """A member has joined, maybe again."""
-        self._voters, self._has_slept = len(self._members), False
+        self._has_slept = False
+        self._count_voters()
         self.reunion.found(member.peer_id)
 
     def lost(self, member: Member, *, now_ns: int) -> None:
@@ -182,7 +184,7 @@ class Reign:
 
     def left(self) -> None:
         """A member has left, or was removed."""
-        self._voters = len(self._members)
+        self._count_voters()
 
     def woke(self, slept_ns: int, *, now_ns: int) -> None:
         """This computer was suspended."""
@@ -211,6 +213,9 @@ class Reign:
         """How this machine proves to another host that it is a member."""
         earlier = self._earlier.tokens if self._earlier is not None else ()
         return Membership(self.peer_id, (*earlier, (self._term, self._host_key, self._token)))
+
+    def _count_voters(self) -> None:
+        self._voters = frozenset(member.peer_id for member in self._members)
 
     def _standing(self) -> Standing:
         about = self.claim(), self._lineage.secret, self._electors, self._voters, self._rivals
