@@ -343,6 +343,16 @@ def test_a_lost_peer_asks_many_announced_hosts_one_after_the_other() -> None:
     assert 3 <= len(asked) == len(set(asked)) <= 5
 
 
+def test_a_false_announcement_of_the_next_in_line_makes_it_not_gone() -> None:
+    _, cleo, ana = lost("Ana", "Ben", "Cleo")
+    first = cleo.core._parts.succession._candidate(cleo.now_ns)
+    assert first == ana
+    for port in (1, 2, 3):
+        cleo.call(cleo.core.met, "10.0.0.66", port, ana.host_key[:16])
+        cleo.call(cleo.core.told, cleo.of(e.AskHost)[-1].number, None, refused=True)
+    assert cleo.core._parts.succession._candidate(cleo.now_ns) == ana
+
+
 def test_a_new_host_knows_the_machines_that_have_left_the_line() -> None:
     harness, (ana, ben) = a_line("Ana", "Ben")
     ben.cut()

@@ -98,7 +98,7 @@ class PeerSuccession:
         self._asked: dict[int, HostContact] = {}
         """The questions that are not answered."""
         self._misses: dict[bytes, int] = {}
-        """Questions without an answer since the last answer, by the key of the machine."""
+        """Questions without an answer since the last answer, by the key of the machine, at its place in the line."""
         self._heard_at_ns: dict[bytes, int] = {}
         """When each machine has answered last that it has lost the host, too."""
         self._host_lives_at_ns: int | None = None
@@ -255,6 +255,8 @@ class PeerSuccession:
         if asked is None or self._ask_at_ns is None:
             return None
         if answer is None:
+            if self.line is None or asked not in self.line.successors:  # a false announcement may lead anywhere
+                return None
             self._misses[asked.host_key] = self._misses.get(asked.host_key, 0) + (MISSES if refused else 1)
             return None
         self._misses[asked.host_key] = 0
