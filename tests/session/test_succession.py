@@ -353,6 +353,17 @@ def test_a_false_announcement_of_the_next_in_line_makes_it_not_gone() -> None:
     assert cleo.core._parts.succession._candidate(cleo.now_ns) == ana
 
 
+def test_a_false_place_of_an_announced_host_does_not_hide_the_true_one() -> None:
+    harness, cleo, _ = lost("Ana", "Ben", "Cleo")
+    for address in ("10.0.0.66", "10.0.0.7"):
+        cleo.call(cleo.core.met, address, 17401, LIAR[:16])
+        harness.host.call(harness.host.core.met, address, 17401, LIAR[:16])
+    harness.run(3)
+    for node in (cleo, harness.host):
+        asked = [one.contact.addresses for one in node.of(e.AskHost) if one.contact.host_key == LIAR[:16]]
+        assert asked == [("10.0.0.66",), ("10.0.0.7",)]
+
+
 def test_a_new_host_knows_the_machines_that_have_left_the_line() -> None:
     harness, (ana, ben) = a_line("Ana", "Ben")
     ben.cut()

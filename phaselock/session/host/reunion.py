@@ -63,8 +63,8 @@ class Reunion:
         """The machines that may be another host, by key, and since when they are sought."""
         self._ask_at_ns: int | None = None
         self._ask_back_at_ns = 0
-        self._heard_of: dict[bytes, HostContact] = {}
-        """Machines that are a host, as others tell, and that are asked one after the other, by key."""
+        self._heard_of: dict[HostContact, None] = {}
+        """Machines that are a host, as others tell, and that are asked one after the other."""
         self._ask_next_at_ns = 0
         self._last_number = 0
         self._asked: dict[int, HostContact] = {}
@@ -106,7 +106,7 @@ class Reunion:
     def heard_of(self, contact: HostContact) -> None:
         """This machine is another host, as a machine tells that may lie. Only the beginning of its key may be known."""
         if len(self._heard_of) < MAX_HEARD_OF:
-            self._heard_of.setdefault(contact.host_key, contact)
+            self._heard_of[contact] = None
 
     def timer(self, *, now_ns: int) -> None:
         """Ask if that is due."""
@@ -114,7 +114,9 @@ class Reunion:
             self._ask_sought(now_ns)
         if self._heard_of and now_ns >= self._ask_next_at_ns:
             self._ask_next_at_ns = now_ns + ASK_NEXT_EVERY_NS
-            self.ask(self._heard_of.pop(next(iter(self._heard_of))))
+            contact = next(iter(self._heard_of))
+            del self._heard_of[contact]
+            self.ask(contact)
 
     def deadlines_ns(self) -> Iterator[int]:
         """When `timer` must be called."""

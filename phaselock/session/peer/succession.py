@@ -103,8 +103,8 @@ class PeerSuccession:
         """When each machine has answered last that it has lost the host, too."""
         self._host_lives_at_ns: int | None = None
         """When a machine has answered last that it is connected to the host."""
-        self._announced: dict[bytes, HostContact] = {}
-        """Machines that announce themselves as the host, by the beginning of their key, which is all that is known."""
+        self._announced: dict[HostContact, None] = {}
+        """Machines that announce themselves as the host. Only the beginning of their key is known."""
         self._strange: HostContact | None = None
         """A host of this session, as a machine of the line tells, that cannot know this member."""
         self._since_ns = 0
@@ -220,7 +220,7 @@ class PeerSuccession:
         if key is not None:
             self._ask(contact, m.HostSeek(session_id, peer_id))
         elif len(self._announced) < MAX_ANNOUNCED:
-            self._announced.setdefault(announced_key, contact)
+            self._announced[contact] = None
 
     def timer(self, session_id: bytes, peer_id: int, *, now_ns: int) -> None:
         """Ask the machines of the line if that is due, and one of those that are announced."""
@@ -239,7 +239,9 @@ class PeerSuccession:
             vote = self._vote(peer_id, one.host_key) if is_first else None
             self._ask(one, m.HostSeek(session_id, peer_id, vote))
         if self._announced:
-            self._ask(self._announced.pop(next(iter(self._announced))), m.HostSeek(session_id, peer_id))
+            contact = next(iter(self._announced))
+            del self._announced[contact]
+            self._ask(contact, m.HostSeek(session_id, peer_id))
 
     def deadlines_ns(self) -> Iterator[int]:
         """When `timer` must be called."""
