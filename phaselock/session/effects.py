@@ -351,6 +351,11 @@ class CloseForSuccession:
     """Peer: close these ports."""
 
 
+MAX_ASKED_AT_ONCE = 32
+"""With this number of questions without an answer, a machine that is only announced waits: any program of the network
+can announce it, and each question costs a connection."""
+
+
 @frozen
 class AskHost:
     """Ask this machine for the host of the session: connect to its control port, at all its addresses, check that it

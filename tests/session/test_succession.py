@@ -364,6 +364,15 @@ def test_a_false_place_of_an_announced_host_does_not_hide_the_true_one() -> None
         assert asked == [("10.0.0.66",), ("10.0.0.7",)]
 
 
+def test_false_announcements_of_a_known_machine_cost_few_questions() -> None:
+    harness, cleo, ana = lost("Ana", "Ben", "Cleo")
+    for node in (cleo, harness.host):
+        before = len(node.of(e.AskHost))
+        for number in range(200):
+            node.call(node.core.met, f"10.0.1.{number}", 17401, ana.host_key[:16])
+        assert 10 < len(node.of(e.AskHost)) - before <= e.MAX_ASKED_AT_ONCE
+
+
 def test_a_new_host_knows_the_machines_that_have_left_the_line() -> None:
     harness, (ana, ben) = a_line("Ana", "Ben")
     ben.cut()

@@ -131,7 +131,7 @@ class Reign:
             return
         known = next((key for key in self._known_keys() if key.startswith(announced_key)), None)
         contact = HostContact(0, "", (address,), control_port, control_port, known or announced_key)
-        if known is not None:
+        if known is not None and not self.reunion.is_busy:
             self.reunion.ask(contact)
         else:
             self.reunion.heard_of(contact)

@@ -20,7 +20,7 @@ from phaselock.model.heritage import Claim, HostContact
 from phaselock.protocol import messages as m
 from phaselock.protocol.proof import SEEKER, bequest_purpose, is_membership_proof, membership_proof
 from phaselock.session.claims import Standing, gives_way, host_proof, is_host_proof, voters_for
-from phaselock.session.effects import AskHost
+from phaselock.session.effects import MAX_ASKED_AT_ONCE, AskHost
 from phaselock.session.outbox import Outbox
 
 ASK_EVERY_NS = 2_000_000_000
@@ -94,6 +94,11 @@ class Reunion:
     def sought_keys(self) -> Collection[bytes]:
         """The keys of the machines that are sought."""
         return self._sought.keys()
+
+    @property
+    def is_busy(self) -> bool:
+        """Many questions have no answer yet."""
+        return len(self._asked) >= MAX_ASKED_AT_ONCE
 
     def ask(self, contact: HostContact) -> None:
         """Ask one machine now."""

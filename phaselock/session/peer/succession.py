@@ -28,7 +28,7 @@ from phaselock.protocol import messages as m
 from phaselock.protocol.proof import SEEKER, is_membership_proof
 from phaselock.session import events as e
 from phaselock.session.claims import derived_token, extended, is_vote, loss_vote
-from phaselock.session.effects import HOST_CONN, AskHost, OpenForSuccession, Send
+from phaselock.session.effects import HOST_CONN, MAX_ASKED_AT_ONCE, AskHost, OpenForSuccession, Send
 from phaselock.session.outbox import Outbox
 from phaselock.session.peer.breach import Breach
 from phaselock.session.peer.estate import PeerEstate
@@ -104,7 +104,8 @@ class PeerSuccession:
         self._host_lives_at_ns: int | None = None
         """When a machine has answered last that it is connected to the host."""
         self._announced: dict[HostContact, None] = {}
-        """Machines that announce themselves as the host. Only the beginning of their key is known."""
+        """Machines that announce themselves as the host and wait for their question. Of most of them only the beginning
+        of their key is known."""
         self._strange: HostContact | None = None
         """A host of this session, as a machine of the line tells, that cannot know this member."""
         self._since_ns = 0
@@ -217,7 +218,7 @@ class PeerSuccession:
             return
         key = next((one for one in self.known_keys if one.startswith(announced_key)), None)
         contact = HostContact(0, "", (address,), port, port, key or announced_key)
-        if key is not None:
+        if key is not None and len(self._asked) < MAX_ASKED_AT_ONCE:
             self._ask(contact, m.HostSeek(session_id, peer_id))
         elif len(self._announced) < MAX_ANNOUNCED:
             self._announced[contact] = None
