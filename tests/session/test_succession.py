@@ -132,6 +132,16 @@ def test_a_member_that_was_not_asked_breaks_the_protocol(message: m.Message) -> 
     assert [peer.name for peer in harness.host.snapshot().peers] == ["Ben"]
 
 
+def test_a_member_that_changes_the_line_again_and_again_is_told_of_once() -> None:
+    harness, (ana, ben) = a_line("Ana", "Ben")
+    before = len(ben.told(m.SuccessionLine))
+    for port in range(1, 51):
+        harness.host.receive(ana.conn, m.StandingBy(port, port, key_of(ana)))
+    harness.run(11)
+    assert len(ben.told(m.SuccessionLine)) == before + 1
+    assert line_at(ben).successors[0].control_port == 50
+
+
 def test_the_user_learns_why_a_session_cannot_be_handed_over() -> None:
     harness, (ana,) = ready("Ana")
     harness.host.call(harness.host.core.reachable_at, ("10.0.0.1",), 17401)

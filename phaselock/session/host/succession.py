@@ -61,6 +61,8 @@ class HostSuccession:
         """Connections of members that were asked."""
         self._standing: dict[int, tuple[m.StandingBy, HostContact]] = {}
         """The members that can become the host, by connection, and where they are."""
+        self._newest: dict[int, tuple[m.StandingBy, HostContact]] = {}
+        """The same as they have told it last. All members are told each change: it waits for the next choice."""
         self.keys: dict[int, bytes] = {}
         """The keys of all members that could become the host so far, by number."""
         self._heirs: dict[int, HeirsKnowledge] = {}
@@ -85,9 +87,11 @@ class HostSuccession:
         """A member is ready to become the host. False if it was not asked."""
         if member.conn not in self._asked:
             return False
-        self._standing[member.conn] = standing, _contact(member, standing)
+        self._newest[member.conn] = standing, _contact(member, standing)
         self.keys[member.peer_id] = standing.host_key
-        self._choose_at_ns = 0
+        if member.conn not in self._standing:
+            self._standing[member.conn] = self._newest[member.conn]
+            self._choose_at_ns = 0
         return True
 
     def settle(self, claim: Claim, *, now_ns: int) -> None:
@@ -96,7 +100,7 @@ class HostSuccession:
             return
         here = self._members.members
         for conn in [conn for conn in self._told if conn not in here]:
-            for known in (self._standing, self._heirs, self._told):
+            for known in (self._standing, self._newest, self._heirs, self._told):
                 known.pop(conn, None)
             self._asked.discard(conn)
         for member in here.values():
@@ -216,14 +220,19 @@ class HostSuccession:
 
     def _choose(self, here: dict[int, Member], now_ns: int) -> None:
         """Choose the successors, and bring them into their order."""
-        willing = self._distinct(conn for conn in self._standing if _may_be_heir(here[conn]) and not here[conn].absent)
+        willing = self._willing(here)
         wanted = min(MAX_SUCCESSORS, len(willing))
         if now_ns < self._choose_at_ns and len([conn for conn in self._heirs if conn in willing]) >= wanted:
             return
         self._choose_at_ns = now_ns + CHOOSE_EVERY_NS
+        self._standing = dict(self._newest)
+        willing = self._willing(here)
         chosen = sorted(willing, key=lambda conn: self._rank(here[conn], self._standing[conn][0]))[:MAX_SUCCESSORS]
         before = self._heirs
         self._heirs = {conn: before.get(conn) or HeirsKnowledge(self._standing[conn][1].host_key) for conn in chosen}
+
+    def _willing(self, here: dict[int, Member]) -> list[int]:
+        return self._distinct(conn for conn in self._standing if _may_be_heir(here[conn]) and not here[conn].absent)
 
     def _distinct(self, conns: Iterable[int]) -> list[int]:
         """Only the first connection for each key, and none for the host's own: programs of one user of a computer have
