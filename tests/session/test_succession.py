@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from phaselock.model.heritage import Claim, Election, HostContact, Hosting
+from phaselock.model.heritage import Claim, Election, HeirBar, HostContact, Hosting
 from phaselock.protocol import messages as m
 from phaselock.protocol.framing import GREETING_CAP, frame
 from phaselock.protocol.proof import SEEKER, heir_token, membership_proof
@@ -504,6 +504,30 @@ def test_a_line_that_contradicts_itself_breaks_the_protocol(change: dict[str, ob
     false = dataclasses.replace(line_at(ana), **change)  # type: ignore[arg-type]
     ana.call(ana.core.received, false)
     assert ana.ended is not None
+
+
+FAKE = "\x1b[2Jfake\u202e"
+"""A name that clears a terminal."""
+
+
+def test_names_that_a_host_tells_of_the_line_are_safe_to_show() -> None:
+    harness, (ana,) = a_line("Ana")
+    line = line_at(ana)
+    successors = tuple(dataclasses.replace(one, name=FAKE) for one in line.successors)
+    ana.call(ana.core.received, dataclasses.replace(line, successors=successors))
+    assert ana.events("successors")[-1].fields["names"] == ["[2Jfake"]
+
+
+def test_names_that_a_host_tells_its_successor_are_safe_to_show() -> None:
+    harness, (ana, ben) = a_line("Ana", "Ben")
+    ben_row = next(iter(ana.core._parts.succession.estate.members.values()))
+    false_row = dataclasses.replace(ben_row, name=FAKE, asked_name=FAKE)
+    bar = HeirBar(FAKE, FAKE, b"t" * 16, "10.0.0.9")
+    ana.call(ana.core.received, m.HeritageUpdate(members=(false_row,), bars=(bar,)))
+    new = successor_of(harness, ana)
+    assert new.snapshot().removed == ("[2Jfake",)
+    departed = {one.peer_id: (one.name, one.asked_name) for one in new._parts.admission.departed}
+    assert departed[ben_row.peer_id] == ("[2Jfake", "[2Jfake")
 
 
 def test_a_host_that_moves_to_a_machine_with_another_key_breaks_the_protocol() -> None:

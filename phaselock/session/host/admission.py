@@ -104,12 +104,13 @@ class Admission:
         reserved for HOLD_NS."""
         for one in members:
             budget = self._budgets.of(one.ip, now_ns=now_ns)
-            member = Member(0, one.peer_id, one.name, one.token, now_ns, Reports(now_ns), one.ip, budget)
-            member.asked_name, member.held_until_ns = one.asked_name, now_ns + HOLD_NS
+            name = person_name(one.name)
+            member = Member(0, one.peer_id, name, one.token, now_ns, Reports(now_ns), one.ip, budget)
+            member.asked_name, member.held_until_ns = person_name(one.asked_name), now_ns + HOLD_NS
             member.outside, member.call_back_port = one.outside, one.call_back_port
             self._departed[one.peer_id] = member
         for bar in bars:
-            self._bars.take(Bar(bar.name, bar.asked_name, bar.token, bar.ip))
+            self._bars.take(Bar(person_name(bar.name), person_name(bar.asked_name), bar.token, bar.ip))
         self._last_peer_id = last_peer_id
 
     def remove(self, member: Member) -> None:

@@ -24,6 +24,7 @@ from collections.abc import Iterator, Sequence
 
 from phaselock.frozen import frozen
 from phaselock.model.heritage import Cause, Claim, HostContact, LossVote, Membership
+from phaselock.model.names import person_name
 from phaselock.protocol import messages as m
 from phaselock.protocol.proof import SEEKER, is_membership_proof
 from phaselock.session import events as e
@@ -153,8 +154,8 @@ class PeerSuccession:
         self._know(line)
         known = line.term, host_key, token
         self._tokens = [*(one for one in self._tokens if one[0] < line.term), known][-MAX_TOKENS:]
-        names = tuple(one.name for one in line.successors)
-        if names != tuple(one.name for one in before):
+        names = tuple(person_name(one.name) for one in line.successors)
+        if names != tuple(person_name(one.name) for one in before):
             self._outbox.note(e.SuccessorsChanged(session_ns, names))
 
     def take_heritage(self, update: m.HeritageUpdate) -> None:
