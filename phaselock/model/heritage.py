@@ -266,6 +266,8 @@ class HeirBar:
     asked_name: PersonName
     token: _Secret = dataclasses.field(repr=False)
     ip: _Address
+    host_key: Annotated[bytes, Size(0, 32)] = b""
+    """With which it was a host, or could become one; empty: not known."""
 
 
 @frozen

@@ -9,10 +9,20 @@ import pytest
 from phaselock.model.heritage import Claim, Election, HeirBar, HostContact, Hosting
 from phaselock.protocol import messages as m
 from phaselock.protocol.framing import GREETING_CAP, frame
-from phaselock.protocol.proof import SEEKER, heir_token, membership_proof
+from phaselock.protocol.proof import JOIN, SEEKER, heir_token, membership_proof
 from phaselock.session import effects as e
 from phaselock.session.claims import host_proof, loss_vote
-from phaselock.session.commands import Add, AllowGuest, HandOver, Move, Quit, RemoveGuest, UseFallback, VoteFor
+from phaselock.session.commands import (
+    Add,
+    AllowGuest,
+    DropPeer,
+    HandOver,
+    Move,
+    Quit,
+    RemoveGuest,
+    UseFallback,
+    VoteFor,
+)
 from phaselock.session.guest_actions import GuestHere, GuestVotes
 from phaselock.session.host.session import HostSession
 from phaselock.session.person_keys import FALLBACK_KEY
@@ -283,6 +293,28 @@ def test_each_of_many_announced_hosts_is_asked_but_slowly() -> None:
     assert len(harness.host.of(e.AskHost)) <= before + 1 + 5 * 4
     harness.run(6)
     assert {one.contact.host_key for one in harness.host.of(e.AskHost)[before:]} == {key[:16] for key in keys}
+
+
+@pytest.mark.parametrize("removed", [False, True])
+def test_a_host_gives_way_to_no_earlier_one_that_its_user_has_removed(removed: bool) -> None:
+    harness, (ana, _) = a_line("Ana", "Ben")
+    settings = ana.core._parts.succession.estate.settings
+    assert settings is not None
+    new, now_ns = successor_of(harness, ana), harness.host.now_ns
+    new.connected(1, "10.0.0.1", now_ns=now_ns)
+    proof = membership_proof(settings.host_token, JOIN, key_of(ana))
+    new.received(1, m.JoinRequest("Hana", m.PROTOCOL_VERSION, settings.host_peer_id, proof), now_ns=now_ns)
+    if removed:
+        new.command(DropPeer("Hana"), now_ns=now_ns)
+    assert len(new._parts.members) == (not removed)
+    new.connected(2, "10.0.0.1", now_ns=now_ns)
+    claim = Claim(0, (HOST_KEY,), (0,), has_members=True)
+    contact = HostContact(0, "Hana", ("10.0.0.1",), 17401, 17402, HOST_KEY)
+    effects = new.received(2, m.HostSeek(new.session_id, 0, None, claim, contact), now_ns=now_ns)
+    (ask,) = [one for one in effects if isinstance(one, e.AskHost) and one.contact == contact]
+    told = m.HostTold("host", host=contact, claim=claim, gives_way=False)
+    follows = [one for one in new.told(ask.number, told, now_ns=now_ns) if isinstance(one, e.FollowHost)]
+    assert bool(follows) is not removed
 
 
 # -- a peer ------------------------------------------------------------------------------------------------------------

@@ -110,13 +110,13 @@ class Admission:
             member.outside, member.call_back_port = one.outside, one.call_back_port
             self._departed[one.peer_id] = member
         for bar in bars:
-            self._bars.take(Bar(person_name(bar.name), person_name(bar.asked_name), bar.token, bar.ip))
+            self._bars.take(Bar(person_name(bar.name), person_name(bar.asked_name), bar.token, bar.ip, bar.host_key))
         self._last_peer_id = last_peer_id
 
-    def remove(self, member: Member) -> None:
+    def remove(self, member: Member, host_key: bytes) -> None:
         """The user has removed this member: keep it out. It may have had several memberships by an invitation: none of
-        its address returns by its token any more."""
-        self._bars.add(member)
+        its address returns by its token any more. `host_key`: see Bar."""
+        self._bars.add(member, host_key)
         if member.outside:
             self._forget({member.ip})
 

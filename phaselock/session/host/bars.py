@@ -35,6 +35,8 @@ class Bar:
     asked_name: str
     token: bytes = dataclasses.field(repr=False)
     ip: str
+    host_key: bytes = b""
+    """With which it was a host, or could become one; empty: not known."""
     told: bool = False
     """The user knows that it has tried to come back."""
 
@@ -69,9 +71,9 @@ class Bars:
         """All bars, the oldest first."""
         return self._bars
 
-    def add(self, member: Member) -> None:
+    def add(self, member: Member, host_key: bytes) -> None:
         """The user has removed this member."""
-        self.take(Bar(member.name, member.asked_name, member.token, member.ip))
+        self.take(Bar(member.name, member.asked_name, member.token, member.ip, host_key))
 
     def take(self, bar: Bar) -> None:
         """The user, or that of the host before this one, has removed this machine."""

@@ -112,7 +112,7 @@ class HostCommands:
 
     def _drop(self, name: str, now_ns: int) -> None:
         for member in self._parts.named(name, now_ns):
-            self._parts.admission.remove(member)
+            self._parts.admission.remove(member, self._parts.reign.succession.keys.get(member.peer_id, b""))
             self._seats.dismiss(member, REMOVED, Notice(Code.PEER_REMOVED), now_ns=now_ns)
             if member.outside:
                 self._parts.invitation.removed(now_ns=now_ns)

@@ -172,7 +172,7 @@ class Estate:
                 rows["members", one.peer_id] = row
         for bar in self._admission.bars:
             token = heir.token(bar.token)
-            rows["bars", token] = HeirBar(bar.name, bar.asked_name, token, bar.ip)
+            rows["bars", token] = HeirBar(bar.name, bar.asked_name, token, bar.ip, bar.host_key)
         rows.update(self._party.guests.rows())
         return rows
 

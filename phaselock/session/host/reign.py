@@ -98,7 +98,9 @@ class Reign:
             lineage=lambda: self._lineage,
         )
         self.succession = HostSuccession(members, queue, estate, outbox, is_on=is_on)
-        self.reunion = Reunion(session_id, lambda: self.peer_id, self._standing, self._token_of, outbox)
+        self.reunion = Reunion(
+            session_id, lambda: self.peer_id, self._standing, self._token_of, self._is_removed, outbox
+        )
 
     # -- this host ---------------------------------------------------------------------------------------------------
 
@@ -112,9 +114,9 @@ class Reign:
         self._inherited_keys = heritage.known_keys
         self._electors = heritage.voters
         others = [one for one in heritage.line if one.host_key != self._host_key]
-        self.succession.keys = {one.peer_id: one.host_key for one in others}
         self._rivals = frozenset(one.host_key for one in others)
         previous = [heritage.previous] if heritage.previous is not None else []
+        self.succession.keys = {one.peer_id: one.host_key for one in [*previous, *others]}
         self.reunion.seek([*previous, *others], now_ns=now_ns)
 
     def reachable_at(self, addresses: tuple[str, ...], control_port: int, clock_port: int) -> None:
@@ -223,6 +225,9 @@ class Reign:
 
     def _token_of(self, peer_id: int) -> bytes | None:
         return next((one.token for one in (*self._members, *self._admission.departed) if one.peer_id == peer_id), None)
+
+    def _is_removed(self, host_key: bytes) -> bool:
+        return any(bar.host_key == host_key for bar in self._admission.bars)
 
     def _bequest(self) -> Bequest:
         """What this machine brings into another part of the session."""

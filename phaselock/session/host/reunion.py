@@ -41,8 +41,8 @@ SILENT_NS = 6_000_000_000
 
 
 class Reunion:
-    """`now_ns` is session time. `standing` returns what this host knows of itself, and `token_of` the token of a
-    member."""
+    """`now_ns` is session time. `standing` returns what this host knows of itself, `token_of` the token of a
+    member, and `is_removed` whether the host's user has removed the machine with this key."""
 
     def __init__(
         self,
@@ -50,12 +50,14 @@ class Reunion:
         peer_id: Callable[[], int],
         standing: Callable[[], Standing],
         token_of: Callable[[int], bytes | None],
+        is_removed: Callable[[bytes], bool],
         outbox: Outbox,
     ) -> None:
         self._session_id = session_id
         self._peer_id = peer_id
         self._standing = standing
         self._token_of = token_of
+        self._is_removed = is_removed
         self._outbox = outbox
         self.contact: HostContact | None = None
         """Of this host."""
@@ -143,7 +145,7 @@ class Reunion:
         if answer.sight != "host" or not claim.key.startswith(contact.host_key) or claim.key == me.claim.key:
             return None
         is_heir = is_host_proof(answer.proof, me.secret, claim.key)
-        verdict = gives_way(me, claim, self._token_of, is_heir=is_heir)
+        verdict = not self._is_removed(claim.key) and gives_way(me, claim, self._token_of, is_heir=is_heir)
         self._verdicts[claim.key] = bool(verdict), me.claim.has_members
         if verdict is False:
             self._wants_since_ns.pop(claim.key, None)

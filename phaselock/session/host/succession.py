@@ -64,7 +64,8 @@ class HostSuccession:
         self._newest: dict[int, tuple[m.StandingBy, HostContact]] = {}
         """The same as they have told it last. All members are told each change: it waits for the next choice."""
         self.keys: dict[int, bytes] = {}
-        """The keys of all members that could become the host so far, by number."""
+        """The keys of all members that were the host or could become it so far, by number. The first one counts: a
+        member that is removed cannot have told another one."""
         self._heirs: dict[int, HeirsKnowledge] = {}
         """The ones that are told the heritage, in their order."""
         self._choose_at_ns = 0
@@ -88,7 +89,7 @@ class HostSuccession:
         if member.conn not in self._asked:
             return False
         self._newest[member.conn] = standing, _contact(member, standing)
-        self.keys[member.peer_id] = standing.host_key
+        self.keys.setdefault(member.peer_id, standing.host_key)
         if member.conn not in self._standing:
             self._standing[member.conn] = self._newest[member.conn]
             self._choose_at_ns = 0
