@@ -6,6 +6,7 @@ It is asked at the port of a host, or of a machine that stands by to become one:
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
 import logging
 import socket
@@ -101,13 +102,23 @@ class StandByDoor:
                 await asyncio.sleep(AGAIN_S)
                 continue
             group = address_group(address[0].removeprefix("::ffff:"))
-            if len(self._askers) >= MAX_ASKERS or list(self._askers.values()).count(group) >= MAX_OF_GROUP:
-                sock.close()
-            else:
-                asker = asyncio.create_task(self._answer(sock))
-                self._askers[asker] = group
-                asker.add_done_callback(self._askers.pop)
+            self._make_room(group)
+            asker = asyncio.create_task(self._answer(sock))
+            self._askers[asker] = group
+            asker.add_done_callback(lambda done: self._askers.pop(done, None))
             await asyncio.sleep(0)  # the sockets just closed are released before the next accept
+
+    def _make_room(self, group: str) -> None:
+        """End the oldest connection of this group, or of the one that has the most, if there are too many: silent ones
+        keep no machine out."""
+        crowd = collections.Counter(self._askers.values())
+        if crowd[group] < MAX_OF_GROUP:
+            if len(self._askers) < MAX_ASKERS:
+                return
+            ((group, _),) = crowd.most_common(1)
+        oldest = next(asker for asker, its_group in self._askers.items() if its_group == group)
+        del self._askers[oldest]
+        oldest.cancel()
 
     async def _answer(self, sock: socket.socket) -> None:
         connection = Connection(sock, Framer(GREETING_CAP))
@@ -121,5 +132,8 @@ class StandByDoor:
                         connection.framer.cap = SESSION_CAP
                         if isinstance(question := await connection.receive(), HostSeek):
                             connection.send(self._sought(question))
+        except asyncio.CancelledError:
+            connection.abort("others are waiting")  # its socket must not wait for a goodbye
+            raise
         finally:
             await connection.close()
