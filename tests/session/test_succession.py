@@ -24,6 +24,7 @@ from phaselock.session.commands import (
     VoteFor,
 )
 from phaselock.session.guest_actions import GuestHere, GuestVotes
+from phaselock.session.host import estate
 from phaselock.session.host.session import HostSession
 from phaselock.session.person_keys import FALLBACK_KEY
 from tests.support.heirs import a_line, key_of, line_at, successor_of
@@ -133,6 +134,18 @@ def test_a_successor_learns_no_secret_of_another_member() -> None:
     members[2].call_back_port = 40404  # it may be called there
     harness.run(1)
     assert ana.told(m.HeritageUpdate)[-1].members[0].ip == cleo.ip
+
+
+def test_a_crowd_that_came_and_went_does_not_hide_who_was_lost_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estate, "MAX_MEMBERS", 3)
+    harness, (ana, _) = a_line("Ana", "Ben")
+    for name in ("Crowd", "Dan"):
+        member = RawMember(harness, name, "10.0.0.66")
+        member.report()
+        harness.host.connection_lost(member.conn, "reset")
+        harness.run(1)
+    names = {one.name for one in ana.core._parts.succession.estate.members.values()}
+    assert names == {"Ben", "Dan"}
 
 
 @pytest.mark.parametrize("message", [m.StandingBy(17401, 17402, LIAR), m.TookOver()])

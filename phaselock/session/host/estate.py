@@ -163,8 +163,8 @@ class Estate:
             rows["votes", file_id] = HeirVotes(file_id, tuple(sorted(voters))[:MAX_VOTERS])
         for key, last in self._party.rounds.last.items():
             rows["rounds", key] = HeirRound(key, last)
-        everybody = [*self._members, *self._admission.departed]
-        for one in everybody[:MAX_MEMBERS]:
+        departed = [*self._admission.departed][len(self._members) - MAX_MEMBERS :]  # without room, those lost last
+        for one in [*self._members, *departed]:
             if one.peer_id != peer_id:
                 ip = "" if one.outside and not one.call_back_port else one.ip
                 about = one.name, one.asked_name, heir.token(one.token), ip, one.outside, one.call_back_port
