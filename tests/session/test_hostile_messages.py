@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from phaselock.model.group import DEFAULT_PEERS
+from phaselock.model.heritage import Claim
 from phaselock.protocol import messages as m
 from phaselock.protocol.messages import Message
 from phaselock.session import effects as e
@@ -231,3 +233,17 @@ class TestManyHostileMembers(HostileMembers.TestCase):
 @pytest.mark.slow
 class TestManyHostileHosts(HostileHost.TestCase):
     settings = _settings(50, 50)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [m.OtherPart(Claim(0, (bytes(32),), (0,), has_members=True), bytes(32)), m.SongsFound((UUID(int=1),))],
+    ids=lambda message: type(message).__name__,
+)
+def test_long_messages_come_once(message: Message) -> None:
+    harness, (ana, ben) = ready(*HONEST)
+    harness.host.receive(ana.conn, message)
+    harness.host.receive(ben.conn, message)
+    assert [peer.name for peer in harness.host.snapshot().peers] == ["Ana", "Ben"]
+    harness.host.receive(ana.conn, message)
+    assert [peer.name for peer in harness.host.snapshot().peers] == ["Ben"]

@@ -11,6 +11,9 @@ from phaselock.session.host.members import Member
 from phaselock.session.host.parts import HostParts
 from phaselock.session.host.seats import Seats
 
+ONCE = m.OtherPart, m.SongsFound
+"""A peer sends these once after it has joined. They are long: to decode one takes 10 ms."""
+
 
 class MemberMessages:
     """`now_ns` is session time."""
@@ -22,7 +25,12 @@ class MemberMessages:
 
     def take(self, member: Member, message: Message, *, now_ns: int) -> None:
         """A member has sent this message, which a member may send."""
-        parts = self._parts
+        parts, kind = self._parts, type(message)
+        if kind in member.said_once:
+            self._seats.breach(member, f"{kind.__name__} came twice", now_ns=now_ns)
+            return
+        if kind in ONCE:
+            member.said_once.add(kind)
         match message:
             case m.LeaveSession(peer_id=peer_id) if peer_id == member.peer_id:
                 parts.outbox.do(Close(member.conn, "left"))
@@ -72,7 +80,7 @@ class MemberMessages:
             case m.Heartbeat():
                 pass
             case _:
-                self._seats.breach(member, f"{type(message).__name__} makes no sense", now_ns=now_ns)
+                self._seats.breach(member, f"{kind.__name__} makes no sense", now_ns=now_ns)
 
     def _handed_over(self, member: Member, now_ns: int) -> None:
         """A member was asked to take over, and is the host now."""

@@ -335,6 +335,8 @@ class Member:
     """Number of events about it that its budget did not allow since the last sentence about them."""
     owes_since_ns: int | None = None
     """Since when another member of the group, which has left, had received no file. This one has no more time."""
+    said_once: set[type] = dataclasses.field(default_factory=set)
+    """The kinds of messages that it may send once and has sent."""
     _moved_at_ns: int = 0
     """Time of the last progress of a transfer."""
     _messages: Bucket = dataclasses.field(default_factory=lambda: Bucket(MAX_MESSAGES, MESSAGE_EVERY_NS))
