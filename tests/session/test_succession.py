@@ -330,6 +330,21 @@ def test_a_host_gives_way_to_no_earlier_one_that_its_user_has_removed(removed: b
     assert bool(follows) is not removed
 
 
+def test_a_host_remembers_few_keys_of_machines_that_only_claim() -> None:
+    harness, (ana,) = a_line("Ana")
+    reign = harness.host.core._parts.reign
+    for number in range(400):
+        key = number.to_bytes(32, "big")
+        contact = dataclasses.replace(liar_contact(), host_key=key)
+        reign.reunion.ask(contact)
+        told = m.HostTold("host", host=contact, claim=Claim(0, (key,), (0,), has_members=True))
+        harness.host.call(harness.host.core.told, reign.reunion._last_number, told)
+        member = dataclasses.replace(harness.host.core._parts.members.members[ana.conn], peer_id=number + 2)
+        reign.succession.stands_by(member, m.StandingBy(1, 1, key))
+    assert len(reign.reunion._verdicts) == 64
+    assert len(reign.succession.keys) == 256
+
+
 # -- a peer ------------------------------------------------------------------------------------------------------------
 
 

@@ -36,6 +36,9 @@ MAX_HEARD_OF = 256
 """Largest number of such machines that wait for their question: all that discovery finds have a place."""
 MAX_ASKED = 12
 """Largest number of machines that are asked; the oldest are forgotten."""
+MAX_VERDICTS = 64
+"""Most hosts about which a decision is remembered, the newest ones. Any machine can say that it is one, with any number
+of keys."""
 SILENT_NS = 6_000_000_000
 """A host gives way without the word of the other one that it stays, if that has not come for this time."""
 
@@ -147,6 +150,8 @@ class Reunion:
         is_heir = is_host_proof(answer.proof, me.secret, claim.key)
         verdict = not self._is_removed(claim.key) and gives_way(me, claim, self._token_of, is_heir=is_heir)
         self._verdicts[claim.key] = bool(verdict), me.claim.has_members
+        for key in list(self._verdicts)[:-MAX_VERDICTS]:
+            del self._verdicts[key]
         if verdict is False:
             self._wants_since_ns.pop(claim.key, None)
             return None

@@ -33,6 +33,8 @@ PAGE_ADDRESSES = 2
 """Most addresses of a machine at which phones look for its page."""
 FINE_CLOCK_NS = 100_000
 """Uncertainties of a clock that differ by less than this make no difference for the line."""
+MAX_KNOWN = 256
+"""Most members whose keys are remembered: a machine may join any number of times."""
 _WIRED = {True: 0, None: 1, False: 2}
 
 
@@ -64,7 +66,7 @@ class HostSuccession:
         self._newest: dict[int, tuple[m.StandingBy, HostContact]] = {}
         """The same as they have told it last. All members are told each change: it waits for the next choice."""
         self.keys: dict[int, bytes] = {}
-        """The keys of all members that were the host or could become it so far, by number. The first one counts: a
+        """The keys of the members that were the host or could become it so far, by number. The first one counts: a
         member that is removed cannot have told another one."""
         self._heirs: dict[int, HeirsKnowledge] = {}
         """The ones that are told the heritage, in their order."""
@@ -89,7 +91,8 @@ class HostSuccession:
         if member.conn not in self._asked:
             return False
         self._newest[member.conn] = standing, _contact(member, standing)
-        self.keys.setdefault(member.peer_id, standing.host_key)
+        if len(self.keys) < MAX_KNOWN:
+            self.keys.setdefault(member.peer_id, standing.host_key)
         if member.conn not in self._standing:
             self._standing[member.conn] = self._newest[member.conn]
             self._choose_at_ns = 0
