@@ -131,6 +131,22 @@ def test_a_relay_whose_pieces_are_wrong_is_left_out() -> None:
     assert len([1 for _, _, source in [*ben.piece_tasks, *cleo.piece_tasks] if source == 1]) < 10
 
 
+def test_one_member_is_not_two_accusers_by_joining_again() -> None:
+    harness = SessionHarness()
+    ana, ben, _ = (willing(harness, name) for name in ("Ana", "Ben", "Cleo"))
+    harness.run(1)
+    host, relays = harness.host, harness.host.core._parts.sharing._relays
+    relays.wrong(host.core._parts.members.members[ben.conn], 1, now_ns=host.now_ns)
+    host.connection_lost(ben.conn, "reset")
+    again = willing(harness, "Neb")
+    harness.run(1)
+    relays.wrong(host.core._parts.members.members[again.conn], 1, now_ns=host.now_ns)
+    assert not relays._relays[1].left_out
+    host.connection_lost(again.conn, "reset")
+    host.connection_lost(ana.conn, "reset")
+    assert relays._relays.keys() == {3}
+
+
 def test_a_relay_that_is_not_reached_is_left_alone_for_a_while() -> None:
     harness = SessionHarness()
     ana, ben = willing(harness, "Ana"), willing(harness, "Ben")

@@ -33,6 +33,8 @@ PAUSE_NS = 5_000_000_000
 MAX_DOUBLINGS = 6
 MAX_ACCUSED = 2
 """A member that says of more relays that they pass on wrong pieces is wrong itself: it asks the host only."""
+MAX_ABSENT = 64
+"""Most relays that have left and are remembered, the newest ones."""
 HERE = "here"
 """The group of the members on the host's own computer."""
 ROOM = "room"
@@ -119,11 +121,16 @@ class Relays:
                 self._outbox.warn(Notice(Code.RELAY_LEFT_OUT, peer=by.name, peer_id=source), now_ns)
 
     def left(self, peer_id: int) -> None:
-        """A member has left. Its accusers are kept, because it may come back."""
+        """A member has left. Its accusers are kept, because it may come back. What it has said of others does not
+        count any more: it may come back as another one."""
         for pair in [pair for pair in self._troubles if peer_id in pair]:
             del self._troubles[pair]
-        if peer_id in self._relays and not self._relays[peer_id].accusers:
-            del self._relays[peer_id]
+        for relay in self._relays.values():
+            relay.accusers.discard(peer_id)
+        absent = [one for one in self._relays if self._members.numbered(one) is None]
+        for one in absent:
+            if not self._relays[one].accusers or one in absent[:-MAX_ABSENT]:
+                del self._relays[one]
 
     def _passes_on(self, other: Member, member: Member, now_ns: int) -> bool:
         relay = self._relays[other.peer_id]
