@@ -106,7 +106,7 @@ def is_whole(claim: Claim) -> bool:
 
 def last_common_term(one: Claim, other: Claim) -> int | None:
     """The term of the last host that both chains have; None: they have none."""
-    for term in range(min(one.term, other.term), -1, -1):
+    for term in range(min(one.term, other.term), one.term - len(one.chain), -1):
         key = key_at(one.term, one.chain, term)
         if key is not None and key == key_at(other.term, other.chain, term):
             return term

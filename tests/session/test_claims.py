@@ -114,6 +114,12 @@ def test_the_lost_host_and_the_other_successors_can_check_the_votes() -> None:
     assert proven(claim(HANA), handed_on) == proven(claim(HANA, BEN), handed_on, AT_BEN) == {1, 4, 5}
 
 
+def test_claims_of_any_term_are_compared_at_once() -> None:
+    late = dataclasses.replace(claim(HANA, BEN), term=2**32 - 1)
+    assert last_common_term(late, dataclasses.replace(late, chain=(LIAR, LIAR))) is None
+    assert last_common_term(late, dataclasses.replace(late, chain=(HANA, LIAR))) == 2**32 - 2
+
+
 def test_votes_of_strangers_or_for_others_prove_nothing() -> None:
     assert not proven(claim(HANA), claim(HANA, LIAR, by=votes(1, 4)))
     assert not proven(claim(LIAR), claim(HANA, ANA, by=votes(1, 4)))
