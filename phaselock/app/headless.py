@@ -266,8 +266,11 @@ class _Part:
             self._listen()
 
     def _shell(self, stage: Stage) -> HostShell | PeerShell:
+        def address() -> str:
+            return stage.address
+
         if isinstance(stage, OpenPeerSession):
-            return PeerShell(stage.runner, stage.player, stage.correction, self._store, self._terminal, stage.address)
+            return PeerShell(stage.runner, stage.player, stage.correction, self._store, self._terminal, address)
         desk = HostShell(
             stage.runner,
             stage.intake,
@@ -275,7 +278,7 @@ class _Part:
             stage.correction,
             self._store,
             self._terminal,
-            stage.address,
+            address,
             stage.music,
         )
         desk.guest_page, desk.fallback, desk.outside = stage.guest_page, stage.fallback, stage.outside

@@ -10,7 +10,7 @@ import dataclasses
 import pathlib
 import random
 import secrets
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -54,7 +54,7 @@ class HostShell(HostPartyShell):
         correction: OutputCorrection,
         store: SettingsStore,
         terminal: Terminal,
-        address: str = "",
+        address: Callable[[], str] = str,
         music: MusicFolder | None = None,
     ) -> None:
         super().__init__(runner, output, correction, store, terminal, address)

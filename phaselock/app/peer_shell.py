@@ -6,7 +6,7 @@ For the network thread, except `completions`.
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from phaselock.app.host_shell import HostShell
@@ -35,7 +35,7 @@ class PeerShell(PartyShell):
         correction: OutputCorrection,
         store: SettingsStore,
         terminal: Terminal,
-        address: str = "",
+        address: Callable[[], str] = str,
     ) -> None:
         super().__init__(runner, output, correction, store, terminal, address)
         self._peer = runner

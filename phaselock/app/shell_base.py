@@ -68,8 +68,9 @@ class Shell:
         correction: OutputCorrection,
         store: SettingsStore,
         terminal: Terminal,
-        address: str = "",
+        address: Callable[[], str] = str,
     ) -> None:
+        """`address` returns the place of the host as `phaselock join` takes it; empty: `status` shows none."""
         self._runner = runner
         self._output = output
         self._correction = correction
@@ -202,7 +203,7 @@ class Shell:
         self._terminal.event(
             dataclasses.replace(
                 told,
-                address=self._address or None,
+                address=self._address() or None,
                 device=status.device_name,
                 timing=status.timing if status.device_name else None,
                 volume=round(self._store.settings.audible_volume * 100),

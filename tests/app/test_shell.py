@@ -18,7 +18,7 @@ from phaselock.model.invitation import parse_invitation
 from phaselock.model.notices import Code, Notice
 from phaselock.model.queue import ItemStatus, QueueItem
 from phaselock.model.role import Role
-from phaselock.model.snapshot import LevelsView, LevelView, LoudnessView
+from phaselock.model.snapshot import LevelsView, LevelView, LoudnessView, SessionSnapshot
 from phaselock.model.transitions import Transitions
 from phaselock.session.commands import (
     AnswerMicrophone,
@@ -61,6 +61,19 @@ def answer(line: str) -> Event:
     HostShell(*([parts(told)] * 6)).line(line)
     (event,) = told
     return event
+
+
+def test_the_status_names_the_place_of_the_host_of_now() -> None:
+    told: list[Any] = []
+    places = ["10.0.0.1"]
+    fake = parts(told, settings=Settings())
+    fake.snapshot = lambda: SessionSnapshot("Kitchen", "Hana", "Ana", (), None, None, None)
+    fake.status = lambda: SimpleNamespace(device_name=None)
+    shell = PeerShell(*([fake] * 5), lambda: places[-1])
+    shell.line("status")
+    places.append("10.0.0.2:17401")
+    shell.line("status")
+    assert [event.address for event in told] == ["10.0.0.1", "10.0.0.2:17401"]
 
 
 @pytest.mark.parametrize(
