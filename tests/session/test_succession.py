@@ -389,6 +389,15 @@ def test_a_lost_peer_follows_a_successor_of_its_host() -> None:
     assert peer.core.host_key == first.host_key
 
 
+def test_a_peer_that_follows_another_host_warns_its_user_once() -> None:
+    harness, peer, first = lost("Ana", "Ben")
+    (warning,) = peer.events("warning")
+    told_by(peer, host=first, claim=Claim(1, (HOST_KEY, first.host_key), (0, 0), has_members=False))
+    harness.run(5)
+    assert peer.of(e.Connect)
+    assert peer.events("warning") == [warning]
+
+
 @pytest.mark.parametrize("proves", [True, False])
 def test_a_lost_peer_asks_an_announced_host_that_it_does_not_know_and_believes_only_its_proof(proves: bool) -> None:
     harness, peer, _ = lost("Ana", "Ben")

@@ -76,11 +76,14 @@ class Absence:
         """The host is lost. `hold_ns`: how long it may stay so. `wanted_after_ns`: when the user is asked for a newer
         invitation; None: never. `left_ns` is the rest of the current track.
 
+        If another host was lost before and not found, the user is not warned again.
+
         If the peer joined less than RETRY_NS ago, it waits before it connects. This avoids a fast loop of joining and
         losing the connection.
         """
+        self._is_user_warned = self.plays_on  # it may follow another host before the lost one was found
+        self._is_extended = False
         self._give_up_at_ns = now_ns + max(hold_ns, left_ns)
-        self._is_user_warned = self._is_extended = False
         self._wanted_after_ns = wanted_after_ns
         self._want_later(now_ns)
         if now_ns - joined_at_ns < RETRY_NS:
