@@ -315,7 +315,7 @@ def test_invalid_commands_are_answered_and_do_not_end_the_program(processes: Pro
         assert ada.wait_for("error")["message"]
     for line in ("play", "NEXT", "shuffle", "kick Ben"):
         ada.say(line)
-        assert ada.wait_for("error")["message"] == "The host decides what plays."
+        assert ada.wait_for("error")["message"] == "Only the host can do that."
     for line, answer in (("volume", "Volume 100 %."), ("vol -20", "Volume 80 %."), ("Volume 50%", "Volume 50 %.")):
         ada.say(line)
         assert ada.wait_for("answer")["message"] == answer

@@ -63,7 +63,7 @@ from phaselock.network.listener import PortTaken
 from phaselock.session import commands as c
 from phaselock.session import events as e
 from phaselock.session.effects import Ended
-from phaselock.session.sentences import NoticeError, notice_text
+from phaselock.session.sentences import QUIT_HINT, NoticeError, notice_text
 from phaselock.storage import log
 from phaselock.storage.paths import log_path, settings_path, typed_lines_path
 from phaselock.storage.settings import SettingsStore
@@ -315,9 +315,7 @@ class _Part:
         return self._desk.completions(before) if self._desk is not None else []
 
     def _end_hint(self) -> str:
-        return tr(
-            N_("To end the jam for everybody, type quit.") if self._hosts else N_("To leave the jam, type leave.")
-        )
+        return tr(QUIT_HINT if self._hosts else N_("To leave the jam, type leave."))
 
 
 async def _host(options: HeadlessHostOptions, terminal: Terminal) -> Ended:

@@ -263,7 +263,7 @@ NOTICES: dict[Code, str] = {
     Code.NOT_WAITING: N_("No longer waiting for {peer}."),
     Code.UNKNOWN_COMMAND: N_("Unknown command: {detail}. Type help for a list."),
     Code.MISTYPED_COMMAND: N_("Unknown command: {detail}. Did you mean {choices}?"),
-    Code.HOST_DECIDES: N_("The host decides what plays."),
+    Code.HOST_DECIDES: N_("Only the host can do that."),
     Code.ONE_SONG: N_("Only single songs can be requested; {file_name} is a folder or a playlist."),
     Code.USAGE: N_("Usage: {detail}"),
     Code.NOTHING_REMOVED: N_("Nothing was removed."),
@@ -297,6 +297,8 @@ CODE_HINT = N_("Then: --code CODE, or the environment variable PHASELOCK_CODE.")
 """Follows `CODE_NEEDED` on the command line where it cannot ask."""
 NO_OUTPUT_HINT = N_("This machine plays no sound. What to do: phaselock doctor")
 """Follows `NO_OUTPUT` on the command line."""
+QUIT_HINT = N_("To end the jam for everybody, type quit.")
+"""For the command line, also after `NO_SUCCESSION` and `NO_SUCCESSOR`."""
 ALLOW_HINT = N_("To let it in: allow {choices}")
 """Follows `PEER_BARRED` on the command line."""
 REMOVED_PEERS = N_("Removed: {peers}.")
@@ -398,6 +400,8 @@ def notice_text(notice: Notice, words: Words = ENGLISH, *, hints: bool = False) 
         parts.append(RETRY_HINT)
     elif hints and notice.code is Code.PEER_BARRED:
         parts.append(ALLOW_HINT)
+    elif hints and notice.code in (Code.NO_SUCCESSION, Code.NO_SUCCESSOR):
+        parts.append(QUIT_HINT)
     elif notice.code is Code.NOT_REMOVED and notice.peers:
         parts.append(REMOVED_PEERS)
     elif hints and notice.code is Code.NO_OUTPUT:

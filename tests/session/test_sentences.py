@@ -44,6 +44,9 @@ def test_what_may_be_typed_is_said_where_there_are_no_buttons() -> None:
     assert notice_text(notice, hints=True) == (
         "Ada could not receive a.mp3 in 3 tries. Try again (retry Ada) or go on without it (without Ada)."
     )
+    alone = Notice(Code.NO_SUCCESSOR)
+    assert notice_text(alone) == "No other machine is ready to become the host."
+    assert notice_text(alone, hints=True) == f"{notice_text(alone)} To end the jam for everybody, type quit."
 
 
 def test_errors_have_codes() -> None:

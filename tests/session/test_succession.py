@@ -27,6 +27,7 @@ from phaselock.session.guest_actions import GuestHere, GuestVotes
 from phaselock.session.host import estate
 from phaselock.session.host.session import HostSession
 from phaselock.session.person_keys import FALLBACK_KEY
+from phaselock.session.sentences import QUIT_HINT
 from tests.support.heirs import a_line, key_of, line_at, successor_of
 from tests.support.raw_member import RawMember
 from tests.support.session_harness import HarnessPeer, SessionHarness, error, ready
@@ -58,7 +59,7 @@ def test_a_session_without_succession_says_nothing_of_it() -> None:
     assert not peer.told(m.StandBy)
     assert not peer.told(m.SuccessionLine)
     harness.command(HandOver(None))
-    assert error(harness.host) == "No other machine may become the host of this jam."
+    assert error(harness.host) == f"No other machine may become the host of this jam. {QUIT_HINT}"
 
 
 def test_three_of_the_willing_peers_are_in_the_line() -> None:
@@ -169,7 +170,7 @@ def test_the_user_learns_why_a_session_cannot_be_handed_over() -> None:
     harness, (ana,) = ready("Ana")
     harness.host.call(harness.host.core.reachable_at, ("10.0.0.1",), 17401)
     for command, sentence in (
-        (HandOver(None), "No other machine is ready to become the host."),
+        (HandOver(None), f"No other machine is ready to become the host. {QUIT_HINT}"),
         (HandOver("Ana"), "Ana cannot become the host."),
         (HandOver("Nobody"), "There is no peer called Nobody."),
     ):
