@@ -33,6 +33,7 @@ class RandomEvening:
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
         self.patience = random.Random(seed)
+        """For choices that were added later: the others stay the same for each seed."""
         self.evening = Evening()
         self.machines = [
             self.evening.machine(name, self.random.uniform(-50, 50), may_host=self.random.random() < 0.9)

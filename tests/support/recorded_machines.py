@@ -15,13 +15,19 @@ from tests.support.machines import Machines
 from tests.support.programs import Program, playing
 
 NAMES = ("Hana", "Ana", "Ben", "Cleo")
+"""The first one is the host."""
 CLOCKS = (("--clock-skew-ppm=0",), ("--clock-skew-ppm=40", "--clock-ahead-s=900"), ("--clock-skew-ppm=-35",))
+"""The errors of the clocks, as options of the program. The machines have them in turn."""
 CARDS_PPM = (0.0, 60.0, -45.0, 20.0)
+"""By how much the sound card of each machine is fast."""
 SONG_S = 150
+"""Length of the song."""
 SETTLED_S = 12.0
 """The machines are in phase after this time of playing."""
 MAX_APART_US = 200.0
+"""Largest distance of two machines in a window of their sound."""
 WINDOW_S = 0.5
+"""Length of a window, and the time from one to the next."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -33,6 +39,7 @@ class RecordedMachines:
     programs: dict[str, Program] = dataclasses.field(default_factory=dict)
 
     def start(self, name: str, *arguments: str) -> Program:
+        """Start this machine, with the arguments of `phaselock`, a clock and a sound card of its own."""
         place = NAMES.index(name)
         card = VirtualCard(ppm=CARDS_PPM[place], record=str(self.folder / f"{name}-sound"))
         sound = ["--backend", "virtual", "--card", json.dumps(dataclasses.asdict(card)), *CLOCKS[place % len(CLOCKS)]]
