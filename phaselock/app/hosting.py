@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from phaselock.app.host_key import host_identity
-from phaselock.errors import InternalError, PhaseLockError, bug_net
+from phaselock.errors import PhaseLockError, bug_net
 from phaselock.network import discovery
 from phaselock.network.interfaces import adapters, is_wired, usable_addresses
 from phaselock.network.service_record import FoundSession
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 MEET_AGAIN_S = 5.0
-"""From one report of the other hosts to the next one, in seconds."""
+"""Time in seconds from one report of the other hosts to the next one."""
 SEARCH_AGAIN_S = 30.0
-"""From a search for other hosts that was impossible to the next one, in seconds."""
+"""Time in seconds from a search for other hosts that was impossible to the next one."""
 
 
 async def stand_by_ports(store: SettingsStore, page_port: int) -> StandByPorts:
@@ -61,7 +61,7 @@ class HostPlace:
 
 
 async def meet_hosts(runner: HostRunner | PeerRunner) -> None:
-    """Tell the session of a runner every machine that announces itself as its host, without an end."""
+    """Tell the session of a runner every machine that announces itself as its host, until this is cancelled."""
     browser = discovery.Browser()
 
     def meet(_: tuple[FoundSession, ...]) -> None:
@@ -77,7 +77,7 @@ async def meet_hosts(runner: HostRunner | PeerRunner) -> None:
                     while True:  # the list may not change when a host can be reached again
                         await asyncio.sleep(MEET_AGAIN_S)
                         meet(())
-            except (PhaseLockError, InternalError):
+            except PhaseLockError:
                 await asyncio.sleep(SEARCH_AGAIN_S)
     finally:
         await browser.close()

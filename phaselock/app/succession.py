@@ -44,49 +44,51 @@ async def take_part(
     stage are about it, except those of its beginning.
     """
     kit = Equipment(wish, store, on_event)
-    lives: set[asyncio.Task[None]] = set()
+    tasks: set[asyncio.Task[None]] = set()
     try:
         opening: Opening = (
             open_host_session(wish, kit) if isinstance(wish, HostOptions) else open_peer_session(wish, kit)
         )
         while True:
             opened: asyncio.Future[Stage] = asyncio.get_running_loop().create_future()
-            life = asyncio.create_task(_live(opening, present, opened))
-            lives.add(life)
-            waited: tuple[asyncio.Future[Any], ...] = life, opened
+            task = asyncio.create_task(_run_stage(opening, present, opened))
+            tasks.add(task)
+            waited: tuple[asyncio.Future[Any], ...] = task, opened
             await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
             if not opened.done():
-                life.result()
+                task.result()
             stage = opened.result()
-            outcome = await _outcome(stage, life)
+            outcome = await _outcome(stage, task)
             if isinstance(outcome, Ended):
-                await asyncio.wait(lives)
-                life.result()
+                await asyncio.wait(tasks)
+                task.result()
                 return outcome
-            life.add_done_callback(log_failure)  # it closes its connections while the next stage begins
+            task.add_done_callback(log_failure)  # it closes its connections while the next stage begins
             opening = await _next_opening(kit, stage, outcome)
     finally:
-        for life in lives:
-            life.cancel()
-        if lives:
-            await asyncio.wait(lives)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
         kit.close()
 
 
-async def _live(opening: Opening, present: Callable[[Stage], Awaitable[None]], opened: asyncio.Future[Stage]) -> None:
+async def _run_stage(
+    opening: Opening, present: Callable[[Stage], Awaitable[None]], opened: asyncio.Future[Stage]
+) -> None:
     async with opening as stage:
         await present(stage)
         opened.set_result(stage)
         await stage.run()
 
 
-async def _outcome(stage: Stage, life: asyncio.Task[None]) -> Outcome:
-    """How a stage ends; the error of its `life` if that ends before."""
+async def _outcome(stage: Stage, task: asyncio.Task[None]) -> Outcome:
+    """How a stage ends; the error of its `task` if that ends before."""
     outcome = asyncio.create_task(stage.runner.outcome())
     try:
-        await asyncio.wait([life, outcome], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([task, outcome], return_when=asyncio.FIRST_COMPLETED)
         if not outcome.done():
-            life.result()
+            task.result()
         return await outcome
     finally:
         outcome.cancel()

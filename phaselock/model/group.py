@@ -3,6 +3,6 @@
 MAX_PEERS = 63
 """Most peers that a host may let in."""
 DEFAULT_PEERS = 5
-"""As many as a host lets in that was told nothing else."""
+"""Number of peers that a host lets in by default."""
 MAX_CALIBRATED = 32
 """Most machines in one calibration: its two passes take 53 s then."""

@@ -1,6 +1,18 @@
 """What a successor knows of its host, so that the session can go on with another host.
 
 The host tells every member who its successors are. It tells the successors its heritage, in small updates.
+
+    line        the successors of a host, in the order in which they take over
+    heir        a machine that is or was in a line; only heirs and hosts know the secret of the heirs
+    heritage    all that a successor needs to be the host. Estate, at the host, tells it row by row, and PeerEstate, at
+                the successor, keeps the rows
+    term        the time of one host, by its number: the founder has term 0
+    chain       the host keys of all terms so far, the newest last
+    lineage     what the heritage tells of the earlier hosts
+    claim       by which right a machine is the host; when two hosts of one session meet, their claims are compared
+    membership  the tokens by which a machine proves to another host that it is a member
+    reunion     two parts of a session, each with a host of its own, come together again
+    bequest     the songs that a machine of one part brings into the other one
 """
 
 from __future__ import annotations

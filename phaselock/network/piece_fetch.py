@@ -33,7 +33,9 @@ class FileInPieces:
         self._closing = contextlib.ExitStack()
         self._partial: PartialFile | None = None
         self._leaves: dict[int, bytes] = {}
+        """The leaf of each piece that is here."""
         self._paths: dict[int, tuple[bytes, ...]] = {}
+        """The proof of each of them."""
         self._whole: WholeFile | None = None
         """After `finish`."""
 
@@ -63,7 +65,7 @@ class FileInPieces:
         return True
 
     def here(self) -> list[int]:
-        """The pieces that are here."""
+        """The numbers of the pieces that are here, in their order."""
         with self._lock:
             return sorted(self._leaves)
 
@@ -116,6 +118,7 @@ class Wanted:
 
 
 Ended: TypeAlias = Callable[[Wanted, PieceResult], None]
+"""Gets a piece, and whether it has arrived."""
 
 
 class PieceLink(Transfer):

@@ -38,7 +38,8 @@ log = logging.getLogger("phaselock.session")
 
 
 async def ask_host(contact: HostContact, message: HostSeek) -> Told:
-    """Ask the machine whose key begins so. It may be reached at another place of the contact by another machine."""
+    """Ask the machine of a contact, of whose key only the beginning may be known. A machine with another key that is
+    there is not asked. The answer is None if none comes within ASK_S; the log has the reason."""
     places = [(address, contact.control_port) for address in contact.addresses]
     try:
         async with asyncio.timeout(ASK_S):

@@ -8,7 +8,7 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable
 
-from phaselock.errors import InternalError, PhaseLockError, bug_net
+from phaselock.errors import PhaseLockError, bug_net
 from phaselock.frozen import frozen
 from phaselock.model.address import DEFAULT_GUEST_PORT
 from phaselock.network.listener import PortTaken, bind
@@ -31,7 +31,7 @@ class HostPorts:
 
     @classmethod
     def open(cls, identity: HostIdentity, address: str, port: int, clock_port: int) -> HostPorts:
-        """Bind both: see `bind`."""
+        """Bind both. PortTaken if a port is in use, PhaseLockError for every other failure."""
         with contextlib.ExitStack() as stack:
             listener = stack.enter_context(bind(address, port, socket.SOCK_STREAM))
             clock_socket = stack.enter_context(bind(address, clock_port, socket.SOCK_DGRAM))
@@ -40,7 +40,8 @@ class HostPorts:
 
     @classmethod
     def open_any(cls, identity: HostIdentity, port: int, clock_port: int) -> HostPorts:
-        """Bind these ports, which a firewall may know, or others if they are in use."""
+        """Bind these ports, which a firewall may know, or others if they are in use. PhaseLockError if that is
+        impossible."""
         try:
             return cls.open(identity, "", port, clock_port)
         except PortTaken:
@@ -118,7 +119,7 @@ class StandBy:
         try:
             with bug_net("standing by", PhaseLockError):
                 self._ports = await open_ports()
-        except (PhaseLockError, InternalError) as error:
+        except PhaseLockError as error:
             log.warning("this machine cannot become the host: %s", error)
         else:
             ports = self._ports.ports

@@ -38,7 +38,7 @@ from phaselock.protocol.proof import HOST, heir_token, is_membership_proof, loss
 
 
 def extended(chain: Sequence[bytes], key: bytes) -> tuple[bytes, ...]:
-    """The chain with the next host."""
+    """The chain with the next host. The oldest keys of more than MAX_TERMS are left out."""
     return (*chain, key)[-MAX_TERMS:]
 
 
@@ -57,8 +57,9 @@ def derived_token(membership: Membership, term: int, chain: Sequence[bytes]) -> 
 
 
 def token_along(token: bytes, own_term: int, term: int, chain: Sequence[bytes]) -> bytes:
-    """The token of `own_term` as the last host of this chain, which reaches back to `own_term`, knows it."""
-    for key in chain[len(chain) - (term - own_term) :] if term > own_term else ():
+    """The token at the last host of a chain, derived from `token`, the one at the host of `own_term`. The chain ends
+    with `term` and reaches back to `own_term`."""
+    for key in chain[len(chain) - (term - own_term) :]:
         token = heir_token(token, key)
     return token
 
@@ -88,7 +89,7 @@ class Standing:
 
     claim: Claim
     secret: bytes = dataclasses.field(repr=False)
-    """Of the heirs."""
+    """That of the heirs."""
     electors: int
     """Members of the host before this one when this one took over."""
     voters: Collection[int]
@@ -100,7 +101,7 @@ class Standing:
 
 
 def is_whole(claim: Claim) -> bool:
-    """The parts of the claim belong together."""
+    """Whether the claim has a time for each host of its chain, and its chain has no more hosts than there were."""
     return len(claim.took_over_session_ns) == len(claim.chain) <= claim.term + 1
 
 
@@ -119,7 +120,7 @@ def host_proof(secret: bytes, host_key: bytes) -> bytes:
 
 
 def is_host_proof(proof: bytes | None, secret: bytes, host_key: bytes) -> bool:
-    """Whether this is the proof."""
+    """Whether this is the `host_proof` of the host with this key."""
     return is_membership_proof(proof, secret, HOST, host_key)
 
 
@@ -133,6 +134,7 @@ def proven_votes(
     lost_key = key_at(other.term, other.chain, lost_term)
     if lost_term < 0 or candidate is None or lost_key is None:
         return ()
+    # This host was lost, or a later one of its chain; or this host and the candidate have taken over from the same one.
     is_lost = lost_term >= me.term and key_at(other.term, other.chain, me.term) == me.key
     is_beside = me.term == election.term and key_at(me.term, me.chain, lost_term) == lost_key
     if not (is_lost or is_beside):

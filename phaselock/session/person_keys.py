@@ -25,5 +25,6 @@ def peer_id_of(key: str, host_peer_id: int) -> int | None:
 
 
 def guest_key(guest_id: bytes, address: str) -> str:
-    """The key of a guest: that of all guests at its address. Those on the host's machine (empty) have one each."""
+    """The key of a guest: all guests at one address share it. On the host's own machine, where `address` is empty, each
+    has its own."""
     return GUEST_PREFIX + (address or guest_id.hex())

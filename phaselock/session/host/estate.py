@@ -78,7 +78,8 @@ class HeirsKnowledge:
 
 
 class Estate:
-    """The heritage of a host session. `settings` returns the session as a whole."""
+    """The heritage of a host session. `settings` returns its row about the session as a whole, with the token of this
+    host, and `lineage` that about the hosts so far."""
 
     def __init__(
         self,
@@ -106,6 +107,7 @@ class Estate:
         self._songs_for: tuple[object, int, int, int] = (None, 0, 0, 0)
         """What `_songs` were made of."""
         self._made: dict[UUID, tuple[QueueEntry, TrackFacts, tuple[object, ...], HeirSong]] = {}
+        """The row of each song, and what it was made of."""
 
     def tell(self, conn: int, heir: HeirsKnowledge, peer_id: int, *, now_ns: int, at_once: bool = False) -> None:
         """Bring the successor on this connection, the member `peer_id`, up to date. `at_once`: completely, and now."""

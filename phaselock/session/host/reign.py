@@ -40,7 +40,7 @@ FOUNDER_ID = 0
 
 
 class Reign:
-    """`settings` returns the session as a whole, with the token of `settings(token)`. `now_ns` is session time."""
+    """One machine as the host, from its taking over to its end. `now_ns` is session time."""
 
     def __init__(
         self,
@@ -61,7 +61,9 @@ class Reign:
         settings: Callable[[bytes], HeirSettings],
         is_on: bool,
     ) -> None:
-        """`token`: random, the secret with which this machine returns when another one is the host."""
+        """`token`: random, the secret with which this machine returns when another one is the host. `settings` returns
+        the row of the heritage about the session as a whole, with the `host_token` that it is given. `is_on`: another
+        machine may become the host."""
         self._members = members
         self._admission = admission
         self._queue = queue
@@ -86,6 +88,7 @@ class Reign:
         """See Standing."""
         self._has_slept = False
         self._woke_at_ns = -1
+        """When this computer woke last, in session time. Members that were not heard since then may be lost."""
         estate = Estate(
             members,
             admission,
@@ -145,7 +148,7 @@ class Reign:
         return Claim(self._term, self._chain, lineage.took_over_session_ns, has_members, lineage.elections)
 
     def farewell(self, host: HostContact, term: int, chain: tuple[bytes, ...], cause: Cause) -> FollowHost:
-        """This machine joins another host, and brings this along."""
+        """The effect by which this machine joins another host, with all that it brings along."""
         playback, lost = self._transport.playback, self._members.lost_files
         here = [one.track for one in self._queue.rows.entries if one.track.file_id not in lost]
         return FollowHost(

@@ -1,9 +1,9 @@
 """Decides which members pass pieces of files on, and which others may ask them. It uses the measured paths.
 
-On a switch every machine helps: a port is busy for itself. On a radio all machines share the air, and what one passes
-on takes it a second time. So a member in the host's network passes pieces on only if its clock measures a round trip
-that no radio has. The members of one house elsewhere share the line from the host, which is slower than any network
-inside of the house: there everybody passes on.
+On a switch every machine helps, because each has a port of its own. On Wi-Fi all machines share the air, and a piece
+that one passes on takes it a second time. So a member in the host's network passes pieces on only if its clock measures
+a round trip that Wi-Fi never has. The members of one house elsewhere share the line from the host, which is slower than
+any network inside of the house: there everybody passes on.
 
 A relay that a member cannot reach, or that is slow, is not asked by it for a while. A relay that passes on a
 wrong piece is not asked again by this member. If another member says so, too, no member asks it again.
@@ -27,7 +27,7 @@ from phaselock.session.host.swarm import Sources
 from phaselock.session.outbox import Outbox
 
 WIRED_RTT_NS = 700_000
-"""A radio has a longer least round trip; Ethernet through some switches has 100 to 500 us."""
+"""Longest least round trip of a cable: Wi-Fi has a longer one, and Ethernet through some switches 100 to 500 us."""
 PAUSE_NS = 5_000_000_000
 """A member does not ask a relay for this time after a first failure; each further one doubles it."""
 MAX_DOUBLINGS = 6
@@ -48,6 +48,7 @@ class _Relay:
     accusers: set[int] = dataclasses.field(default_factory=set)
     """The members that got wrong pieces from it."""
     left_out: bool = False
+    """No member asks it any more."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -56,6 +57,7 @@ class _Trouble:
 
     failures: int = 0
     until_ns: int = 0
+    """Until then the member does not ask the relay."""
 
 
 class Relays:

@@ -25,7 +25,8 @@ PLAN_NS = 10_000_000
 PLAN_MEMBER_NS = 500_000
 """The same for each member of a large session, in which a plan takes longer."""
 LOOK_NS = 250_000_000
-"""Longest time between two plans: overdue tasks. The reports of the members change their sources as seldom."""
+"""Longest time between two plans: only a plan finds overdue tasks. The sources of the members are computed again after
+this time, because they change with the reports of the members."""
 
 
 class Sharing:

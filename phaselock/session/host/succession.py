@@ -119,19 +119,18 @@ class HostSuccession:
 
     def line(self) -> tuple[HostContact, ...]:
         """The line of succession."""
-        return tuple(self._standing[conn][1] for conn, heir in self._heirs.items() if heir.is_complete)
+        return tuple(contact for _, contact in self._ready())
 
     def standing(self) -> tuple[m.StandingBy, ...]:
         """What the machines of the line have told of themselves, in their order."""
-        return tuple(self._standing[conn][0] for conn, heir in self._heirs.items() if heir.is_complete)
+        return tuple(standing for standing, _ in self._ready())
 
     def pages(self) -> tuple[tuple[str, int], ...]:
         """Where the machines of the line would serve the page for guests, in their order: addresses and ports. Those at
         the first addresses come first: the host reaches the machines there."""
-        heirs = [self._standing[conn] for conn, heir in self._heirs.items() if heir.is_complete]
         places = [
             (place, contact.addresses[place], standing.page_port)
-            for standing, contact in heirs
+            for standing, contact in self._ready()
             for place in range(min(PAGE_ADDRESSES, len(contact.addresses)))
         ]
         return tuple((address, port) for _, address, port in sorted(places, key=lambda one: one[0]))
@@ -177,10 +176,10 @@ class HostSuccession:
 
     def took_over(self, member: Member) -> tuple[HostContact, bool] | None:
         """A member is the host now. Return it, and whether this machine stays; None: it was not asked."""
-        handing, self._handing_over = self._handing_over, None
+        handing = self._handing_over
         if handing is None or handing.conn != member.conn:
-            self._handing_over = handing
             return None
+        self._handing_over = None
         return handing.contact, handing.stay
 
     def timer(self, *, now_ns: int) -> None:
@@ -201,7 +200,13 @@ class HostSuccession:
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
+    def _ready(self) -> Iterator[tuple[m.StandingBy, HostContact]]:
+        """The machines of the line: the successors that know all, in their order."""
+        return (self._standing[conn] for conn, heir in self._heirs.items() if heir.is_complete)
+
     def _chosen(self, name: str | None, now_ns: int) -> Member | None:
+        """The member with this name, or else the first of the line. None: it cannot take over, and the user was told
+        why."""
         if not self._is_on:
             self._outbox.error(Notice(Code.NO_SUCCESSION), now_ns)
             return None
@@ -248,9 +253,11 @@ class HostSuccession:
         return [conn for conn in by_key.values() if conn != -1]
 
     def _rank(self, member: Member, standing: m.StandingBy) -> tuple[int, ...]:
+        """The smaller one is earlier in the line."""
         missing = sum(not member.has(entry.track.file_id) for entry in self._queue.waiting())
         status = member.reports.latest
-        clock = 10**9 if status is None else status.offset_uncertainty_ns // FINE_CLOCK_NS
+        assert status is not None  # see _may_be_heir
+        clock = status.offset_uncertainty_ns // FINE_CLOCK_NS
         return _WIRED[standing.wired], missing, clock, member.peer_id
 
     def _tell(self, claim: Claim, now_ns: int) -> None:
@@ -267,7 +274,7 @@ class HostSuccession:
 
 
 def _may_be_heir(member: Member) -> bool:
-    """It is in the room, and works."""
+    """It is in the host's network, and has reported its state."""
     return not (member.outside or member.far) and member.reports.latest is not None
 
 

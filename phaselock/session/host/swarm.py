@@ -42,7 +42,9 @@ them evenly."""
 OVERDUE_TIMES = 8
 """A task is overdue after this many times the usual duration of a task."""
 MIN_OVERDUE_NS = 500_000_000
+"""Shortest time after which a task is overdue."""
 MAX_OVERDUE_NS = 4_000_000_000
+"""The longest one."""
 STUCK_NS = 15_000_000_000
 """A member that asks only members, and gets nothing from them for this time, asks others."""
 USUAL_WEIGHT = 8
@@ -98,6 +100,7 @@ class _File:
         """How long a task takes; 0: not known."""
 
     def missing(self, peer_id: int) -> int:
+        """The pieces that the member does not have, and has no task for."""
         return self.all & ~self.have.get(peer_id, 0) & ~self.coming.get(peer_id, 0)
 
     def rarest(self, pieces: int, first: int) -> int:
@@ -121,7 +124,8 @@ class Swarm:
         """Number of tasks at each source."""
         self._links: dict[int, set[int]] = {}
         """The members that each member asks."""
-        self._joined = 0
+        self._begun = 0
+        """Number of fetches that have begun: each peer gets another piece first."""
 
     @property
     def active(self) -> bool:
@@ -141,8 +145,8 @@ class Swarm:
         """A member begins to fetch a file. It has no piece of it that is known."""
         file = self._files.setdefault(file_id, _File(size))
         self.end(peer_id, file_id)
-        first = int(self._joined * STRIDE % 1 * file.count)
-        self._joined += 1
+        first = int(self._begun * STRIDE % 1 * file.count)
+        self._begun += 1
         file.fetchers[peer_id] = _Fetcher(first, moved_at_ns=now_ns)
         file.change(peer_id, 0, 0)
 

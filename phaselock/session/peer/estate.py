@@ -31,7 +31,7 @@ MAX_ROWS = 2 * MAX_ITEMS
 
 
 class PeerEstate:
-    """The rows of one host."""
+    """The rows of the heritage that one host has told."""
 
     def __init__(self) -> None:
         self.settings: HeirSettings | None = None

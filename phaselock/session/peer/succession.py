@@ -79,9 +79,9 @@ class PeerSuccession:
         self.place: m.SuccessionLine | None = None
         """As the host has told it last, also without successors."""
         self.estate = PeerEstate()
-        """The newest complete one."""
+        """The newest complete heritage."""
         self._coming = PeerEstate()
-        """What the present host has told."""
+        """The heritage that the present host tells, as far as it has come."""
         self._followed: HostContact | None = None
         """The host that this peer follows and that has not accepted it yet."""
         self.standby: m.StandingBy | None = None
@@ -138,7 +138,7 @@ class PeerSuccession:
         self.end_search()
 
     def follows(self, host: HostContact) -> None:
-        """This peer joins that host, of which the line may say nothing."""
+        """This peer joins that host, which may not be in the line."""
         self._followed = host
 
     def take_line(self, line: m.SuccessionLine, host_key: bytes, token: bytes, session_ns: int | None) -> None:
@@ -292,7 +292,8 @@ class PeerSuccession:
         ):
             return False
         is_sure = self._is_ended or self.line.voters > 1
-        return hold_is_over or is_sure and 2 * len(self._valid_votes(now_ns)) + 2 > self.line.voters
+        votes = len(self._valid_votes(now_ns)) + 1  # with its own one
+        return hold_is_over or is_sure and 2 * votes > self.line.voters
 
     def awaits_another(self, *, now_ns: int) -> bool:
         """Whether another machine may take over as soon as its hold has passed, too."""
@@ -364,7 +365,9 @@ class PeerSuccession:
         assert self.line is not None
         line, term = self.line, self.line.term
         token = next((token for own, key, token in self._tokens if (own, key) == (term, line.host.host_key)), None)
-        return token and loss_vote(peer_id, token, term, line.host.host_key, line.successors, candidate_key) or None
+        if not token:
+            return None
+        return loss_vote(peer_id, token, term, line.host.host_key, line.successors, candidate_key)
 
     def _valid_votes(self, now_ns: int) -> Sequence[LossVote]:
         return [vote for vote, at_ns in self._votes.values() if now_ns < at_ns + FRESH_NS]
