@@ -24,6 +24,29 @@ class PortTaken(PhaseLockError):
         self.port = port
 
 
+class Listener(socket.socket):
+    """A TCP socket that listens and is non-blocking. It knows the last connection that it has accepted: asyncio loses a
+    connection if the task of `sock_accept` is cancelled at that moment, and then the other side hears nothing."""
+
+    _last: socket.socket | None = None
+
+    @classmethod
+    def open(cls, address: str, port: int) -> Listener:
+        """Bind it, and listen: see `bind`."""
+        found = cls(fileno=bind(address, port, socket.SOCK_STREAM).detach())
+        found.setblocking(False)
+        return found
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        self._last, address = super().accept()
+        return self._last, address
+
+    def close_last(self) -> None:
+        """Close the last connection, if it is open."""
+        if self._last is not None:
+            self._last.close()
+
+
 def bind(address: str, port: int, kind: socket.SocketKind) -> socket.socket:
     """A bound socket; a TCP socket also listens and is non-blocking. Without an address it serves IPv4 and IPv6.
 

@@ -16,6 +16,7 @@ from phaselock.errors import InternalError, PhaseLockError, bug_net
 from phaselock.model.address import address_group
 from phaselock.model.heritage import HostContact
 from phaselock.network.connection import Connection, ConnectionLost
+from phaselock.network.listener import Listener
 from phaselock.network.reach import CannotConnect, connect_any
 from phaselock.network.secure import HostIdentity, SecureChannel
 from phaselock.protocol.codec import ProtocolError
@@ -76,23 +77,28 @@ class StandByDoor:
 
     def __init__(
         self,
-        listener: socket.socket,
+        listener: Listener,
         identity: HostIdentity,
         info: Callable[[], SessionInfo],
         sought: Callable[[HostSeek], HostTold],
     ) -> None:
         self._listener, self._identity = listener, identity
         self._info, self._sought = info, sought
-        self._askers: dict[asyncio.Task[None], str] = {}
-        """By the group of addresses from which they come."""
+        self._askers: dict[asyncio.Task[None], tuple[Connection, str]] = {}
+        """Their connections, and the groups of addresses from which they come."""
         self._accepting = asyncio.create_task(self._accept())
 
     async def close(self) -> None:
-        """Accept no more connections, and end those that are open. The listener stays open."""
+        """Accept no more connections, and end those that are open at once. The listener stays open."""
         self._accepting.cancel()
-        for asker in self._askers:
+        askers = dict(self._askers)
+        for asker, (connection, _) in askers.items():
+            connection.abort("no more questions are answered here")
             asker.cancel()
-        await asyncio.wait([self._accepting, *self._askers])
+        await asyncio.wait([self._accepting, *askers])
+        for connection, _ in askers.values():  # also those whose task had not begun
+            await connection.close()
+        self._listener.close_last()
 
     async def _accept(self) -> None:
         loop = asyncio.get_running_loop()
@@ -104,25 +110,26 @@ class StandByDoor:
                 continue
             group = address_group(address[0].removeprefix("::ffff:"))
             self._make_room(group)
-            asker = asyncio.create_task(self._answer(sock))
-            self._askers[asker] = group
+            connection = Connection(sock, Framer(GREETING_CAP))
+            asker = asyncio.create_task(self._answer(connection))
+            self._askers[asker] = connection, group
             asker.add_done_callback(lambda done: self._askers.pop(done, None))
             await asyncio.sleep(0)  # the sockets just closed are released before the next accept
 
     def _make_room(self, group: str) -> None:
         """End the oldest connection of this group, or of the one that has the most, if there are too many: silent ones
         keep no machine out."""
-        crowd = collections.Counter(self._askers.values())
+        crowd = collections.Counter(group for _, group in self._askers.values())
         if crowd[group] < MAX_OF_GROUP:
             if len(self._askers) < MAX_ASKERS:
                 return
             ((group, _),) = crowd.most_common(1)
-        oldest = next(asker for asker, its_group in self._askers.items() if its_group == group)
-        del self._askers[oldest]
+        oldest = next(asker for asker, (_, its_group) in self._askers.items() if its_group == group)
+        connection, _ = self._askers.pop(oldest)
+        connection.abort("others are waiting")  # its socket must not wait for a goodbye
         oldest.cancel()
 
-    async def _answer(self, sock: socket.socket) -> None:
-        connection = Connection(sock, Framer(GREETING_CAP))
+    async def _answer(self, connection: Connection) -> None:
         try:
             with contextlib.suppress(InternalError, ConnectionLost, ProtocolError, TimeoutError):
                 with bug_net("a question for the host", ConnectionLost, ProtocolError, TimeoutError):
@@ -133,8 +140,5 @@ class StandByDoor:
                         connection.framer.cap = SESSION_CAP
                         if isinstance(question := await connection.receive(), HostSeek):
                             connection.send(self._sought(question))
-        except asyncio.CancelledError:
-            connection.abort("others are waiting")  # its socket must not wait for a goodbye
-            raise
         finally:
             await connection.close()

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from phaselock.errors import PhaseLockError, bug_net
 from phaselock.frozen import frozen
 from phaselock.model.address import DEFAULT_GUEST_PORT
-from phaselock.network.listener import PortTaken, bind
+from phaselock.network.listener import Listener, PortTaken, bind
 from phaselock.network.secure import HostIdentity
 from phaselock.network.seek import StandByDoor
 from phaselock.protocol.messages import HostSeek, HostTold, SessionInfo
@@ -24,8 +24,7 @@ class HostPorts:
     """Two bound sockets, and the certificate with which this machine answers there."""
 
     identity: HostIdentity
-    listener: socket.socket
-    """TCP; listens."""
+    listener: Listener
     clock_socket: socket.socket
     """UDP."""
 
@@ -33,7 +32,7 @@ class HostPorts:
     def open(cls, identity: HostIdentity, address: str, port: int, clock_port: int) -> HostPorts:
         """Bind both. PortTaken if a port is in use, PhaseLockError for every other failure."""
         with contextlib.ExitStack() as stack:
-            listener = stack.enter_context(bind(address, port, socket.SOCK_STREAM))
+            listener = stack.enter_context(Listener.open(address, port))
             clock_socket = stack.enter_context(bind(address, clock_port, socket.SOCK_DGRAM))
             stack.pop_all()
         return cls(identity, listener, clock_socket)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import gc
 import socket
 from collections.abc import AsyncIterator
 
 import pytest
 
 from phaselock.model.heritage import HostContact
+from phaselock.network import connection as network_connection
 from phaselock.network import seek
 from phaselock.network.connection import Connection, ConnectionLost
+from phaselock.network.listener import Listener
 from phaselock.network.secure import HostIdentity, SecureChannel
 from phaselock.network.seek import MAX_OF_GROUP, StandByDoor, ask_host
 from phaselock.network.succession import HostPorts, StandBy, StandByPorts
@@ -35,8 +38,7 @@ async def door(asked: list[HostSeek]) -> AsyncIterator[HostContact]:
         asked.append(question)
         return ANSWER
 
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.setblocking(False)
+    with Listener.open("127.0.0.1", 0) as listener:
         opened = StandByDoor(listener, IDENTITY, lambda: INFO, sought)
         async with asyncio.timeout(TIMEOUT_S):
             try:
@@ -89,6 +91,33 @@ def test_other_connections_are_closed_and_keep_nobody_out(monkeypatch: pytest.Mo
                 writer.close()
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("turns", range(8))
+def test_a_connection_that_comes_while_the_machine_takes_over_is_ended_at_once(
+    turns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is accepted some turns of the loop before: else it waits for the host. Nothing waits for the other side."""
+    monkeypatch.setattr(network_connection, "TIMEOUT_CLOSE_S", 2 * TIMEOUT_S)
+
+    async def run() -> None:
+        with Listener.open("127.0.0.1", 0) as listener:
+            opened = StandByDoor(listener, IDENTITY, lambda: INFO, lambda question: ANSWER)
+            await asyncio.sleep(0)  # it listens
+            with socket.create_connection(listener.getsockname(), TIMEOUT_S) as client:
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                async with asyncio.timeout(TIMEOUT_S):
+                    await opened.close()
+                with contextlib.suppress(BlockingIOError):
+                    listener.accept()[0].close()
+                assert client.recv(1) == b""
+
+    gc.disable()  # it would close what is lost
+    try:
+        asyncio.run(run())
+    finally:
+        gc.enable()
 
 
 async def first_end(connections: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]) -> None:
