@@ -3,6 +3,7 @@
 `frozen` does what `dataclasses.dataclass(frozen=True, slots=True)` does, and what it makes is a dataclass for
 `dataclasses.replace`, `fields` and `asdict` too. But it compiles nothing: all these classes share their methods. There
 are hundreds of them, and methods of their own take 10 KB for each class and half of the time in which PhaseLock starts.
+The modules copy and pickle cannot copy such a value: they set its fields.
 """
 
 from __future__ import annotations
