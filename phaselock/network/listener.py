@@ -26,7 +26,8 @@ class PortTaken(PhaseLockError):
 
 class Listener(socket.socket):
     """A TCP socket that listens and is non-blocking. It knows the last connection that it has accepted: asyncio loses a
-    connection if the task of `sock_accept` is cancelled at that moment, and then the other side hears nothing."""
+    connection if the task of `sock_accept` is cancelled at that moment, and then the other side hears nothing. Windows
+    accepts without `accept`: there such a connection ends when Python frees it."""
 
     _last: socket.socket | None = None
 
