@@ -33,7 +33,7 @@ from tests.support.identity import IDENTITY
 from tests.support.raw_client import RawClient
 from tests.support.told import Told, told
 
-TIMEOUT_S = 30
+TIMEOUT_S = 90
 DATA = random.Random(2).randbytes(200_000)
 LENGTH = types.SimpleNamespace(rate_hz=44100, frames=441_000)
 """What is known of a file that no one has decoded."""
