@@ -42,7 +42,10 @@ def test_a_jam_is_created_in_the_window(display: str, tmp_path: pathlib.Path) ->
         folder.mkdir(parents=True, exist_ok=True)
         picture.save(folder / "foreign_window.png")
 
-        window.do("close")  # asks while the session runs
+        peer.wait_until("successors", lambda event: event["names"] == ["Ben"])
+        window.do("close")  # offers to hand over
         window.do("agree")
-        assert peer.wait_for("session_end")
+        assert peer.wait_for("host_changed")["you"] is True
         assert window.end() == (0, "[]", "")
+        peer.say("quit")
+        assert peer.end() == (0, "")
