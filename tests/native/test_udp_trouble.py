@@ -133,7 +133,7 @@ def test_on_windows_only_an_unusable_socket_ends_the_clock(tmp_path: pathlib.Pat
         with said.open("wb") as output:
             process = subprocess.Popen([wine, program], env=environment, stdout=output, start_new_session=True)
         try:
-            assert process.wait(60) == 0
+            assert process.wait(200) == 0
             break
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
