@@ -28,6 +28,7 @@ from tests.support.lone_player import TURN_S
 from tests.support.pcm import loudness
 from tests.support.programs import ROOT
 from tests.support.sound_servers import PipeWireServer, PulseServer, Recording, SoundServer, until
+from tests.support.tries import TRIES, best_of_tries
 
 pytestmark = [
     pytest.mark.device,
@@ -46,7 +47,6 @@ LAST_S = 0.5
 WINDOW_NS = 20_000_000
 MIN_GOOD = 0.9
 """Fraction of the windows that must be in phase."""
-TRIES = 3
 
 
 class Party:
@@ -235,16 +235,6 @@ def party(tmp_path: pathlib.Path) -> Iterator[Callable[[str], contextlib.Abstrac
 
 NewParty = Callable[[str], contextlib.AbstractContextManager[Any]]
 both = pytest.mark.parametrize("kind", ["pulseaudio", "pipewire"])
-
-
-def best_of_tries(once: Callable[[], None]) -> None:
-    """Repeat a test that fails; the docstring of this file says why."""
-    for left in reversed(range(TRIES)):
-        try:
-            return once()
-        except AssertionError:
-            if not left:
-                raise
 
 
 def play_on(seconds: float) -> int:
