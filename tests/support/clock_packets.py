@@ -104,6 +104,7 @@ class FakeClockHost:
 
     def __init__(self, answer: Callable[[int, int], Sequence[bytes]]) -> None:
         self._socket = bound()
+        self._socket.settimeout(None)  # the test may rest; `close` ends the thread
         self.address = self._socket.getsockname()
         self.pings: list[bytes] = []
         self.enough = threading.Event()
