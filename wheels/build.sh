@@ -36,7 +36,7 @@ if [ "$(uname -s)" = Linux ]; then
         mkdir "$work/include"
         ln -s /usr/include/x86_64-linux-gnu "$work/include"
         export CFLAGS="-O3 -DNDEBUG -fPIC -I$work/include"
-        export ZIG_GLOBAL_CACHE_DIR=$work/zig ZIG_LOCAL_CACHE_DIR=$work/zig
+        export ZIG_GLOBAL_CACHE_DIR=${ZIG_GLOBAL_CACHE_DIR:-$work/zig} ZIG_LOCAL_CACHE_DIR=$work/zig
     else
         echo "WITHOUT ZIG: the wheel will need a C library as new as this machine's." >&2
     fi

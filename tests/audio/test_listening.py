@@ -245,10 +245,10 @@ def test_a_memoryview_of_floats_is_a_recording_too() -> None:
 
 @pytest.mark.slow
 def test_noise_is_no_machine() -> None:
-    """The rate of false alarms in listening.py: if it were 1 in 1000, none of 3200 would have a probability of 4 %."""
+    """The rate of false alarms in listening.py: if it were 1 in 500, none of 1600 would have a probability of 4 %."""
     random, machines = np.random.default_rng(5), 40
     sounds, mute = schedule(machines, 3), room(random, 1) * machines
-    for number in range(80):
+    for number in range(40):
         conditions = Conditions(noise=("pink", "speech", "music")[number % 3], silent=frozenset(range(machines)))
         recording = record(random, mute, sounds, conditions)
         assert Verdict.HEARD not in verdicts(analyse(recording.tobytes(), 48_000, BEGIN_NS, sounds))

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgpack
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phaselock.language.message import Message
@@ -34,6 +34,7 @@ def test_every_specified_message_exists_and_numbers_are_single() -> None:
 
 @pytest.mark.parametrize("kind", m.TYPE_OF, ids=lambda kind: kind.__name__)
 def test_every_message_survives_the_wire(kind: type[m.Message]) -> None:
+    @settings(max_examples=30)
     @given(of_type(kind))
     def survives(message: m.Message) -> None:
         data = encode(message)

@@ -24,7 +24,7 @@ from phaselock.session.guest_actions import (
 from phaselock.session.host.session import HostSession
 from tests.support.simulation import SECOND, a_track
 
-SONGS = 6
+SONGS = 4
 """Songs that play in a short evening. A long one, every fiftieth, is long enough for a song that starves."""
 SONG_S = 200.0
 

@@ -397,10 +397,10 @@ class SessionStateMachine(RuleBasedStateMachine):
 
 TestRandomSessions = SessionStateMachine.TestCase
 TestRandomSessions.settings = settings(
-    max_examples=20, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=12, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
 
 
 @pytest.mark.slow
 class TestManyRandomSessions(SessionStateMachine.TestCase):
-    settings = settings(max_examples=75, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck))
+    settings = settings(max_examples=50, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck))
