@@ -102,11 +102,12 @@ def test_a_phone_finds_the_page_at_the_new_host(machines: Machines, tmp_path: pa
 
 
 def test_three_successions_in_a_row(jam: RecordedMachines) -> None:
-    """A crash, a host that hands over and leaves, and another crash; the last one has no other machine to ask."""
+    """A crash, a host that the system asks to end, which hands over, and another crash; the last one has no other
+    machine to ask."""
     jam.open("Ana", "Ben", "Cleo")
     jam.programs["Hana"].process.kill()
     host, peers = jam.new_host("Ana", "Ben", "Cleo")
-    jam.programs[host].say("leave")
+    jam.programs[host].process.terminate()
     assert jam.programs[host].end() == (0, "")
     host, (last,) = jam.new_host(*peers)
     jam.programs[host].process.kill()

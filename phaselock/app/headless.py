@@ -289,9 +289,7 @@ class _Part:
         return isinstance(self._desk, HostShell)
 
     def _end(self) -> None:
-        if isinstance(self._desk, HostShell):
-            self._desk.quit()
-        elif self._desk is not None:
+        if self._desk is not None:
             self._desk.leave()
 
     def _listen(self) -> None:

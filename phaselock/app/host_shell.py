@@ -65,9 +65,9 @@ class HostShell(HostPartyShell):
         """What `undo` brings back, the newest last."""
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def quit(self) -> None:
-        """End the session."""
-        self._host.command(c.Quit())
+    def leave(self) -> None:
+        """Let the first in line be the host, and end; without one, end the session."""
+        self._host.command(c.Leave())
 
     def tell(self, event: e.Event) -> None:
         if isinstance(event, e.Failed) and event.notice.code is Code.NO_SUCH_PEER:

@@ -149,8 +149,8 @@ class WindowBackend:
         try:
             await self._over.wait()
         finally:
-            if isinstance(self._open, OpenHostSession) and self._open.runner.snapshot().successors:
-                self._open.runner.command(c.HandOver(None, stay=False))
+            if isinstance(self._open, OpenHostSession):
+                self._open.runner.command(c.Leave())
             else:
                 self.leave()
             self.browse(False)

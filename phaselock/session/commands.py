@@ -348,6 +348,12 @@ class HandOver:
 
 
 @frozen
+class Leave:
+    """Leave the session, and end. At the host: the first in line becomes the host; the session ends for all machines if
+    none is in line, or if it does not answer."""
+
+
+@frozen
 class Quit:
     """End the session for all machines."""
 
@@ -394,6 +400,7 @@ HostCommand = (
     | UseFallback
     | CommonCommand
     | HandOver
+    | Leave
     | Quit
 )
 
@@ -426,11 +433,6 @@ class Request:
     title: str = ""
     artist: str = ""
     duration_secs: float = 0.0
-
-
-@frozen
-class Leave:
-    """Tell the host that this peer leaves, and end."""
 
 
 @frozen

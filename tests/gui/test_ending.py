@@ -56,7 +56,8 @@ def test_a_hosting_window_that_is_ended_says_goodbye(
     try:
         window.do("host", "Friday", "Hana", 0, 0)
         window.wait_for("screen", "HostScreen")
-        peer = Program("join", window.do("address"), "--backend", "null", "--as", "Ana", home=tmp_path / "ana")
+        options = ("--backend", "null", "--as", "Ana", "--never-host")
+        peer = Program("join", window.do("address"), *options, home=tmp_path / "ana")
         peer.wait_for("joined")
         if how == "log_out":
             window.do(how)

@@ -17,6 +17,7 @@ from phaselock.session.commands import (
     AllowGuest,
     DropPeer,
     HandOver,
+    Leave,
     Move,
     Quit,
     RemoveGuest,
@@ -32,6 +33,7 @@ from tests.support.heirs import a_line, key_of, line_at, successor_of
 from tests.support.raw_member import RawMember
 from tests.support.session_harness import HarnessPeer, SessionHarness, error, ready
 from tests.support.simulation import HOST_KEY, SECOND, a_track
+from tests.support.told import reason
 
 LIAR = b"L" * 32
 
@@ -189,6 +191,43 @@ def test_the_host_goes_on_if_the_successor_does_not_answer() -> None:
     assert not ben.told(m.HostMoved)
     harness.command(Quit())
     assert ben.ended is None or not harness.host.of(e.FollowHost)
+
+
+def test_a_host_that_leaves_asks_the_next_in_line_if_the_first_one_does_not_answer() -> None:
+    harness, (ana, ben) = a_line("Ana", "Ben")
+    ana.cut()
+    harness.command(Leave())
+    assert not ben.told(m.HostMoved)
+    harness.run(4)
+    assert [one.host.name for one in ben.told(m.HostMoved)] == ["Ben"]
+    assert reason(harness.host.ended) == "Ben is the host now. You left the jam."
+
+
+def test_a_host_that_leaves_ends_the_session_if_nobody_takes_over() -> None:
+    harness, (ana, ben) = a_line("Ana", "Ben")
+    ana.cut()
+    ben.cut()
+    harness.command(Leave())
+    harness.run(4)
+    assert harness.host.ended is None
+    harness.run(4)
+    assert reason(harness.host.ended) == "Session ended."
+
+
+def test_a_host_that_leaves_without_a_line_ends_the_session() -> None:
+    harness, (ana,) = ready("Ana")
+    harness.command(Leave())
+    harness.run(1)
+    assert reason(harness.host.ended) == reason(ana.ended) == "Session ended."
+
+
+def test_a_host_may_leave_while_it_hands_over() -> None:
+    harness, (ana, ben) = a_line("Ana", "Ben")
+    harness.command(HandOver("Ben"))
+    harness.command(Leave())
+    harness.run(4)
+    assert reason(harness.host.ended) == "Ben is the host now. You left the jam."
+    assert not harness.host.of(e.FollowHost)
 
 
 def test_who_asks_a_host_is_told_and_sent_away() -> None:

@@ -30,7 +30,7 @@ class HostCommands:
     def command(self, command: c.HostCommand, *, now_ns: int) -> None:
         """Execute a command of the host's user. An `error` event reports a command that cannot be done."""
         parts = self._parts
-        if parts.reign.succession.is_handing_over and type(command) is not c.Quit:
+        if parts.reign.succession.is_handing_over and type(command) not in (c.Leave, c.Quit):
             parts.outbox.error(Notice(Code.HANDING_OVER), now_ns)
             return
         parts.hearing.calibration.precede(command, now_ns=now_ns)
@@ -99,6 +99,9 @@ class HostCommands:
                 parts.chat.host_says(parts.about.host_name, text, now_ns=now_ns)
             case c.HandOver():
                 parts.reign.succession.hand_over(command, parts.reign.claim(), now_ns=now_ns)
+            case c.Leave():
+                if not parts.reign.succession.leave(parts.reign.claim(), now_ns=now_ns):
+                    self._departure.quit(now_ns=now_ns)
             case c.Quit():
                 self._departure.quit(now_ns=now_ns)
 

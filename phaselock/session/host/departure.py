@@ -8,7 +8,7 @@ from phaselock.model.notices import Code, Notice
 from phaselock.protocol import messages as m
 from phaselock.session import events as e
 from phaselock.session.claims import extended
-from phaselock.session.effects import Close, Effect, Ended, FollowHost, ForbidClock, Send
+from phaselock.session.effects import Close, Ended, FollowHost, ForbidClock, Send
 from phaselock.session.host.own_output import OwnOutput
 from phaselock.session.host.parts import HostParts
 
@@ -31,7 +31,8 @@ class Departure:
         self._parts.entrance.end(N_("Session ended."))
         self._parts.members.members.clear()
         self._parts.transport.playback.stop(None)
-        self._parts.outbox.note(e.SessionEnded(now_ns, Notice(Code.SESSION_ENDED)))
+        self._last = Ended(Notice(Code.SESSION_ENDED), failed=False)
+        self._parts.outbox.note(e.SessionEnded(now_ns, self._last.reason))
         self.is_over = True
 
     def handed_over(self, contact: HostContact, *, conn: int, stays: bool, now_ns: int) -> None:
@@ -48,10 +49,10 @@ class Departure:
         """There is another host of this session, whose claim is better."""
         self._last = self._gone_to(contact, claim.term, claim.chain, Cause.REUNION)
 
-    def take(self) -> list[Effect]:
-        """The last effect, once: another machine is the host."""
+    def take(self) -> FollowHost | Ended | None:
+        """The last effect, once."""
         last, self._last = self._last, None
-        return [] if last is None else [last]
+        return last
 
     def _gone_to(
         self, host: HostContact, term: int, chain: tuple[bytes, ...], cause: Cause, but: int = 0

@@ -202,10 +202,11 @@ class Reign:
         """At the end of each call."""
         self.succession.settle(self.claim(), now_ns=now_ns)
 
-    def timer(self, *, now_ns: int) -> None:
-        """Handle all deadlines that have passed."""
-        self.succession.timer(now_ns=now_ns)
+    def timer(self, *, now_ns: int) -> bool:
+        """Handle all deadlines that have passed. True: this machine leaves, and the session must end."""
+        must_end = self.succession.timer(self.claim(), now_ns=now_ns)
         self.reunion.timer(now_ns=now_ns)
+        return must_end
 
     def deadlines_ns(self) -> Iterator[int]:
         """When `timer` must be called."""

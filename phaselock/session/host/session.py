@@ -29,7 +29,7 @@ from phaselock.protocol.messages import Message
 from phaselock.protocol.proof import FETCH, UPLOAD
 from phaselock.session import commands as c
 from phaselock.session import events as e
-from phaselock.session.effects import Close, Effect, Ended, Send
+from phaselock.session.effects import Close, Effect, FollowHost, Send
 from phaselock.session.guest_actions import GuestAction, GuestSays
 from phaselock.session.host.about import About
 from phaselock.session.host.commands import HostCommands
@@ -269,8 +269,7 @@ class HostSession:
         if self._departure.is_over:
             return []
         self._commands.command(command, now_ns=now_ns)
-        effects = self._settle(now_ns)
-        return [*effects, Ended(Notice(Code.SESSION_ENDED), failed=False)] if self._departure.is_over else effects
+        return self._settle(now_ns)
 
     def learn_tags(self, file_id: UUID, tagged: Tagged, *, now_ns: int) -> list[Effect]:
         """What the tags of a track say."""
@@ -354,7 +353,7 @@ class HostSession:
         """Handle all deadlines that have passed. A call before or after `next_deadline_ns` is allowed."""
         self._wake(now_ns)
         self._parts.entrance.timer(now_ns=now_ns)
-        self._parts.reign.timer(now_ns=now_ns)
+        must_end = self._parts.reign.timer(now_ns=now_ns)
         self._parts.lost_files.timer(now_ns=now_ns)
         self._seats.timer(now_ns=now_ns)
         self._parts.distribution.timer(now_ns=now_ns)
@@ -363,6 +362,8 @@ class HostSession:
         self._parts.hearing.timer(now_ns=now_ns)
         self._parts.transport.leave_behind(now_ns=now_ns)
         self._parts.transport.end_tracks(now_ns=now_ns)
+        if must_end:
+            self._departure.quit(now_ns=now_ns)
         return self._settle(now_ns)
 
     def next_deadline_ns(self) -> int | None:
@@ -497,8 +498,9 @@ class HostSession:
             self._parts.reign.settle(now_ns=now_ns)
             self._parts.call_backs.settle(self._parts.invitation.candidates, self._parts.reign.succession.standing())
         last = self._departure.take()
-        follow = self._output.settle(is_over=self._departure.is_over) if not last else []
-        return [*self._parts.outbox.drain(*follow), *last]
+        plays_on = isinstance(last, FollowHost)
+        follow = self._output.settle(is_over=self._departure.is_over) if not plays_on else []
+        return [*self._parts.outbox.drain(*follow), *([last] if last is not None else [])]
 
     def _wake(self, now_ns: int) -> None:
         """Restart the timeouts of the members if this computer was suspended: it could not receive their messages."""

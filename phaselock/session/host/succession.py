@@ -46,6 +46,8 @@ class _HandingOver:
     contact: HostContact
     stay: bool
     until_ns: int
+    or_end: bool = False
+    """If the member does not answer, the next in line is asked; without one, the session ends."""
 
 
 class HostSuccession:
@@ -174,6 +176,15 @@ class HostSuccession:
         self._outbox.do(Send(member.conn, m.HostMoved(contact, claim.term + 1, chain)))
         self._handing_over = _HandingOver(member.conn, contact, command.stay, now_ns + HAND_OVER_NS)
 
+    def leave(self, claim: Claim, *, now_ns: int) -> bool:
+        """Hand over to the first in line, or as was asked already, and leave. False: no member is in line."""
+        if self._handing_over is None and self.line():
+            self.hand_over(c.HandOver(None), claim, now_ns=now_ns)
+        if self._handing_over is None:
+            return False
+        self._handing_over.stay, self._handing_over.or_end = False, True
+        return True
+
     def took_over(self, member: Member) -> tuple[HostContact, bool] | None:
         """A member is the host now. Return it, and whether this machine stays; None: it was not asked."""
         handing = self._handing_over
@@ -182,12 +193,19 @@ class HostSuccession:
         self._handing_over = None
         return handing.contact, handing.stay
 
-    def timer(self, *, now_ns: int) -> None:
-        """Go on as the host if the member that was asked does not answer, or is gone."""
+    def timer(self, claim: Claim, *, now_ns: int) -> bool:
+        """If the member that was asked does not answer, or is gone: go on as the host, or ask the next in line if this
+        machine leaves. True: it leaves, no member is left to ask, and the session must end."""
         handing = self._handing_over
-        if handing is not None and (now_ns >= handing.until_ns or handing.conn not in self._members.members):
-            self._handing_over = None
+        if handing is None or (now_ns < handing.until_ns and handing.conn in self._members.members):
+            return False
+        self._handing_over = None
+        if not handing.or_end:
             self._outbox.error(Notice(Code.HAND_OVER_FAILED, peer=handing.contact.name), now_ns)
+            return False
+        for known in (self._standing, self._newest, self._heirs):
+            known.pop(handing.conn, None)
+        return not self.leave(claim, now_ns=now_ns)
 
     def deadlines_ns(self) -> Iterator[int]:
         """When `timer` or `settle` must be called."""
