@@ -14,7 +14,7 @@ import pytest
 from phaselock import errors
 from phaselock.protocol import framing
 from tests.support.checked_encode import checked_encode
-from tests.support.wine import UNREADABLE, is_left_out, is_wine, mark_expected_failures
+from tests.support.wine import is_left_out, is_wine, mark_expected_failures
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -27,7 +27,7 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "desk")
 
 
 def pytest_ignore_collect(collection_path: pathlib.Path) -> bool | None:
-    return True if is_wine() and collection_path.relative_to(ROOT).as_posix() in UNREADABLE else None
+    return True if is_wine() and is_left_out(collection_path.relative_to(ROOT).as_posix()) else None
 
 
 # These files take minutes each. They begin first, or one worker would have one of them alone at the end.
@@ -39,14 +39,11 @@ LONG = [
 ]
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     rank = {path: number for number, path in enumerate(LONG)}
     items.sort(key=lambda item: rank.get(item.path, len(rank)))
     if is_wine():
         mark_expected_failures(items)
-        if left_out := list(filter(is_left_out, items)):
-            config.hook.pytest_deselected(items=left_out)
-            items[:] = (item for item in items if not is_left_out(item))
 
 
 @pytest.hookimpl(wrapper=True)
