@@ -79,6 +79,8 @@ class Shell:
         self._address = address
         self._sync: e.SyncMeasured | None = None
         self._told_ready: set[UUID] = set()
+        self._sent: set[tuple[str | None, UUID]] = set()
+        """Files of which a part was sent to a peer: the name of the peer, and the track."""
         self._failures = 0
         """Number of `error` events so far."""
         self._peer_names: tuple[str, ...] = ()
@@ -101,16 +103,25 @@ class Shell:
 
     def tell(self, event: e.Event) -> None:
         """Show an event of the session; with a `sync` event also the progress line."""
-        to_people = True
-        if isinstance(event, e.FileReady):
-            # A track becomes ready again when a peer that joined later has received it.
-            to_people = event.file_id not in self._told_ready
-            self._told_ready.add(event.file_id)
         self._failures += isinstance(event, e.Failed)
-        self._terminal.event(event, to_people=to_people, name_of=self._song)
+        self._terminal.event(event, to_people=self._is_for_people(event), name_of=self._song)
         if isinstance(event, e.SyncMeasured):
             self._sync = event
             self._terminal.progress(self._status_told, event)
+
+    def _is_for_people(self, event: e.Event) -> bool:
+        match event:
+            case e.FileReady(file_id=file_id):
+                # A track becomes ready again when a peer that joined later has received it.
+                is_new = file_id not in self._told_ready
+                self._told_ready.add(file_id)
+                return is_new
+            case e.TransferChanged(state=e.TransferState.SENDING):
+                self._sent.add((event.peer, event.file_id))
+            case e.TransferChanged(state=e.TransferState.DONE):
+                # A peer that had the file before confirms it, too: after each change of the host, for example.
+                return (event.peer, event.file_id) in self._sent
+        return True
 
     def follow(self, before: Shell) -> None:
         """Go on after the shell of the role that this machine had before."""

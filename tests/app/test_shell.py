@@ -36,7 +36,16 @@ from phaselock.session.commands import (
     UndoLevels,
 )
 from phaselock.session.event_json import event_object
-from phaselock.session.events import Event, Failed, LevelsListed, LoudnessSet, PeerJoined, SongLoudness
+from phaselock.session.events import (
+    Event,
+    Failed,
+    LevelsListed,
+    LoudnessSet,
+    PeerJoined,
+    SongLoudness,
+    TransferChanged,
+    TransferState,
+)
 from phaselock.session.sentences import event_text
 from phaselock.storage.settings import Settings
 from tests.support.pseudo_language import PseudoLanguage
@@ -101,6 +110,20 @@ def test_a_mistyped_peer_is_suggested() -> None:
         "There is no peer called timm. Did you mean Tim?",
         "There is no peer called X.",
     ]
+
+
+def test_people_are_told_of_a_delivery_only_if_something_was_sent() -> None:
+    shown: list[tuple[str, bool]] = []
+    fake = parts([])
+    fake.event = lambda event, *, to_people, **_: shown.append((event.state, to_people))
+    shell = HostShell(*([fake] * 6))
+    song = uuid.UUID(int=1), "a.mp3", 1000
+    for peer, states in (("Ana", ("started", "done")), ("Ben", ("started", "sending", "done"))):
+        for state in map(TransferState, states):
+            shell.tell(TransferChanged(None, *song, state, peer))
+    assert shown == [
+        ("started", True), ("done", False), ("started", True), ("sending", True), ("done", True),
+    ]  # fmt: skip
 
 
 def test_a_word_that_was_typed_stays_as_it_is() -> None:
