@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from phaselock.model.heritage import HostContact
 from phaselock.protocol import messages as m
 from phaselock.session import effects as e
 from phaselock.session.commands import Add
 from phaselock.session.host.session import HostSession
 from tests.support.session_harness import HarnessPeer, SessionHarness
 from tests.support.simulation import HOST_KEY, SECOND, a_track
+
+LIAR = b"L" * 32
 
 
 def key_of(peer: HarnessPeer) -> bytes:
@@ -44,3 +47,8 @@ def successor_of(harness: SessionHarness, peer: HarnessPeer) -> HostSession:
     )
     core.took_over(taken.cause, now_ns=harness.host.now_ns)
     return core
+
+
+def liar_contact() -> HostContact:
+    """A machine that only says that it is a host."""
+    return HostContact(1, "Liar", ("10.0.0.66",), 17401, 17402, LIAR)
