@@ -77,7 +77,7 @@ class SimulatedSession:
 
     def command(self, command: c.HostCommand) -> None:
         self.commands.append((command, threading.current_thread().name))
-        if isinstance(command, c.Quit):
+        if isinstance(command, c.Leave | c.Quit):
             self._over.set()
 
     async def run(self, _listeners: object) -> Ended:
@@ -222,6 +222,17 @@ def test_requests_are_executed_on_the_network_thread_in_their_order(
     wait(lambda: program.state() is None)
     assert session.commands == [(command, "network") for command in [*commands, c.Quit()]]
     assert program.events(10) == [Opened(), Closed("Session ended.", failed=False, why=Code.SESSION_ENDED)]
+
+
+def test_a_host_that_closes_the_window_lets_another_machine_be_the_host(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path, session: SimulatedSession
+) -> None:
+    monkeypatch.setenv("PHASELOCK_HOME", str(tmp_path))
+    program = WindowProgram("null")
+    program.host("Friday", "Ana", 0, 0)
+    next_view(program)
+    program.close()
+    assert session.commands == [(c.Leave(), "network")]
 
 
 def test_a_second_session_is_refused(program: WindowProgram) -> None:
