@@ -55,12 +55,12 @@ def sources() -> dict[str, ast.Module]:
 def errors() -> frozenset[str]:
     """The names of PhaseLockError and its subclasses that take a message id."""
     names = {"PhaseLockError"}
+    classes = [node for tree in sources().values() for node in tree.body if isinstance(node, ast.ClassDef)]
     for _ in range(3):  # deeper than any line of subclasses
-        for tree in sources().values():
-            for node in ast.walk(tree):
-                if isinstance(node, ast.ClassDef) and names & {ast.unparse(base) for base in node.bases}:
-                    own = any(isinstance(one, ast.FunctionDef) and one.name == "__init__" for one in node.body)
-                    names |= set() if own else {node.name}
+        for node in classes:
+            if names & {ast.unparse(base) for base in node.bases}:
+                own = any(isinstance(one, ast.FunctionDef) and one.name == "__init__" for one in node.body)
+                names |= set() if own else {node.name}
     return frozenset(names)
 
 
