@@ -349,8 +349,8 @@ class HandOver:
 
 @frozen
 class Leave:
-    """Leave the session, and end. At the host: the first in line becomes the host; the session ends for all machines if
-    none is in line, or if it does not answer."""
+    """Leave the session, and end. At the host: the first in line that answers becomes the host; without one, the
+    session ends for all machines."""
 
 
 @frozen
