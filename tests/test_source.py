@@ -95,16 +95,6 @@ def test_c(compiler: str) -> None:
     check(compiler, "-std=c11", "-Wall", "-Wextra", "-Werror", "-O2", "-fsyntax-only", "-Iext", *sources)
 
 
-@pytest.mark.slow  # ziglang is installed for the slow tests
-@pytest.mark.parametrize("target", ["x86_64-windows-gnu", "x86_64-macos", "aarch64-macos", "aarch64-linux-musl"])
-def test_c_of_other_systems(target: str) -> None:
-    if importlib.util.find_spec("ziglang") is None:
-        pytest.skip("ziglang is not installed")
-    for source in sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("ext/pl_*.c")):
-        zig = (sys.executable, "-m", "ziglang", "cc", "-target", target)
-        check(*zig, "-std=c11", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-Iext", source)
-
-
 @functools.cache
 def _sources() -> dict[str, list[pathlib.Path]]:
     """The files with text for people, by folder."""
