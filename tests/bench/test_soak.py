@@ -37,10 +37,11 @@ def test_each_limit() -> None:
     assert missed() == []
     assert missed(grown) == [], "one of three"
     assert missed(grown, grown) == ["host_memory_rise_mb"]
-    more = dataclasses.replace(SAMPLE, descriptors=21, threads=SAMPLE.threads + 6)
+    more = dataclasses.replace(SAMPLE, descriptors=SAMPLE.descriptors + 3, threads=SAMPLE.threads + 6)
     assert missed(more, more) == [], "a file that was open in some rests only is no leak"
     assert missed(more, more, more) == ["host_descriptors_rise", "host_threads_rise"]
     assert missed(*[dataclasses.replace(SAMPLE, threads=SAMPLE.threads + 5)] * 3) == [], "workers of a pool"
+    assert missed(*[dataclasses.replace(SAMPLE, descriptors=SAMPLE.descriptors + 2)] * 3) == [], "songs that are open"
     assert missed(phase_us=22.0) == ["phase"]
     assert missed(tracebacks=1) == ["tracebacks"]
 

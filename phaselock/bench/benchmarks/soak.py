@@ -38,6 +38,9 @@ MAX_MEMORY_RISE_MB = 3.0
 """Private memory in the last part may be larger than in the first part by this."""
 MAX_PHASE_RISE_US = 20.0
 """The 95th percentile of the phase error may rise by this, in microseconds."""
+MAX_DESCRIPTORS_RISE = 2
+"""The song that plays and the one that follows. A program has opened none, one or both of them in the seconds of a
+rest. If each round, or every other one, left a file open, there would be at least three more in the last part."""
 MAX_THREADS_RISE = 5
 """The host starts a worker thread when more files are on their way than ever before, and keeps it, up to 12 of them. If
 each round left a thread behind, there would be at least six more in the last part."""
@@ -296,7 +299,11 @@ def metrics_of(soaked: Soaked) -> dict[str, float]:
 def limits_missed(metrics: Mapping[str, float]) -> list[str]:
     """The limits that these metrics do not keep, in a few words each. A figure that was not measured misses its
     limit."""
-    rises = {"_memory_rise_mb": MAX_MEMORY_RISE_MB, "_descriptors_rise": 0, "_threads_rise": MAX_THREADS_RISE}
+    rises = {
+        "_memory_rise_mb": MAX_MEMORY_RISE_MB,
+        "_descriptors_rise": MAX_DESCRIPTORS_RISE,
+        "_threads_rise": MAX_THREADS_RISE,
+    }
     missed = [
         name
         for ending, most in rises.items()
@@ -343,10 +350,10 @@ def case(parameters: Mapping[str, Any], soaked: Soaked) -> Case:
         {"rests": [dataclasses.asdict(rest) for rest in soaked.rests], "warnings": dict(soaked.warnings)},
         (
             "Limits: from the first part of the rounds (10 to 40 %) to the last part (70 to 100 %), the median of "
-            f"private memory at rest rises by at most {MAX_MEMORY_RISE_MB:g} MB, the least number of descriptors does "
-            f"not rise, that of threads by at most {MAX_THREADS_RISE}, and the 95th percentile of the phase error by "
-            "at most "
-            f"{MAX_PHASE_RISE_US:g} µs; no program prints a traceback. Missed: {', '.join(missed) or 'none'}.",
+            f"private memory at rest rises by at most {MAX_MEMORY_RISE_MB:g} MB, the least number of descriptors by "
+            f"at most {MAX_DESCRIPTORS_RISE}, that of threads by at most {MAX_THREADS_RISE}, and the 95th percentile "
+            f"of the phase error by at most {MAX_PHASE_RISE_US:g} µs; no program prints a traceback. Missed: "
+            f"{', '.join(missed) or 'none'}.",
         ),
     )
 
