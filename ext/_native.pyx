@@ -31,6 +31,7 @@ DeckStatus = namedtuple("DeckStatus", "armed want_frame written_frame room_frame
 NO_END = pl.PL_NO_END
 DECKS = pl.PL_DECKS
 NULL_RATE_HZ, NULL_LATENCY_NS = pl.PL_NULL_RATE_HZ, pl.PL_NULL_BLOCK_NS
+PULSE_BUFFER_NS = pl.PL_PULSE_BUFFER_NS
 BANDS = pl.PL_BANDS
 MAX_STARTS = pl.PL_MAX_STARTS
 QUIETS, QUIET_FADE_NS = pl.PL_QUIETS, pl.PL_QUIET_FADE_NS

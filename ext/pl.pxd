@@ -124,7 +124,10 @@ cdef extern from "pl_account.h" nogil:
         pl_noise noise
         uint32_t timing
         uint32_t silent
+        int64_t idle_ns
+        int64_t coming_lead_ns
         int64_t (*latency_ns)(pl_account *account)
+    const int64_t PL_PULSE_BUFFER_NS
     pl_account *pl_account_alsa(void *pcm, double rate_hz)
     pl_account *pl_account_pulse(void *stream)
     pl_account *pl_account_jack(void *client)

@@ -24,6 +24,9 @@ struct pl_account {
     pl_noise noise;       /* of its moments */
     pl_atomic_u32 timing; /* a pl_timing; may change while the stream runs */
     pl_atomic_u32 silent; /* set by the engine while the account gives no moments */
+    int64_t idle_ns;      /* set by the engine before a query: no deck has been in use for this long */
+    /* The time from a callback until its first frame leaves may grow to this, in ns. 0: it stays as it is. */
+    int64_t coming_lead_ns;
     /* From the account's moment of a frame to the moment at which it leaves the loudspeaker, in ns. May take
      * milliseconds. NULL: 0. */
     int64_t (*latency_ns)(pl_account *account);
@@ -39,7 +42,9 @@ struct pl_account {
 pl_account *pl_account_jack(void *client);
 /* ALSA, hardware and plugins alike, by a snd_pcm_t that plays at this rate. */
 pl_account *pl_account_alsa(void *pcm, double rate_hz);
-/* PulseAudio, by a pa_stream whose callbacks run on the thread of its main loop. */
+/* PulseAudio, by a pa_stream whose callbacks run on the thread of its main loop, and whose buffer is
+ * PL_PULSE_BUFFER_NS long. The account makes it longer while no deck is in use. */
+#define PL_PULSE_BUFFER_NS (80 * PL_NS_PER_MS)
 pl_account *pl_account_pulse(void *stream);
 /* WASAPI, by the IAudioClient of a stream of this rate. */
 pl_account *pl_account_wasapi(void *client, double rate_hz);

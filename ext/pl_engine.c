@@ -314,6 +314,8 @@ static void update_output_clock_rt(pl_engine *e, int64_t frames, int64_t now_ns)
     pl_moment moment = callback;
     pl_account *account = e->account;
     if (account) {
+        bool idle = pl_load_relaxed(&e->clock->silent);
+        account->idle_ns = idle ? account->idle_ns + (int64_t)((double)frames * e->output.frame_ns) : 0;
         bool given = account->query_rt(account, e->device_frames, now_ns, &moment);
         bool silent = pl_load_relaxed(&account->silent);
         e->silent_frames = given ? 0 : e->silent_frames + frames;
@@ -339,8 +341,11 @@ static pl_instant leaves_rt(const pl_engine *e, double x_ns) {
     return (pl_instant){.ns = e->output.base_ns + (int64_t)whole_ns, .fraction = since_ns - whole_ns};
 }
 
-/* Late callbacks make the lead shorter than it is, so the published lead falls slowly. */
-static void update_lead_rt(pl_engine *e, int64_t lead_ns) {
+/* Late callbacks make the lead shorter than it is, so the published lead falls slowly. A lead that is about
+ * to grow is published before it has grown: a start may be planned by it meanwhile. */
+static void update_lead_rt(pl_engine *e, int64_t stream_ns, int64_t latency_ns) {
+    if (e->account && stream_ns < e->account->coming_lead_ns) stream_ns = e->account->coming_lead_ns;
+    int64_t lead_ns = stream_ns + latency_ns;
     if (lead_ns > e->lead_ns || e->slipped) {
         e->lead_ns = lead_ns;
     } else {
@@ -525,7 +530,7 @@ void pl_engine_serve_at_rt(pl_engine *e, float *out, int64_t frames, int64_t now
     double step_ns = nominal_ns * (1 + pl_output_clock_slope_rt(&e->output));
     pl_instant leaves = leaves_rt(e, x_ns);
     int64_t latency_ns = pl_load_relaxed(&e->output_latency_ns);
-    update_lead_rt(e, leaves.ns + latency_ns - now_ns);
+    update_lead_rt(e, leaves.ns - now_ns, latency_ns);
 
     pl_clock_map_read_rt(e->clock, &e->map); /* where it cannot be read, the last one stays in use */
     if (e->output.open && e->map.valid && fabs(e->map.drift) < MAX_MAP_DRIFT) {

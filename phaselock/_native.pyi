@@ -9,6 +9,7 @@ NO_END: int
 DECKS: int
 NULL_RATE_HZ: int
 NULL_LATENCY_NS: int
+PULSE_BUFFER_NS: int
 BANDS: int
 MAX_STARTS: int
 QUIETS: int

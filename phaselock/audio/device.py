@@ -461,7 +461,7 @@ def _period_frames(context: Any, backend: str, output: Any) -> int:
     rate_hz = detail.nativeDataFormats[0].sampleRate if detail.nativeDataFormatCount > 0 else 0
     # The depth of the buffer does not affect the phase; a deep one covers moments in which the processor is busy. With
     # PulseAudio the period is the whole buffer, with the others a third of it.
-    seconds = 0.08 if backend == "pulseaudio" else 0.02
+    seconds = _native.PULSE_BUFFER_NS / 1e9 if backend == "pulseaudio" else 0.02
     return math.ceil((rate_hz or 48000) * seconds / 16) * 16
 
 

@@ -27,7 +27,7 @@ import pytest
 from tests.support.lone_player import TURN_S
 from tests.support.pcm import loudness
 from tests.support.programs import ROOT
-from tests.support.sound_servers import PipeWireServer, PulseServer, Recording, SoundServer, until
+from tests.support.sound_servers import TIMEOUT_S, PipeWireServer, PulseServer, Recording, SoundServer, until
 from tests.support.tries import TRIES, best_of_tries
 
 pytestmark = [
@@ -70,16 +70,16 @@ class Party:
             recording.close()
         self.recordings += [(sink, self.record(sink)) for sink in self.rates_hz]
 
-    def play(self, *options: str) -> None:
-        """Start to play soon."""
-        self.start_ns = time.monotonic_ns() + 1_500_000_000
+    def play(self, *options: str, after_s: float = 1.5) -> None:
+        """Start to play after this time. Returns when it plays."""
+        self.start_ns = time.monotonic_ns() + round(after_s * 1e9)
         command = [sys.executable, "-m", "tests.support.lone_player", self.backend, str(self.start_ns), *options]
         self.player = subprocess.Popen(
             command, cwd=ROOT, env=self.server.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         self._thread = threading.Thread(target=self._listen)
         self._thread.start()
-        until(lambda: time.monotonic_ns() > self.start_ns)
+        until(lambda: time.monotonic_ns() > self.start_ns, after_s + TIMEOUT_S)
 
     def end(self) -> None:
         """End the player, then the recordings and the server."""
@@ -269,6 +269,27 @@ def test_frames_leave_when_the_engine_says(kind: str, party: NewParty) -> None:
             one.play()
             end_ns = play_on(BEFORE_S + AFTER_S) - LAST_S * 1e9
             one.assert_in_phase("a", one.start_ns + 0.1e9, end_ns)
+
+    best_of_tries(once)
+
+
+def test_what_starts_after_a_rest_is_in_phase(party: NewParty) -> None:
+    """After half a minute without a song, the account asks PulseAudio for a long buffer. The player tells the longer
+    lead seconds before. When a song starts, the buffer becomes short again."""
+
+    def once() -> None:
+        with party("pulseaudio") as one:
+            one.play("--at-last", after_s=38)
+            end_ns = play_on(BEFORE_S + AFTER_S) - LAST_S * 1e9
+            one.assert_in_phase("a", one.start_ns + 0.1e9, end_ns)
+            leads_s = {
+                (look["at_ns"] - one.start_ns) / 1e9: look["lead_ns"] / 1e9
+                for look in one.told
+                if look["event"] == "look"
+            }
+            assert max(lead_s for at_s, lead_s in leads_s.items() if -30 < at_s < -15) < 0.15
+            assert min(lead_s for at_s, lead_s in leads_s.items() if -5 < at_s < 0) > 0.3
+            assert min(lead_s for at_s, lead_s in leads_s.items() if at_s > 0) < 0.15
 
     best_of_tries(once)
 

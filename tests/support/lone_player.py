@@ -1,8 +1,10 @@
 """A process that plays a compass (tests/support/pcm.py) without a session, on the local clock.
 
 usage: python -m tests.support.lone_player BACKEND START_NS [--device NAME] [--correct NAME=MS ...] [--no-account]
+                                           [--at-last]
 
-The track starts at START_NS of the local clock. Without an output NAME it plays on the default one. It writes the
+The track starts at START_NS of the local clock. With --at-last the player learns of it as late as its lead allows.
+Without an output NAME it plays on the default one. It writes the
 device's events and, ten times a second, the engine's status to standard output, one JSON object a line. The process
 ends with its standard input.
 """
@@ -30,6 +32,8 @@ TURN_S = 10
 """The place in the track is known modulo this time."""
 LOOK_EVERY_S = 0.1
 LENGTH_S = 3600
+MARGIN_S = 0.04
+"""Part of the time before the start: for opening, seeking and decoding the file."""
 
 
 class UntoldDevice(Device):
@@ -49,6 +53,7 @@ def main() -> None:
     parser.add_argument("--device")
     parser.add_argument("--correct", action="append", default=[])
     parser.add_argument("--no-account", action="store_true")
+    parser.add_argument("--at-last", action="store_true")
     arguments = parser.parse_args()
     corrections_ms = {name: float(ms) for name, ms in (one.split("=") for one in arguments.correct)}
     output = UntoldDevice if arguments.no_account else Device
@@ -73,12 +78,17 @@ def main() -> None:
         lambda plan: CompassSource(plan.track.frames, TURN_S * RATE_HZ),
     )
     player.start(on_event)
-    player.follow(_plan(arguments.start_ns))
     ended = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
-    while not ended.wait(LOOK_EVERY_S):
+    follows, wait_s = False, 0.0
+    while not ended.wait(wait_s):
         engine, status = player.engine.status(), player.status()
+        left_s = (arguments.start_ns - _native.now_ns() - engine.lead_ns) / 1e9 - MARGIN_S
+        if not follows and (left_s <= 0 or not arguments.at_last):
+            player.follow(_plan(arguments.start_ns))
+            follows = True
         tell("look", device=status.device_name, timing=status.timing, **engine._asdict())
+        wait_s = LOOK_EVERY_S if follows else min(LOOK_EVERY_S, left_s)
     player.close()
 
 
