@@ -68,6 +68,17 @@ def test_a_peer_that_follows_another_host_warns_its_user_once() -> None:
     assert peer.events("warning") == [warning]
 
 
+def test_a_peer_that_was_told_of_the_next_host_reports_only_that_it_stays_away() -> None:
+    _, (_, ben) = a_line("Ana", "Ben")
+    (ana, *_) = line_at(ben).successors
+    ben.call(ben.core.received, m.HostMoved(ana, 1, (HOST_KEY, ana.host_key)))
+    moved_ns = ben.now_ns
+    for after_ms, warnings in ((1, 0), (600, 0), (1900, 0), (2100, 1), (2700, 1)):
+        now_ns = moved_ns + after_ms * 1_000_000
+        ben.effects += ben.core.connect_failed("refused", refused=True, now_ns=now_ns)
+        assert len(ben.events("warning")) == warnings, after_ms
+
+
 @pytest.mark.parametrize("proves", [True, False])
 def test_a_lost_peer_asks_an_announced_host_that_it_does_not_know_and_believes_only_its_proof(proves: bool) -> None:
     harness, peer, _ = lost("Ana", "Ben")

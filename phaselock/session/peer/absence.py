@@ -22,7 +22,8 @@ if they fail. From each state except PRESENT the session ends if:
 
 After any other failure the peer tries again, because failures of a network can be temporary. A loss of the connection
 is reported to the user when the first attempt has failed; silence for DEAD_NS is reported at once. A shorter
-interruption is not reported.
+interruption is not reported. A peer that was told of another host reports no failure for MOVING_NS: the other machine
+has to open its ports first.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ from phaselock.session.outbox import Outbox
 
 RETRY_NS = 500_000_000
 """Pause between a failed attempt to reconnect and the next one."""
+MOVING_NS = 2_000_000_000
+"""For this time a peer does not report that the machine that takes over cannot be heard."""
 WANTED_NS = 20_000_000_000
 """After this time without its host a peer from elsewhere asks its user for a newer invitation."""
 WANTED_CALLED_NS = 60_000_000_000
@@ -55,6 +58,8 @@ class Absence:
         self._retry_at_ns: int | None = None
         """Start of the next attempt. None: not PAUSING."""
         self._is_user_warned = self._is_extended = False
+        self._warn_from_ns = 0
+        """A failure before is not reported."""
         self._wanted_after_ns: int | None = None
         """After this time the user is asked for a newer invitation; None: never."""
         self._wanted_at_ns: int | None = None
@@ -72,9 +77,19 @@ class Absence:
         """The host was not found at the first attempt, but it may come back."""
         return self.active and self._is_user_warned
 
-    def begin(self, *, hold_ns: int, wanted_after_ns: int | None, left_ns: int, joined_at_ns: int, now_ns: int) -> None:
-        """The host is lost. `hold_ns`: how long it may stay so. `wanted_after_ns`: when the user is asked for a newer
-        invitation; None: never. `left_ns` is the rest of the current track.
+    def begin(
+        self,
+        *,
+        hold_ns: int,
+        wanted_after_ns: int | None,
+        left_ns: int,
+        joined_at_ns: int,
+        is_moving: bool,
+        now_ns: int,
+    ) -> None:
+        """The host is lost, or (`is_moving`) another machine takes over. `hold_ns`: how long it may stay so.
+        `wanted_after_ns`: when the user is asked for a newer invitation; None: never. `left_ns` is the rest of the
+        current track.
 
         If another host was lost before and not found, the user is not warned again.
 
@@ -83,6 +98,7 @@ class Absence:
         """
         self._is_user_warned = self.plays_on  # it may follow another host before the lost one was found
         self._is_extended = False
+        self._warn_from_ns = now_ns + MOVING_NS if is_moving else now_ns
         self._give_up_at_ns = now_ns + max(hold_ns, left_ns)
         self._wanted_after_ns = wanted_after_ns
         self._want_later(now_ns)
@@ -103,7 +119,8 @@ class Absence:
     def attempt_failed(self, *, now_ns: int) -> None:
         """An attempt to connect or to join again has failed. The next one starts after a pause."""
         self._retry_at_ns = now_ns + RETRY_NS
-        self.warn(now_ns=now_ns)
+        if now_ns >= self._warn_from_ns:
+            self.warn(now_ns=now_ns)
 
     def found(self, *, now_ns: int) -> None:
         """It is known where the host is now: do not wait longer for the next attempt."""

@@ -27,8 +27,8 @@ class LostHost:
         self._seat = seat
         self._departure = departure
 
-    def lose(self, *, now_ns: int) -> None:
-        """Continue without the host."""
+    def lose(self, *, is_moving: bool = False, now_ns: int) -> None:
+        """Continue without the host. `is_moving`: another machine takes over."""
         end_ns, session_ns = self._parts.playback.end_ns(), self._parts.session_ns(now_ns)
         left_ns = end_ns - session_ns if end_ns is not None and session_ns is not None else 0
         self._seat.side = PeerSide.AWAY
@@ -44,6 +44,7 @@ class LostHost:
             wanted_after_ns=self._parts.outside.wanted_after_ns,
             left_ns=left_ns,
             joined_at_ns=self._seat.joined_at_ns,
+            is_moving=is_moving,
             now_ns=now_ns,
         )
 
@@ -89,7 +90,7 @@ class LostHost:
         self._parts.outbox.do(Close(HOST_CONN, "another host"))
         self._parts.outbox.do(FollowHost(found.host, self._seat.session_id, membership, cause, found.term, found.chain))
         self._parts.outside.follow()
-        self.lose(now_ns=now_ns)
+        self.lose(is_moving=True, now_ns=now_ns)
 
     def is_heir(self, host_key: bytes) -> bool:
         """A machine with this key that answers a peer from elsewhere, which has lost its host, is the host."""
