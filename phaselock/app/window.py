@@ -59,6 +59,8 @@ if TYPE_CHECKING:
 
 TIMEOUT_CLOSE_S = 2.0
 """How long `close` waits for the network thread. A hung sound system or disk must not keep the process alive."""
+TIMEOUT_HAND_OVER_S = 10.0
+"""How much longer it waits while other machines are asked to be the host: three seconds each, at most three."""
 TIMEOUT_START_S = 5.0
 """How long the first request waits for the event loop of the network thread, which takes about a millisecond."""
 MAX_UNREAD_EVENTS = 2000
@@ -301,6 +303,8 @@ class WindowProgram:
         if self._thread is not None:
             self._post(self._network.close)
             self._thread.join(TIMEOUT_CLOSE_S)
+            if self._network.leaves_others:
+                self._thread.join(TIMEOUT_HAND_OVER_S)
         self._store.close()
         if self._thread is not None and self._thread.is_alive():
             self._network.write_log()

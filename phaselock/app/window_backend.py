@@ -124,6 +124,8 @@ class WindowBackend:
         self._local_status: LocalStatus | None = None
         self._local_status_due_s = 0.0
         self._over = asyncio.Event()
+        self.leaves_others = False
+        """The window is closed, and the machines of the session are asked in turn to be the host. For any thread."""
         self._log_file: log_storage.Log | None = None
         self._covers = CoverDecoder()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -150,6 +152,7 @@ class WindowBackend:
             await self._over.wait()
         finally:
             if isinstance(self._open, OpenHostSession):
+                self.leaves_others = True
                 self._open.runner.command(c.Leave())
             else:
                 self.leave()
@@ -380,6 +383,7 @@ class WindowBackend:
         except asyncio.CancelledError:
             pass
         finally:
+            self.leaves_others = False
             self._open = self._shown = self._local_status = self._keeper = self._controls = None
             self._page = GuestPageSwitch()
             if self._view_due:

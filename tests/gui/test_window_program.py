@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from phaselock import _native
-from phaselock.app import succession, window_backend
+from phaselock.app import succession, window, window_backend
 from phaselock.app.session import OpenHostSession
 from phaselock.app.window import MAX_UNREAD_EVENTS, WindowProgram
 from phaselock.model.calibration import OutputCalibration
@@ -233,6 +233,35 @@ def test_a_host_that_closes_the_window_lets_another_machine_be_the_host(
     next_view(program)
     program.close()
     assert session.commands == [(c.Leave(), "network")]
+
+
+def test_a_closed_window_waits_until_the_second_machine_in_line_was_asked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path, session: SimulatedSession
+) -> None:
+    ends: list[int] = []
+    monkeypatch.setattr(window.os, "_exit", ends.append)
+    monkeypatch.setattr(window, "TIMEOUT_CLOSE_S", 0.01)
+    monkeypatch.setenv("PHASELOCK_HOME", str(tmp_path))
+    answers = threading.Event()
+    outcome = session.outcome
+
+    async def late_outcome() -> Ended:
+        ended = await outcome()
+        await asyncio.to_thread(answers.wait)
+        return ended
+
+    monkeypatch.setattr(session, "outcome", late_outcome)
+    program = WindowProgram("null")
+    program.host("Friday", "Ana", 0, 0)
+    next_view(program)
+    closing = threading.Thread(target=program.close)
+    closing.start()
+    wait(lambda: session.commands == [(c.Leave(), "network")])
+    closing.join(0.1)
+    is_waiting = closing.is_alive()
+    answers.set()
+    closing.join()
+    assert is_waiting and not ends
 
 
 def test_a_second_session_is_refused(program: WindowProgram) -> None:
