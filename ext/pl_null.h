@@ -1,9 +1,8 @@
 /* A sound card without a loudspeaker: it plays into the void, and defines when a frame leaves.
  *
  * It asks for a block of PL_NULL_BLOCK_FRAMES every PL_NULL_BLOCK_NS, and the block leaves this much later.
- * Each block is asked for at its exact time, even if the thread wakes late. So the thread may sleep over many
- * blocks while nothing plays, and serve them at once: what starts in one of them starts at the right
- * frame. */
+ * Each block is asked for at its exact time, even if the thread wakes late. So the thread may sleep over
+ * several blocks, and serve them at once: what starts in one of them starts at the right frame. */
 #ifndef PL_NULL_H
 #define PL_NULL_H
 
