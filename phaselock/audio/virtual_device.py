@@ -92,6 +92,7 @@ class VirtualOutput:
         self._first_ns = 0
         self._underruns: list[int] = []
         self._late_wakes: list[tuple[int, float]] = []
+        """Both are noted in a recording only: they grow as long as the card plays."""
         self._thread: threading.Thread | None = None
         self._closing = False
 
@@ -163,15 +164,17 @@ class VirtualOutput:
             _sleep_until(leaves_ns - latency_ns)
             local_ns, true_ns = _clocks_ns()
             late_ns = true_ns - (leaves_ns - latency_ns)
-            if late_ns > _MIN_LATE_NS:
+            if record and late_ns > _MIN_LATE_NS:
                 self._late_wakes.append((frame, late_ns / 1e6))
             asked_ns = local_ns - (late_ns if self._card.tells_times else 0)
             # A block that is requested after it should have left is not played.
             played = self._engine.process(period, asked_ns) if late_ns <= latency_ns else silence
-            if _true_ns() > leaves_ns:
-                self._underruns.append(frame)
+            is_underrun = _true_ns() > leaves_ns
+            if is_underrun:
                 played = silence
             if record:
+                if is_underrun:
+                    self._underruns.append(frame)
                 record[0].write(played)
                 if block % _NOTE_EVERY_BLOCKS == 0:
                     self._note(record)

@@ -88,11 +88,9 @@ def test_an_output_opened_again_is_another_recording(tmp_path: pathlib.Path) -> 
     assert notes_of(tmp_path, 0)[0]["first_ns"] < notes_of(tmp_path, 1)[0]["first_ns"]
 
 
-def test_a_block_that_comes_too_late_is_silence_and_is_noted(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A computer, with a simulated clock, on which the thread is interrupted for longer than the latency of the
-    card."""
+def play_late(monkeypatch: pytest.MonkeyPatch, record: str | None) -> VirtualOutput:
+    """Play on a computer with a simulated clock, on which the thread is interrupted for longer than the latency of the
+    card. Return the closed output."""
     clock_ns = 0
     slept = 0
 
@@ -105,7 +103,7 @@ def test_a_block_that_comes_too_late_is_silence_and_is_noted(
     monkeypatch.setattr("phaselock.audio.virtual_device.time.sleep", sleep)
     engine = _native.Engine(_native.ClockMap(identity=True))
     engine.stream(RATE_HZ)
-    output = VirtualOutput(engine, VirtualCard(latency_ms=50, period_frames=480, record=str(tmp_path)), "test card")
+    output = VirtualOutput(engine, VirtualCard(latency_ms=50, period_frames=480, record=record), "test card")
     output.start()
     until_s = time.monotonic() + TIMEOUT_S
     try:
@@ -113,11 +111,24 @@ def test_a_block_that_comes_too_late_is_silence_and_is_noted(
             assert output.is_running() and time.monotonic() < until_s
     finally:
         output.close()
+    return output
+
+
+def test_a_block_that_comes_too_late_is_silence_and_is_noted(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play_late(monkeypatch, str(tmp_path))
     notes, samples = notes_of(tmp_path)
     late = len(notes["underruns"])
     assert late >= 5 and notes["underruns"] == [480 * block for block in range(39, 39 + late)]
     assert notes["late_wakes"][0] == [39 * 480, pytest.approx(100, abs=1)]
     assert len(samples) // 2 >= 480 * 100
+
+
+def test_a_card_that_records_nothing_notes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The notes would grow as long as it plays."""
+    output = play_late(monkeypatch, None)
+    assert not output._underruns and not output._late_wakes
 
 
 @pytest.mark.skipif(
