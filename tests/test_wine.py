@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.programs import ROOT
-from tests.support.wine import EXPECTED_FAILURES, PURE, UNREADABLE
+from tests.support.wine import EXPECTED_FAILURES, PURE
 
 
 @pytest.mark.parametrize("test", EXPECTED_FAILURES)
@@ -15,8 +15,3 @@ def test_an_expected_failure_names_a_test(test: str) -> None:
 @pytest.mark.parametrize("folder", PURE)
 def test_a_folder_of_computing_tests_exists(folder: str) -> None:
     assert (ROOT / "tests" / folder).is_dir()
-
-
-@pytest.mark.parametrize("path", UNREADABLE)
-def test_an_unreadable_file_exists(path: str) -> None:
-    assert (ROOT / path).is_file()

@@ -46,11 +46,11 @@ def imported(path: pathlib.Path, cache: FileCache) -> Imported:
     ("container", "codec", "rate_hz", "lost", "extra"),
     [
         ("ipod", "aac", RATE_HZ, 0, 0),
-        ("ipod", "alac", RATE_HZ, 0, 0),
-        ("ogg", "libopus", 48_000, 0, 0),
+        pytest.param("ipod", "alac", RATE_HZ, 0, 0, marks=pytest.mark.slow),
+        pytest.param("ogg", "libopus", 48_000, 0, 0, marks=pytest.mark.slow),
         ("adts", "aac", RATE_HZ, 0, 2048),  # it does not say how long its padding is
-        ("asf", "wmav2", RATE_HZ, 2048, 2048),
-        ("matroska", "libopus", 48_000, 0, 2048),
+        pytest.param("asf", "wmav2", RATE_HZ, 2048, 2048, marks=pytest.mark.slow),
+        pytest.param("matroska", "libopus", 48_000, 0, 2048, marks=pytest.mark.slow),
     ],
 )
 def test_sound_and_tags_are_kept(
@@ -70,6 +70,7 @@ def test_sound_and_tags_are_kept(
     assert read_tags(found.path).title == found.track.title
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("container", "codec", "rate_hz"), [("ogg", "libopus", 48_000), ("asf", "wmav2", RATE_HZ)])
 def test_the_tags_of_album_and_loudness_are_kept(
     tmp_path: pathlib.Path, cache: FileCache, container: str, codec: str, rate_hz: int
@@ -116,6 +117,7 @@ def chunk(name: bytes, data: bytes) -> bytes:
     return len(data).to_bytes(4, "big") + name + data + zlib.crc32(name + data).to_bytes(4, "big")
 
 
+@pytest.mark.slow
 def test_the_picture_is_kept(tmp_path: pathlib.Path, cache: FileCache) -> None:
     head = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", b"\0\0\0\1\0\0\0\1\x08\2\0\0\0")
     picture = head + chunk(b"IDAT", zlib.compress(bytes(4))) + chunk(b"IEND", b"")
@@ -149,6 +151,7 @@ def test_what_is_damaged_is_refused_and_leaves_nothing(tmp_path: pathlib.Path, c
     assert not list(cache.folder.iterdir())
 
 
+@pytest.mark.slow
 def test_a_playlist_that_calls_itself_music_opens_no_other_file(tmp_path: pathlib.Path, cache: FileCache) -> None:
     make(tmp_path / "secret.m4a", "ipod", "aac")
     path = tmp_path / "song.m4a"
@@ -187,6 +190,7 @@ def test_a_process_that_hangs_is_ended(
         imported(path, cache)
 
 
+@pytest.mark.slow
 def test_the_progress_is_told(tmp_path: pathlib.Path, cache: FileCache, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the real process: it grows to the whole."""
     path = tmp_path / "song.m4a"

@@ -79,6 +79,7 @@ def test_a_microphone_may_have_a_lower_rate(rate_hz: int) -> None:
     assert_right(*listen(Conditions(hidden_s=HIDDEN_S, rate_hz=rate_hz)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("begin_error_ns", [-300_000_000, 300_000_000])
 def test_the_begin_of_the_recording_is_known_roughly(begin_error_ns: int) -> None:
     assert_right(*listen(Conditions(hidden_s=HIDDEN_S), begin_error_ns=begin_error_ns))
@@ -133,6 +134,7 @@ def test_levels_are_right_to_a_decibel_in_noise(number: int) -> None:
     assert np.abs(found.level_errors_db).max() < 1
 
 
+@pytest.mark.slow
 def test_a_silent_machine_is_not_heard_and_the_others_are_right() -> None:
     heard, truth_ms = listen(Conditions(hidden_s=HIDDEN_S, silent=frozenset({2})))
     assert verdicts(heard) == [Verdict.HEARD, Verdict.HEARD, Verdict.NOT_HEARD, Verdict.HEARD]
@@ -146,6 +148,7 @@ def test_without_the_first_machine_offsets_are_those_to_the_next_one() -> None:
     assert_right_differences(heard, truth_ms)
 
 
+@pytest.mark.slow
 def test_a_very_quiet_machine_is_not_measured() -> None:
     heard, _ = listen(Conditions(snr_db=10, gain_db={1: -26}))
     assert heard.arrivals[1].verdict in (Verdict.TOO_QUIET, Verdict.NOT_HEARD)
@@ -158,6 +161,7 @@ def test_much_noise_is_named() -> None:
     assert heard.microphone_ppm is None
 
 
+@pytest.mark.slow
 def test_a_flutter_echo_92_ms_late_is_not_the_direct_sound() -> None:
     """In this room, the repeats agree best where the sound between two walls has returned."""
     found = measure(SETTINGS[0], np.random.default_rng([1, 0, 102]), 102)
@@ -165,6 +169,7 @@ def test_a_flutter_echo_92_ms_late_is_not_the_direct_sound() -> None:
     assert np.max(np.abs(found.errors_s)) < 0.0001
 
 
+@pytest.mark.slow
 def test_a_recording_that_loses_time_is_refused() -> None:
     for lost_at_s in np.arange(0.5, 4.0, 1.1):
         heard, truth_ms = listen(Conditions(hidden_s=HIDDEN_S, lost_at_s=float(lost_at_s)))
@@ -172,12 +177,14 @@ def test_a_recording_that_loses_time_is_refused() -> None:
         assert_right_differences(heard, truth_ms)
 
 
+@pytest.mark.slow
 def test_an_overdriven_microphone_is_refused() -> None:
     heard, _ = listen(Conditions(clipping_db=20))
     assert heard.clipped_share > 0.1
     assert set(verdicts(heard)) == {Verdict.NOISE}
 
 
+@pytest.mark.slow
 def test_a_machine_that_is_not_in_time_with_itself_is_unsteady() -> None:
     random = np.random.default_rng(1)
     sounds = schedule(3, 3)

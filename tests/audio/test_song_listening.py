@@ -29,12 +29,13 @@ def listen(conditions: SongConditions, *, seed: int = 4, begin_error_ns: int = 0
     return heard, [1000 * (at_s - arrives_s[0]) for at_s in arrives_s]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "given",
     [
-        pytest.param({"snr_db": 20}, marks=pytest.mark.slow),
+        {"snr_db": 20},
         {"snr_db": 10, "song": "speech", "clock_ppm": 100},
-        pytest.param({"snr_db": 10, "song": "loop", "clock_ppm": -100}, marks=pytest.mark.slow),
+        {"snr_db": 10, "song": "loop", "clock_ppm": -100},
     ],
 )
 def test_machines_that_play_a_song_are_heard_at_their_times(given: dict[str, Any]) -> None:

@@ -85,7 +85,6 @@ def test_the_options_name_all_attacks() -> None:
 
 
 @linux
-@pytest.mark.slow
 def test_every_attack_reaches_the_host(tmp_path: pathlib.Path) -> None:
     with open_process_group(str(tmp_path)) as programs:
         local = ["--session", "bench", "--bind", "127.0.0.1", "--port", "0", "--clock-port", "0", "--unlisted"]
@@ -115,7 +114,6 @@ def test_every_attack_reaches_the_host(tmp_path: pathlib.Path) -> None:
 
 
 @linux
-@pytest.mark.slow
 def test_a_peer_of_a_malicious_host() -> None:
     found = Collector()
     abuse.run(argparse.Namespace(attack=["host"], seeds=(1,), part_s=3), found)

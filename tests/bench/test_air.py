@@ -15,7 +15,6 @@ def test_a_crowded_radio_is_used(others: float, least: float) -> None:
     assert sent_mbit(channel, "1", 6) > least * carried_mbit(channel, "1", 6)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted({*air.PATHS} - {"beside a download", "jitter of every packet"}))
 def test_the_path_is_used_and_the_clock_stays_right(name: str) -> None:
     found = [air.measure(name, seed) for seed in (1, 2, 3)]
@@ -27,7 +26,6 @@ def test_the_path_is_used_and_the_clock_stays_right(name: str) -> None:
     assert with_songs < quiet + 25  # a few minutes give no exact percentile
 
 
-@pytest.mark.slow
 def test_jitter_of_every_packet_is_told_from_a_queue() -> None:
     path = air.PATHS["jitter of every packet"]
     assert np.mean([sent_mbit(path, str(seed), 30) / carried_mbit(path, str(seed), 30) for seed in range(4)]) > 0.7

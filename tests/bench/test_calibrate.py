@@ -16,7 +16,6 @@ def values(case: Case, name: str) -> tuple[float, ...]:
     return figure.values
 
 
-@pytest.mark.slow
 def test_every_setting_is_a_case(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = (Setting("quiet", 30.0, {"hidden_s": {}, "gain_db": {}}), Setting("deaf", -30.0))
     monkeypatch.setattr(calibrate, "SETTINGS", settings)

@@ -8,7 +8,6 @@ from phaselock.bench.benchmarks import call
 from tests.support.bench import Collector
 
 
-@pytest.mark.slow
 def test_a_call_loses_nothing_beside_songs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(call, "UPLINKS_MBIT", (5, 10))
     monkeypatch.setattr(call, "UNTIL_S", 8)

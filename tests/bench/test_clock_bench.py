@@ -258,7 +258,6 @@ def test_a_clock_host_with_a_wrong_address_gives_an_error() -> None:
         pass
 
 
-@pytest.mark.slow
 def test_real_exchanges_agree_with_the_true_offset() -> None:
     trace = clock.measured_traces(12, 1, lambda done: None)["wired"]
     assert len(trace.exchanges) > 300

@@ -84,7 +84,6 @@ def test_json_output_reports_the_result(
     assert events[-1]["figures"][0] == {"benchmark": "engine", "case": "wired", **wired}
 
 
-@pytest.mark.slow
 def test_a_run_without_a_result_leaves_no_files(
     fake: Callable[..., None], tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

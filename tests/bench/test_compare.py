@@ -125,8 +125,7 @@ def noisy(seed: int, *, figures: int, repeats: int, slower: int = 0, by: float =
     )
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("repeats", [3, pytest.param(6, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("repeats", [3, 6])
 def test_the_same_program_is_seldom_called_worse(
     repeats: int, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,7 +151,6 @@ def test_one_worse_metric_is_found_among_others(tmp_path: pathlib.Path, capsys: 
     assert Compared(tmp_path, capsys, before, noisy(2, figures=30, repeats=6, slower=1, by=0.5)).status == 0
 
 
-@pytest.mark.slow
 def test_the_number_of_repeats_needed_is_reported(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     for repeats, status in ((6, 0), (7, 1)):
         low, high = tuple(map(float, range(10, 10 + repeats))), tuple(map(float, range(20, 20 + repeats)))

@@ -15,7 +15,6 @@ from phaselock.tools.processes import open_process_group
 
 
 @pytest.mark.skipif(not is_measurable(), reason="needs Linux")
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "counted"),
     [("crowd", ("connections", "messages", "fetches", "uploads")), ("phones", ("connections", "pings", "songs"))],

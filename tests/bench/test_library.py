@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import math
 
-import pytest
-
 from phaselock.bench.benchmarks import library
 from phaselock.bench.results import Case
 
@@ -24,7 +22,6 @@ class Cases:
         pass
 
 
-@pytest.mark.slow
 def test_a_folder_is_read_and_searched() -> None:
     bench = Cases()
     library.run(argparse.Namespace(library_songs=100, seeds=(1,)), bench)

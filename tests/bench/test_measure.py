@@ -338,7 +338,6 @@ def test_the_command_prints_the_verdict(tmp_path: pathlib.Path, capsys: pytest.C
     assert "is not a WAV file that can be measured" in capsys.readouterr().err
 
 
-@pytest.mark.slow
 def test_two_real_programs_on_virtual_cards(tmp_path: pathlib.Path) -> None:
     """The sound of both cards, as an input records it; the peer's clock and card have other rates."""
     song, names = tmp_path / "signal.mp3", ("host", "peer")

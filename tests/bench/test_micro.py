@@ -102,7 +102,6 @@ def test_the_timed_callback_contains_the_seam(monkeypatch: pytest.MonkeyPatch, f
     assert set(armed[-len(seams) :]) == {(2, 1)}
 
 
-@pytest.mark.slow
 def test_decoding_is_measured_for_every_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the processes: the calls are the same."""
     monkeypatch.setattr(decode, "SEEKS", 5)
@@ -223,7 +222,6 @@ def test_another_system_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None
     assert not case.figures and "Not measured" in case.notes[0]
 
 
-@pytest.mark.slow
 @linux
 def test_a_missing_display_is_noted_and_an_interrupt_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     started = []
@@ -257,7 +255,6 @@ def test_each_state_of_the_window_has_a_case() -> None:
 
 
 @linux
-@pytest.mark.slow
 @pytest.mark.gui
 def test_real_programs_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     with resources._display() as display:

@@ -149,7 +149,6 @@ def test_a_plot_prints_in_the_colours_of_the_page(tmp_path: pathlib.Path) -> Non
     assert "#b3b3b3" not in drawn and "#2a2a2a" not in drawn
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "x", "y"),
     [
@@ -188,7 +187,6 @@ def test_a_long_series_is_thinned_and_keeps_its_extremes() -> None:
     assert list(found_x) == sorted(found_x)
 
 
-@pytest.mark.slow
 def test_a_full_run_is_less_than_a_megabyte(tmp_path: pathlib.Path) -> None:
     series = tuple(
         Series(f"seed {k}", tuple(map(float, range(5000))), (1.0, 7.123456, -3.0, 0.5) * 1250) for k in range(3)

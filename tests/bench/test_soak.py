@@ -69,7 +69,6 @@ def test_songs_are_of_all_kinds_and_old_ones_are_deleted(tmp_path: pathlib.Path)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="it needs Linux's /proc")
-@pytest.mark.slow
 def test_ten_minutes_of_a_party_leak_nothing() -> None:
     """Mostly waiting. No figure of time is checked, because this machine may do other work."""
     faulthandler.cancel_dump_traceback_later()  # the limit of pyproject.toml is shorter

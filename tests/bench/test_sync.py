@@ -168,7 +168,6 @@ def test_a_run_on_a_busy_computer_is_repeated(monkeypatch: pytest.MonkeyPatch, t
         sync.run(options, bench)
 
 
-@pytest.mark.slow
 def test_a_session_is_played_and_measured(tmp_path: pathlib.Path) -> None:
     bench = Collector()
     options = argparse.Namespace(
@@ -193,7 +192,6 @@ def test_a_session_is_played_and_measured(tmp_path: pathlib.Path) -> None:
     assert len(list((tmp_path / "recordings" / "skew-flac96-1").rglob("*.f32"))) == 2
 
 
-@pytest.mark.slow
 def test_a_file_is_sent_and_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transfer, "MAX_PEERS", 2)
     bench = Collector()

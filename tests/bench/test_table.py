@@ -145,7 +145,6 @@ CASES: Mapping[str, Callable[[], Case]] = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("benchmark", table.COLUMNS)
 def test_the_columns_are_measured(benchmark: str) -> None:
     case = CASES[benchmark]()

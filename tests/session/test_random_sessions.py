@@ -397,7 +397,7 @@ class SessionStateMachine(RuleBasedStateMachine):
 
 TestRandomSessions = SessionStateMachine.TestCase
 TestRandomSessions.settings = settings(
-    max_examples=12, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=6, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-_NO_CEXP = "the C library of wine 8 has no cexp, which numpy calls: Python ends"
 EXPECTED_FAILURES = {
     "tests/storage/test_collect.py::test_folders_deeper_than_the_recursion_limit_are_collected": (
         "wine takes minutes for a path of 1,100 folders"
@@ -18,10 +17,8 @@ EXPECTED_FAILURES = {
     "tests/test_cli.py::test_every_text_of_argparse_that_our_commands_show_is_in_the_catalogue": (
         "the embeddable Python has no sources"
     ),
-    "tests/bench/test_abuse.py::test_windows_belong_to_the_part_in_which_they_were_played": _NO_CEXP,
     **dict.fromkeys(
         (
-            "tests/bench/test_clock_bench.py::test_an_interrupt_leaves_no_process_behind",
             "tests/bench/test_relay.py::test_addresses_of_pings_and_pongs_are_those_of_peer_and_relay",
             "tests/bench/test_relay.py::test_datagrams_of_other_senders_are_not_relayed",
             "tests/bench/test_relay.py::test_datagrams_are_lost_as_in_the_model",
@@ -38,17 +35,7 @@ EXPECTED_FAILURES = {
 }
 """Tests that fail under wine only, as file::function, and why. They are not started: some of them do not end."""
 
-UNREADABLE = {
-    "tests/bench/test_delay.py": _NO_CEXP,
-    "tests/bench/test_measure.py": _NO_CEXP,
-    "tests/bench/test_outputs.py": _NO_CEXP,
-    "tests/bench/test_sync.py": _NO_CEXP,
-    "tests/bench/test_table.py": _NO_CEXP,
-}
-"""Files whose tests end Python under wine, and why."""
-
-
-PURE = ("bench", "language", "model", "protocol", "session", "sim", "sync", "ui")
+PURE = ("language", "model", "protocol", "session", "sim", "sync", "ui")
 """Folders whose tests mostly compute, which they do under wine as on Linux."""
 PURE_SHARE = 4
 """Of this number of files in these folders, one is read under wine, where all of their tests would take minutes."""
@@ -73,8 +60,7 @@ def opened(open_window: Callable[[], Any]) -> Any:
 
 def is_left_out(path: str) -> bool:
     """Is this file, named from the root with slashes, not read? pytest does read those that .ci/windows names."""
-    left_out = path.endswith(".py") and path.split("/")[1] in PURE and zlib.crc32(path.encode()) % PURE_SHARE > 0
-    return left_out or path in UNREADABLE
+    return path.endswith(".py") and path.split("/")[1] in PURE and zlib.crc32(path.encode()) % PURE_SHARE > 0
 
 
 def mark_expected_failures(items: list[pytest.Item]) -> None:
