@@ -17,11 +17,36 @@ import types
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
-# customtkinter imports Pillow if it is installed, which costs 2.4 MB of memory; PhaseLock needs it only for artwork. It
-# also imports darkdetect, which imports subprocess (1 MB) to ask the desktop what `prepare` sets.
+
+class _Unused(types.ModuleType):
+    """Stands for a module that customtkinter imports and PhaseLock does not use. Its names are empty classes."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        kind = self.__dict__[name] = type(name, (), {})
+        return kind
+
+
+# customtkinter imports all its widgets, and tkinter's dialogs, which cost 1 MB of memory. It imports Pillow if it is
+# installed, which costs 2.4 MB; PhaseLock needs it only for artwork. It also imports darkdetect, which imports
+# subprocess (1 MB) to ask the desktop what `prepare` sets.
+_WIDGETS = (
+    *("button", "checkbox", "combobox", "optionmenu", "radiobutton", "scrollbar"),
+    *("segmented_button", "slider", "switch", "tabview", "textbox"),
+)
+_UNUSED = (
+    *(f"customtkinter.windows.widgets.ctk_{name}" for name in _WIDGETS),
+    "customtkinter.windows.widgets.core_widget_classes.dropdown_menu",
+    "customtkinter.windows.ctk_input_dialog",
+    "customtkinter.windows.ctk_toplevel",
+    "tkinter.filedialog",
+    "tkinter.ttk",
+    *(() if sys.platform == "darwin" else ("packaging",)),  # on macOS it compares versions
+)
 _darkdetect = types.ModuleType("darkdetect")
 _darkdetect.theme = lambda: "dark"  # type: ignore[attr-defined]  # it is made here, and empty
-_instead: dict[str, Any] = {"PIL": None, "darkdetect": _darkdetect}
+_instead: dict[str, Any] = {name: _Unused(name) for name in _UNUSED} | {"PIL": None, "darkdetect": _darkdetect}
 _added = [name for name in _instead if sys.modules.setdefault(name, _instead[name]) is _instead[name]]
 try:
     import customtkinter as ctk

@@ -61,6 +61,21 @@ assert "encodings.cp932" not in sys.modules
     assert loaded(code) == set()
 
 
+@pytest.mark.slow
+def test_of_customtkinter_the_window_loads_only_what_it_uses() -> None:
+    code = """
+from phaselock.ui.theme import ctk
+widgets = {name.rpartition(".ctk_")[2] for name in sys.modules if name.startswith("customtkinter.windows.widgets.ctk_")}
+assert widgets == {"entry", "frame", "label", "progressbar", "scrollable_frame"}, widgets
+assert not {"tkinter.filedialog", "tkinter.ttk"} & set(sys.modules)
+assert sys.platform == "darwin" or "packaging" not in sys.modules
+from tkinter import filedialog, ttk
+assert callable(filedialog.askopenfilename) and issubclass(ttk.Treeview, ttk.Widget)
+"""
+    pytest.importorskip("_tkinter", reason="Python was built without tkinter")
+    assert loaded(code) == set()
+
+
 def test_the_program_decodes_no_cover_itself(tmp_path: pathlib.Path) -> None:
     (tmp_path / "cover.png").write_bytes(PIXEL)
     code = f"""
