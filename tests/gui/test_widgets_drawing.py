@@ -44,6 +44,16 @@ def test_everything_scales_together_and_once(make_window: Any, scale: float) -> 
         assert left >= 0 and top >= 0 and right <= drawn.winfo_width() + 1 and bottom <= drawn.winfo_height() + 1
 
 
+def test_the_default_font_of_x11_is_one_that_is_open_anyway(window: Any) -> None:
+    from phaselock.ui import theme
+
+    def actual(font: Any) -> str:
+        return str(window.tk.call("font", "actual", font))
+
+    if window.tk.call("tk", "windowingsystem") == "x11":
+        assert actual("TkDefaultFont") == actual(theme.canvas_font(theme.BODY))
+
+
 def test_nothing_is_polled(window: Any) -> None:
     window.update()
     assert [w for w in window.tk.splitlist(window.tk.call("after", "info")) if w] == []
