@@ -92,8 +92,7 @@ class Window(ctk.CTk):  # type: ignore[misc]  # customtkinter has no types
         """The widget that had the keyboard before the overlay."""
         self._closing = False
         self.title("PhaseLock")
-        self._icons = icon_images(self)
-        self.iconphoto(True, *self._icons)
+        self.iconphoto(True, *icon_images(self))
         self.iconbitmap()  # only asks; but without any call customtkinter sets its own icon on Windows, after 200 ms
         self.configure(fg_color=theme.BACKGROUND)
         self.minsize(*map(px, MIN_SIZE))

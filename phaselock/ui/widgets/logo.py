@@ -45,5 +45,5 @@ class Logo(Drawing):
 
 
 def icon_images(root: tk.Misc) -> list[tk.PhotoImage]:
-    """Images for `iconphoto`, largest first as Tk requires; the caller must keep references."""
+    """Images for `iconphoto`, largest first as Tk requires; it copies them."""
     return [tk.PhotoImage(master=root, data=icon_png(size)) for size in _SIZES]
