@@ -59,6 +59,11 @@ def parse_address(text: str, default_port: int = DEFAULT_PORT) -> tuple[str, int
     return host, int(port)
 
 
+def for_resolver(host: str) -> bytes | str:
+    """The host as `getaddrinfo` takes it. For a text that Python has to encode, it loads tables of 0.25 MB."""
+    return host.encode("ascii") if host.isascii() else host
+
+
 def _is_v6(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).version == 6

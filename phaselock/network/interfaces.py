@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from phaselock.frozen import frozen
-from phaselock.model.address import CARRIERS
+from phaselock.model.address import CARRIERS, for_resolver
 
 if TYPE_CHECKING:
     import ifaddr
@@ -104,7 +104,7 @@ def usable_addresses(bind: str = "") -> tuple[str, ...]:
     if bind == "0.0.0.0":
         return tuple(address for address in rank(adapters(), default_route_addresses()) if ":" not in address)
     with contextlib.suppress(OSError, UnicodeError, ValueError):
-        address = ipaddress.ip_address(socket.getaddrinfo(bind, 0, type=socket.SOCK_DGRAM)[0][4][0])
+        address = ipaddress.ip_address(socket.getaddrinfo(for_resolver(bind), 0, type=socket.SOCK_DGRAM)[0][4][0])
         return () if address.is_loopback else (str(address),)
     return ()
 

@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from phaselock.errors import PhaseLockError, message_of
+from phaselock.model.address import for_resolver
 from phaselock.network.reach import use_small_segments
 
 BACKLOG = 128
@@ -54,7 +55,7 @@ def bind(address: str, port: int, kind: socket.SocketKind) -> socket.socket:
     PortTaken if the port is in use, PhaseLockError for every other failure.
     """
     try:
-        families = socket.getaddrinfo(address or "0.0.0.0", port, type=kind, flags=socket.AI_PASSIVE)
+        families = socket.getaddrinfo(for_resolver(address or "0.0.0.0"), port, type=kind, flags=socket.AI_PASSIVE)
     except (socket.gaierror, UnicodeError):
         raise _no_address(address) from None
     family, target = families[0][0], families[0][4]

@@ -14,6 +14,7 @@ from typing import Any
 from phaselock.errors import PhaseLockError, system_text
 from phaselock.frozen import frozen
 from phaselock.language.message import N_, Message
+from phaselock.model.address import for_resolver
 from phaselock.network.interfaces import Distance, adapters, distance_of
 from phaselock.network.multicast import is_local_name, resolve_local
 
@@ -175,7 +176,7 @@ def _nearest_first(targets: Sequence[Target]) -> list[Target]:
 
 
 async def _targets(host: str, port: int) -> list[Target]:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().getaddrinfo(for_resolver(host), port, type=socket.SOCK_STREAM)
     return [Target(family, sockaddr) for family, _, _, _, sockaddr in found]
 
 

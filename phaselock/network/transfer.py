@@ -25,6 +25,7 @@ from uuid import UUID
 from phaselock.errors import CHANGED, PhaseLockError, message_of, system_text
 from phaselock.frozen import frozen
 from phaselock.language.message import N_, Message
+from phaselock.model.address import for_resolver
 from phaselock.model.types import Track
 from phaselock.network.congestion import CongestionWindow
 from phaselock.network.file_connection import FileConnection
@@ -162,8 +163,9 @@ class Transfer:
 
     def _connect(self) -> FileConnection:
         """Connect to the address, which is numeric. Not a blocking `connect`: not every system can interrupt one."""
+        host, port = self._access.address
         family, kind, protocol, _, address = socket.getaddrinfo(
-            *self._access.address, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
+            for_resolver(host), port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
         )[0]
         sock = socket.socket(family, kind, protocol)
         with contextlib.ExitStack() as undo:

@@ -14,6 +14,7 @@ import threading
 from typing import Any
 
 from phaselock import _native
+from phaselock.model.address import for_resolver
 from phaselock.model.types import HOST_CLOCK, UNKNOWN_CLOCK, ClockStatus
 from phaselock.sync.trace import Exchange, round_trip_ns
 
@@ -252,7 +253,8 @@ class PeerClocks:
 
 def _numeric(ip: str, port: int) -> tuple[int, tuple[Any, ...]]:
     """The family and the address of a socket, for an address as text that may contain a scope (fe80::1%eth0)."""
-    family, _, _, _, address = socket.getaddrinfo(ip, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)[0]
+    flags = socket.AI_NUMERICHOST
+    family, _, _, _, address = socket.getaddrinfo(for_resolver(ip), port, type=socket.SOCK_DGRAM, flags=flags)[0]
     return family, address
 
 

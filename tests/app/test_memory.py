@@ -76,6 +76,19 @@ assert callable(filedialog.askopenfilename) and issubclass(ttk.Treeview, ttk.Wid
     assert loaded(code) == set()
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from phaselock.network.listener import Listener; Listener.open('127.0.0.1', 0).close()",
+        "from phaselock.network.interfaces import usable_addresses; usable_addresses('127.0.0.1')",
+        "from phaselock.sync.clock import PeerClock; PeerClock('127.0.0.1', 9, 1, bytes(16)).close()",
+        "import asyncio; from phaselock.network.reach import resolve; asyncio.run(resolve([('127.0.0.1', 9)]))",
+    ],
+)
+def test_an_address_needs_no_tables_of_the_letters_of_names(code: str) -> None:
+    assert loaded(f'{code}\nassert "encodings.idna" not in sys.modules') == set()
+
+
 def test_the_program_decodes_no_cover_itself(tmp_path: pathlib.Path) -> None:
     (tmp_path / "cover.png").write_bytes(PIXEL)
     code = f"""
