@@ -23,7 +23,8 @@ def frozen(kind: _Kind) -> _Kind:
     kind.__doc__ = kind.__doc__ or kind.__name__  # dataclasses would inspect the class to write one
     made: Any = _with_slots(kind)
     fields = dataclasses.fields(made)
-    made._frozen_setters = {field.name: getattr(made, field.name).__set__ for field in fields}
+    names = tuple(field.name for field in fields)
+    made._frozen_names = made.__match_args__ if names == made.__match_args__ else names
     made._frozen_values = _reader(tuple(field.name for field in fields if field.compare))
     for name, method in _METHODS.items():
         if name not in own:
@@ -34,6 +35,7 @@ def frozen(kind: _Kind) -> _Kind:
     return kept
 
 
+_set = object.__setattr__
 _with_slots = dataclasses.dataclass(init=False, repr=False, eq=False, slots=True)
 
 
@@ -46,22 +48,23 @@ def _reader(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
 
 def _init(self: Any, *values: Any, **given: Any) -> None:
     kind = type(self)
-    setters, names = kind._frozen_setters, kind.__match_args__
-    if len(values) == len(setters) == len(names) and not given:
-        for put, value in zip(setters.values(), values, strict=True):
-            put(self, value)
+    all_names, names = kind._frozen_names, kind.__match_args__
+    if len(values) == len(all_names) == len(names) and not given:
+        for name, value in zip(names, values, strict=True):
+            _set(self, name, value)
         return
     if values:
         if len(values) > len(names) or not given.keys().isdisjoint(names[: len(values)]):
             raise TypeError(f"{kind.__name__} has too many values")
         given.update(zip(names, values, strict=False))
-    if len(given) < len(setters):
-        for name in setters.keys() - given.keys():
-            given[name] = _default(kind, name)
+    if len(given) < len(all_names):
+        for name in all_names:
+            if name not in given:
+                given[name] = _default(kind, name)
     for name, value in given.items():
-        if name not in setters:
+        if name not in all_names:
             raise TypeError(f"{kind.__name__} has no {name}")
-        setters[name](self, value)
+        _set(self, name, value)
 
 
 def _init_and_check(self: Any, *values: Any, **given: Any) -> None:
