@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import csv
 import dataclasses
 import io
 import re
@@ -101,6 +100,8 @@ class History:
 
     def csv(self) -> str:
         """All reports as CSV text, oldest first. Times count from the first row."""
+        import csv  # late: few users save the plot
+
         rows = sorted((point.t_s, key, report) for key, line in self._lines.items() for point, report in line.rows)
         text = io.StringIO(newline="")
         text.write("time_s,machine,phase_error_us,uncertainty_us,drift_ppm,correction_ppm\r\n")
