@@ -32,7 +32,6 @@ WATCHED_FOR_MEMORY = {
 } | {"sync": ["tests/sync"]}
 """In parts, so that none takes longer than a test may take."""
 WATCHED_FOR_RACES = (
-    "tests/native/test_realtime.py",
     "tests/native/test_udp.py",
     "tests/native/test_udp_trouble.py",
     "tests/audio/test_player.py",
