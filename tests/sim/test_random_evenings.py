@@ -233,7 +233,7 @@ def test_a_random_evening(seed: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(int(os.environ.get("PHASELOCK_EVENINGS", "20"))))
+@pytest.mark.parametrize("seed", range(int(os.environ.get("PHASELOCK_EVENINGS", "12"))))
 def test_long_random_evenings(seed: int) -> None:
     """PHASELOCK_EVENINGS=1000 takes most of an hour."""
     RandomEvening(seed).play(steps=25)
