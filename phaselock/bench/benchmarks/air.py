@@ -42,7 +42,7 @@ DOWNLOAD_BYTES = {"beside a download": 64 * 1024}
 """The window of a flow that always fills it, with and without songs."""
 SECONDS = 30.0
 """How long one transfer takes for the use of the path."""
-SONG_BYTES, SLOW_SONG_BYTES, SONG_EVERY_NS, SONGS = 10_000_000, 2_000_000, 30 * S_NS, 4
+SONG_BYTES, SLOW_SONG_BYTES, SONG_EVERY_NS, SONGS = 10_000_000, 2_000_000, 30 * S_NS, 10
 """A song is sent this often; a shorter one below SLOW_MBIT."""
 SLOW_MBIT = 10
 SONGS_AT_NS = 60 * S_NS
