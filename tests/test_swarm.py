@@ -12,14 +12,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.machines import Machines, namespace, unavailable
+from tests.support.machines import Machines, unavailable
 from tests.support.programs import Event, Program
 from tests.support.recorded_machines import NAMES, SETTLED_S, RecordedMachines, assert_nobody_heard_it
 
 pytestmark = pytest.mark.slow
 
 PEERS = NAMES[1:]
-PORT_RATE = "20mbit"
+PORT_MBIT = 20
 SONG_BYTES = 8_000_000
 """Takes 3.2 s through one port."""
 
@@ -31,10 +31,7 @@ def machines(tmp_path: pathlib.Path) -> Iterator[Machines]:
     if not shutil.which("tc"):
         pytest.skip("slow ports need tc")
     with Machines(tmp_path, *NAMES) as found:
-        for number, name in enumerate(NAMES, 1):
-            for machine, device in ((name, "lan0"), ("switch", f"port{number}")):
-                shape = f"tc -n {namespace(machine)} qdisc add dev {device} root tbf rate {PORT_RATE} burst 16kb"
-                subprocess.run([*shape.split(), "latency", "50ms"], check=True)
+        found.slow_ports(PORT_MBIT)
         yield found
 
 

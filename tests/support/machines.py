@@ -125,6 +125,13 @@ class Machines(Namespaces):
         if plugged:
             iproute("-n", machine, "route", "replace", "224.0.0.0/4", "dev", "lan0")
 
+    def slow_ports(self, mbit: float) -> None:
+        """Limit the rate of all ports of the switch, in both directions. Needs tc."""
+        for number, name in enumerate(self._names, 1):
+            for machine, device in ((name, "lan0"), ("switch", f"port{number}")):
+                shape = f"tc -n {namespace(machine)} qdisc add dev {device} root tbf rate {mbit:g}mbit burst 16kb"
+                subprocess.run([*shape.split(), "latency", "50ms"], check=True)
+
     def move(self, name: str, address: str) -> None:
         """Give a machine another address, as a DHCP server or another network does."""
         self.ip(name, "addr flush dev lan0 scope global")
