@@ -31,10 +31,13 @@ def test_the_guests_use_the_page(tmp_path: pathlib.Path, kind: str, counted: tup
         guests = JsonProcess("phaselock.bench.lab.guest_process")
         guests.tell(json.dumps({"port": int(address.rpartition(":")[2]), "secret": secret, "kind": kind}))
         assert guests.answer()
-        guests.tell("begin")
-        time.sleep(8)
-        guests.tell("end")
-        counts = guests.answer()
+        for seconds in (8, 20, 60):  # as long as a busy machine needs
+            guests.tell("begin")
+            time.sleep(seconds)
+            guests.tell("end")
+            counts = guests.answer()
+            if all(counts.get(name) for name in counted):
+                break
         guests.end()
         assert all(counts.get(name) for name in counted), counts
         host.say("quit")
