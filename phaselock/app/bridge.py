@@ -158,7 +158,7 @@ class FriendBridgeProcess(_End):
         on_path: Callable[[], None],
     ) -> None:
         """`node` and `places` are those of the invitation. `relay`: the friend's own choice; empty: what `node` says.
-        `on_path` is called when the connection has another path."""
+        `on_path` is called when the connection has another path, and after each further connection to the host."""
         super().__init__(relay_of(node, relay), on_event)
         self._node = node.partition("@")[0]
         self._places = places
@@ -166,7 +166,9 @@ class FriendBridgeProcess(_End):
         self.place: Place | None = None
         self.clock_port = 0
         self._reached: asyncio.Future[Place] = asyncio.get_running_loop().create_future()
-        self._failures = self._paths = 0
+        self._failures = 0
+        self._has_path = False
+        """Whether the path of this connection was told."""
 
     async def reach(self) -> Place:
         """The place on this machine that leads to the host, as soon as the host answers. PhaseLockError if it does
@@ -185,8 +187,12 @@ class FriendBridgeProcess(_End):
         super()._told(line)
         match line:
             case {"place": {"tcp": int(tcp), "udp": int(udp)}} if not self._reached.done():
+                is_next_connection = self.place is not None
                 self.place, self.clock_port = ("127.0.0.1", tcp), udp
+                self._has_path = False
                 self._reached.set_result(self.place)
+                if is_next_connection:
+                    self._on_path()
             case {"lost": True}:
                 self._reached = asyncio.get_running_loop().create_future()
             case {"problem": "unreachable"}:
@@ -194,9 +200,9 @@ class FriendBridgeProcess(_End):
                 if self._failures == MAX_FAILURES:
                     self._fail()
             case {"path": _}:
-                self._paths += 1
-                if self._paths > 1:
+                if self._has_path:
                     self._on_path()
+                self._has_path = True
 
     def _ended(self) -> None:
         super()._ended()

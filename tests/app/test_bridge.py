@@ -31,15 +31,17 @@ class FakeProcess:
     """Stands for the child process of a bridge, which says the node id at once."""
 
     started: list[dict[str, Any]]
+    newest: FakeProcess
 
     def __init__(
         self, code: str, name: str, on_line: Callable[[dict[str, Any]], None], on_end: Callable[[], None]
     ) -> None:
-        self._on_line = on_line
+        self.on_line = on_line
+        FakeProcess.newest = self
 
     def say(self, line: dict[str, Any]) -> None:
         FakeProcess.started.append(line)
-        self._on_line({"node": NODE})
+        self.on_line({"node": NODE})
 
     def end(self, timeout_s: float) -> None: ...
 
@@ -178,3 +180,27 @@ def test_a_friend_is_told_whose_relays_are_used_before_the_bridge_starts(node: s
 
     asyncio.run(start())
     assert said in told[0]
+
+
+def test_the_clock_starts_anew_with_each_connection_and_each_change_of_its_path() -> None:
+    """Also if the path of a connection was not told before it was lost."""
+    lines: dict[str, dict[str, Any]] = {
+        "place": {"place": {"tcp": 5001, "udp": 5002}},
+        "path": {"path": {"address": "203.0.113.7:17401", "relay": False, "rtt_ms": 1}},
+        "lost": {"lost": True},
+    }
+    told: list[str] = []
+
+    async def story(names: str) -> None:
+        friend = bridge.FriendBridgeProcess(NODE, "", [], lambda event: None, lambda: told.append("ANEW"))
+        reaching = asyncio.create_task(friend.reach())
+        while not FakeProcess.started:
+            await asyncio.sleep(0)
+        for name in names.split():
+            told.append(name)
+            FakeProcess.newest.on_line(lines[name])
+            await asyncio.sleep(0)
+        reaching.cancel()
+
+    asyncio.run(story("place lost place path path lost place lost place path"))
+    assert " ".join(told) == "place lost place ANEW path path ANEW lost place ANEW lost place ANEW path"
