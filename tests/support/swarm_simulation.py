@@ -44,7 +44,7 @@ class _Flow:
 
 class SwarmSimulation:
     """`peers` machines fetch one file of `size` bytes. `slow`: the rates of ports in bytes a second, by number.
-    `liars`: what they pass on is wrong. `dies`: when a peer is gone, by number."""
+    `liars`: what they pass on is wrong. `dies`: when a peer is gone, by number. `rate`: that of the other ports."""
 
     def __init__(
         self,
@@ -56,10 +56,12 @@ class SwarmSimulation:
         dies: dict[int, float] | None = None,
         silent: bool = False,
         sources: Callable[[int], Sources] | None = None,
+        rate: float = PORT_BYTES_PER_S,
     ) -> None:
         self.size, self.count = size, piece_count(size)
         self.peers = set(range(1, peers + 1))
         self.slow, self.liars, self.silent = slow or {}, liars, silent
+        self.rate = rate
         self.mortal = frozenset(dies or {})
         self.dead: set[int] = set()
         self.swarm = Swarm()
@@ -180,7 +182,7 @@ class SwarmSimulation:
         for flow in self._moving:
             users.setdefault((True, flow.source), []).append(flow)
             users.setdefault((False, flow.peer), []).append(flow)
-        room = {port: self.slow.get(port[1], PORT_BYTES_PER_S) for port in users}
+        room = {port: self.slow.get(port[1], self.rate) for port in users}
         count = {port: len(flows) for port, flows in users.items()}
         rates: dict[int, float] = {}
         while count:

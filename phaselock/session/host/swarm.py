@@ -40,15 +40,15 @@ STRIDE = 0.6180339887
 """Part of a file between the first pieces of one peer and of the next one: the golden section spreads any number of
 them evenly."""
 OVERDUE_TIMES = 8
-"""A task is overdue after this many times the usual duration of a task."""
+"""A source is overdue after this many times the usual wait for a piece."""
 MIN_OVERDUE_NS = 500_000_000
-"""Shortest time after which a task is overdue."""
-MAX_OVERDUE_NS = 4_000_000_000
+"""Shortest time after which a source is overdue."""
+MAX_OVERDUE_NS = 8_000_000_000
 """The longest one."""
 STUCK_NS = 15_000_000_000
 """A member that asks only members, and gets nothing from them for this time, asks others."""
-USUAL_WEIGHT = 8
-"""The usual duration is the mean over about this many tasks."""
+USUAL_WEIGHT = 16
+"""The usual wait is the mean over about this many pieces."""
 
 
 @frozen
@@ -97,7 +97,7 @@ class _File:
         self.copies = [0] * self.count
         """How many members have each piece or get it."""
         self.usual_ns = 0.0
-        """How long a task takes; 0: not known."""
+        """How long a member waits for the next piece of one source; 0: not known."""
 
     def missing(self, peer_id: int) -> int:
         """The pieces that the member does not have, and has no task for."""
@@ -124,6 +124,8 @@ class Swarm:
         """Number of tasks at each source."""
         self._links: dict[int, set[int]] = {}
         """The members that each member asks."""
+        self._sent_at_ns: dict[tuple[int, int], int] = {}
+        """When the last piece of a source arrived, by member and source."""
         self._begun = 0
         """Number of fetches that have begun: each peer gets another piece first."""
 
@@ -182,6 +184,7 @@ class Swarm:
         self._links.pop(peer_id, None)
         for links in self._links.values():
             links.discard(peer_id)
+        self._sent_at_ns = {pair: at_ns for pair, at_ns in self._sent_at_ns.items() if peer_id not in pair}
         for file_id, file in self._files.items():
             self.end(peer_id, file_id)
             for other, fetcher in file.fetchers.items():
@@ -200,8 +203,10 @@ class Swarm:
         if not 0 <= task.piece < file.count:
             return
         if task.piece in fetcher.tasks:
-            took_ns = now_ns - max(fetcher.tasks[task.piece][1], fetcher.moved_at_ns)
-            file.usual_ns += (took_ns - file.usual_ns) / (USUAL_WEIGHT if file.usual_ns else 1)
+            if self.is_task(task):
+                waited_ns = now_ns - self._waits_since_ns(task.peer_id, *fetcher.tasks[task.piece])
+                file.usual_ns += (waited_ns - file.usual_ns) / (USUAL_WEIGHT if file.usual_ns else 1)
+                self._sent_at_ns[task.peer_id, task.source] = now_ns
             self._drop(file, task.peer_id, task.piece)
         fetcher.moved_at_ns = now_ns
         file.change(task.peer_id, file.have[task.peer_id] | 1 << task.piece, file.coming[task.peer_id])
@@ -218,15 +223,16 @@ class Swarm:
         return min(file.have[peer_id].bit_count() * file.piece_bytes, size)
 
     def overdue(self, *, now_ns: int) -> list[Task]:
-        """The tasks at members that take too long while the same member gets other pieces, or that are all that it has.
-        They are over now. A member that gets nothing from the host either is itself the reason."""
+        """The tasks at members that send nothing for too long while the same member gets pieces from others, or that
+        are all that it has. They are over now. A member that gets nothing from the host either is itself the reason."""
         late = []
         for file_id, file in self._files.items():
             limit_ns = min(max(int(OVERDUE_TIMES * file.usual_ns), MIN_OVERDUE_NS), MAX_OVERDUE_NS)
             for peer_id, fetcher in file.fetchers.items():
                 tasks = list(fetcher.tasks.items())
                 asks_host = any(source == HOST for _, (source, _) in tasks)
-                for piece, (source, since_ns) in tasks:
+                for piece, (source, asked_at_ns) in tasks:
+                    since_ns = self._waits_since_ns(peer_id, source, asked_at_ns)
                     moves, waits_ns = fetcher.moved_at_ns > since_ns, now_ns - since_ns
                     is_late = waits_ns > limit_ns if moves else waits_ns > STUCK_NS and not asks_host
                     if source != HOST and is_late:
@@ -294,6 +300,10 @@ class Swarm:
     def _fetcher(self, task: Task) -> _Fetcher | None:
         file = self._files.get(task.file_id)
         return file.fetchers.get(task.peer_id) if file is not None else None
+
+    def _waits_since_ns(self, peer_id: int, source: int, asked_at_ns: int) -> int:
+        """Since when a member waits for the next piece of a source: it sends those that were asked for before first."""
+        return max(asked_at_ns, self._sent_at_ns.get((peer_id, source), asked_at_ns))
 
     def _unlink(self, task: Task) -> None:
         self._links.get(task.peer_id, set()).discard(task.source)
