@@ -300,11 +300,11 @@ def test_the_death_of_pulse_is_noticed(pulse: PulseServer, rig: Callable[..., Ri
 def test_a_frozen_pulse_does_not_block_the_caller(
     pulse: PulseServer, rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(device_module, "_TIMEOUT_CALL_S", 0.3)
-    monkeypatch.setattr(device_module, "_TIMEOUT_CLOSE_S", 0.3)
     one = rig("pulseaudio")
     one.run()
     until(lambda: one.frames() > 30_000)
+    monkeypatch.setattr(device_module, "_TIMEOUT_CALL_S", 0.3)
+    monkeypatch.setattr(device_module, "_TIMEOUT_CLOSE_S", 0.3)
     pulse.freeze()
     until(lambda: not one.device.is_running())
     one.device.close()
