@@ -266,20 +266,27 @@ class Page:
         away from the touch. Raises BrowserError if another element is there."""
         quoted = json.dumps(selector)
         deadline = time.monotonic() + TIMEOUT_S
+        self.run("window.clicked = false")
         while True:
-            x, y = self.run(
-                f"(() => {{ const found = document.querySelector({quoted}); found.scrollIntoView({{block: 'center'}});"
+            place = self.run(
+                "(() => { if (window.clicked) return null;"
+                f" const found = document.querySelector({quoted}); found.scrollIntoView({{block: 'center'}});"
                 " const box = found.getBoundingClientRect(), x = box.x + box.width / 2, y = box.y + box.height / 2;"
                 " const hit = document.elementFromPoint(x, y);"
                 f" if (!found.contains(hit)) throw new Error({quoted} + ' is covered by ' + (hit && hit.outerHTML));"
-                " window.clicked = new Promise(done => {"
-                " found.addEventListener('click', () => done(true), {once: true, capture: true});"
-                " setTimeout(() => done(false), 1000); });"
+                " found.addEventListener('click', () => { window.clicked = true; }, {once: true, capture: true});"
                 " return [x, y]; })()"
             )
-            self.call("Input.dispatchTouchEvent", type="touchStart", touchPoints=[{"x": x, "y": y}])
+            if place is None:  # the click came late
+                return
+            touch = dict(zip("xy", place, strict=True))
+            self.call("Input.dispatchTouchEvent", type="touchStart", touchPoints=[touch])
             self.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
-            if self.run("window.clicked"):
+            # Fifty looks are a second, or longer if the page does not get the processor.
+            if self.run(
+                "new Promise(done => { let looks = 0; const look = () => window.clicked || ++looks > 50"
+                " ? done(window.clicked) : setTimeout(look, 20); look(); })"
+            ):
                 return
             if time.monotonic() > deadline:
                 raise BrowserError(f"no touch reached {selector}\n{self.text()}")
