@@ -38,6 +38,7 @@ pytestmark = [
 
 MAX_LATE_MS = 1.0
 """The promised limit. On a quiet computer the recordings show 0.2 to 0.5, of which 0.2 are errors of the recording."""
+TIMEOUT_OPEN_S = 60.0
 BACK_WITHIN_S = 2.0
 UNSURE_S = 1.1
 """The mishap may affect the times of a recording from this long before it; see Recording.heard."""
@@ -71,14 +72,18 @@ class Party:
         self.recordings += [(sink, self.record(sink)) for sink in self.rates_hz]
 
     def play(self, *options: str, after_s: float = 1.5) -> None:
-        """Start to play after this time. Returns when it plays."""
-        self.start_ns = time.monotonic_ns() + round(after_s * 1e9)
-        command = [sys.executable, "-m", "tests.support.lone_player", self.backend, str(self.start_ns), *options]
+        """Open an output, and start to play after this time. Returns when it plays."""
+        command = [sys.executable, "-m", "tests.support.lone_player", self.backend, *options]
         self.player = subprocess.Popen(
             command, cwd=ROOT, env=self.server.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         self._thread = threading.Thread(target=self._listen)
         self._thread.start()
+        until(lambda: bool(self.names()), TIMEOUT_OPEN_S)
+        self.start_ns = time.monotonic_ns() + round(after_s * 1e9)
+        assert self.player.stdin
+        self.player.stdin.write(f"{self.start_ns}\n".encode())
+        self.player.stdin.flush()
         until(lambda: time.monotonic_ns() > self.start_ns, after_s + TIMEOUT_S)
 
     def end(self) -> None:

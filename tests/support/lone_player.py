@@ -1,12 +1,11 @@
 """A process that plays a compass (tests/support/pcm.py) without a session, on the local clock.
 
-usage: python -m tests.support.lone_player BACKEND START_NS [--device NAME] [--correct NAME=MS ...] [--no-account]
-                                           [--at-last]
+usage: python -m tests.support.lone_player BACKEND [--device NAME] [--correct NAME=MS ...] [--no-account] [--at-last]
 
-The track starts at START_NS of the local clock. With --at-last the player learns of it as late as its lead allows.
-Without an output NAME it plays on the default one. It writes the
-device's events and, ten times a second, the engine's status to standard output, one JSON object a line. The process
-ends with its standard input.
+The track starts at the time of the local clock in ns that is the first line of standard input. With --at-last the
+player learns of it as late as its lead allows. Without an output NAME it plays on the default one. It writes the
+device's events and then, ten times a second, the engine's status to standard output, one JSON object a line. The
+process ends with its standard input.
 """
 
 from __future__ import annotations
@@ -49,7 +48,6 @@ class UntoldDevice(Device):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("backend", choices=BACKENDS)
-    parser.add_argument("start_ns", type=int)
     parser.add_argument("--device")
     parser.add_argument("--correct", action="append", default=[])
     parser.add_argument("--no-account", action="store_true")
@@ -78,14 +76,15 @@ def main() -> None:
         lambda plan: CompassSource(plan.track.frames, TURN_S * RATE_HZ),
     )
     player.start(on_event)
+    start_ns = int(sys.stdin.readline() or 0)
     ended = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
     follows, wait_s = False, 0.0
     while not ended.wait(wait_s):
         engine, status = player.engine.status(), player.status()
-        left_s = (arguments.start_ns - _native.now_ns() - engine.lead_ns) / 1e9 - MARGIN_S
+        left_s = (start_ns - _native.now_ns() - engine.lead_ns) / 1e9 - MARGIN_S
         if not follows and (left_s <= 0 or not arguments.at_last):
-            player.follow(_plan(arguments.start_ns))
+            player.follow(_plan(start_ns))
             follows = True
         tell("look", device=status.device_name, timing=status.timing, **engine._asdict())
         wait_s = LOOK_EVERY_S if follows else min(LOOK_EVERY_S, left_s)
