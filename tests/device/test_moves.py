@@ -299,25 +299,38 @@ def test_what_starts_after_a_rest_is_in_phase(party: NewParty) -> None:
     best_of_tries(once)
 
 
+def median_ms(late_ms: npt.NDArray[np.float64]) -> float:
+    """Of the windows without silence. AssertionError if there are none."""
+    assert np.isfinite(late_ms).any(), "nothing was heard"
+    return float(np.nanmedian(late_ms))
+
+
 def settled_ms(one: Party) -> float:
     """How late, in ms, it plays on its first sink."""
     play_on(BEFORE_S)
     times, late_ms = one.late_ms("a")
-    return float(np.nanmedian(late_ms[times > one.start_ns + 1e9]))
+    return median_ms(late_ms[times > one.start_ns + 1e9])
 
 
 @both
 def test_a_wrong_report_is_found_in_the_recording(kind: str, party: NewParty) -> None:
-    with party(kind) as one:
-        one.play("--correct=Sink-a=3")
-        assert abs(settled_ms(one) + 3) < MAX_LATE_MS
+    def once() -> None:
+        with party(kind) as one:
+            one.play("--correct=Sink-a=3")
+            assert abs(settled_ms(one) + 3) < MAX_LATE_MS
+
+    best_of_tries(once)
 
 
 def test_by_its_callbacks_alone_a_stream_is_late(party: NewParty) -> None:
     """The buffer of PulseAudio for the stream."""
-    with party("pulseaudio") as one:
-        one.play("--no-account")
-        assert settled_ms(one) > 20
+
+    def once() -> None:
+        with party("pulseaudio") as one:
+            one.play("--no-account")
+            assert settled_ms(one) > 20
+
+    best_of_tries(once)
 
 
 @both
@@ -356,7 +369,7 @@ def test_the_correction_is_that_of_the_new_output(kind: str, party: NewParty) ->
             play_on(BACK_WITHIN_S + AFTER_S)
             times, late_ms = one.late_ms("b")
             after = late_ms[times > moved_ns + BACK_WITHIN_S * 1e9]
-            assert abs(float(np.nanmedian(after)) + 30) < MAX_LATE_MS
+            assert abs(median_ms(after) + 30) < MAX_LATE_MS
 
     best_of_tries(once)
 
