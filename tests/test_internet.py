@@ -98,8 +98,7 @@ def test_a_killed_host_leaves_no_port_open(homes: Homes) -> None:
 
 def test_a_friend_comes_back_by_itself(homes: Homes, folder: pathlib.Path) -> None:
     """After the router of the host was restarted, and after it has got another address."""
-    host, _ = inviting(homes, str(song(folder, 120)), "--wait-peers", "1", "--play")
-    line = host.told[-1]["text"]
+    host, line = inviting(homes, str(song(folder, 120)), "--wait-peers", "1", "--play")
     friend = homes.start("Ana", "join", line)
     friend.wait_for("sync", in_phase)
     for change in (homes.restart_router, homes.change_public):
