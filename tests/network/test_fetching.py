@@ -203,11 +203,12 @@ def test_a_host_that_does_not_answer_is_given_up(
 def test_a_transfer_that_stands_still_is_given_up(
     track: Track, cache: FileCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(file_connection, "TIMEOUT_STALL_S", 0.05)
     over = threading.Event()
 
     def script(sock: Line, _: object) -> None:
-        sock.sendall(b"\1")
+        sock.sendall(frame(FileChunk(track.file_id, 0, DATA[:1000])) + b"\1")
+        sock.recv(1000)  # it has arrived
+        monkeypatch.setattr(file_connection, "TIMEOUT_STALL_S", 0.05)
         over.wait(TIMEOUT_S)
 
     with Host(script) as (_, address):
@@ -218,9 +219,13 @@ def test_a_transfer_that_stands_still_is_given_up(
 
 def test_large_packets_that_are_lost_are_told(track: Track, cache: FileCache, monkeypatch: pytest.MonkeyPatch) -> None:
     """The greeting is small and arrives; of the file nothing does."""
-    monkeypatch.setattr(file_connection, "TIMEOUT_STALL_S", 0.05)
     over = threading.Event()
-    with Host(lambda sock, _: over.wait(TIMEOUT_S)) as (_, address):
+
+    def script(sock: Line, _: object) -> None:
+        monkeypatch.setattr(file_connection, "TIMEOUT_STALL_S", 0.05)
+        over.wait(TIMEOUT_S)
+
+    with Host(script) as (_, address):
         with pytest.raises(transfer.TransferError, match="A VPN or a router loses large packets"):
             fetch(track, address).run(cache)
         over.set()
