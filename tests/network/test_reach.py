@@ -25,6 +25,7 @@ from phaselock.network.reach import (
     place_of,
     resolve,
 )
+from tests.support.closed_port import closed_address
 
 T = TypeVar("T")
 NEVER = float("inf")
@@ -233,7 +234,7 @@ def on_loopback(work: Callable[[socket.socket, int], Coroutine[Any, Any, None]])
 
 def test_the_address_that_answers_is_used() -> None:
     async def work(listener: socket.socket, port: int) -> None:
-        with await connect_any([("127.0.0.1", port + 1 if port < 65535 else port - 1), ("127.0.0.1", port)]) as sock:
+        with closed_address() as closed, await connect_any([closed, ("127.0.0.1", port)]) as sock:
             assert place_of(sock.getpeername()) == ("127.0.0.1", port)
 
     on_loopback(work)
