@@ -144,7 +144,7 @@ def test_a_friend_goes_on_when_the_next_host_has_ports_that_it_does_not_know(
     for inner, port in enumerate(ports, 5555):
         taking = [*homes.prefix("Dora"), "natpmpc", "-a", str(port), str(inner), "udp", "600"]
         assert f"Mapped public port {port}" in subprocess.run(taking, capture_output=True, text=True, timeout=60).stdout
-    assert homes.rules(2), "the host may call Ana"
+    homes.wait_for_rules(2)  # so that the host may call Ana
     homes.ip("Hana", "link set lan0 down")
     heir, name = next_host(peers)
     new = heir.wait_for("invitation", lambda event: is_open(event) and homes.public(1) in event["text"])

@@ -25,6 +25,8 @@ from tests.support import machines
 from tests.support.machines import Namespaces, iproute, namespace
 
 TIMEOUT_S = 10.0
+RULES_S = 60.0
+"""How long a program may take to ask for a port, in seconds."""
 INTERNET = "internet"
 """The name of the machine in the middle of the internet, at 45.32.0.1."""
 STRANGERS = tuple(f"45.32.0.{number}" for number in range(11, 19))
@@ -196,6 +198,13 @@ class Homes(Namespaces):
         chains = ("miniupnpd", "prerouting_miniupnpd")
         listed = (self._nft(self.router(number), f"list chain inet filter {chain}").splitlines() for chain in chains)
         return "\n".join(line.strip() for lines in listed for line in lines if "port" in line)
+
+    def wait_for_rules(self, number: int) -> None:
+        """Wait until a program in this home has asked the router for a port."""
+        until = time.monotonic() + RULES_S
+        while not self.rules(number):
+            assert time.monotonic() < until, "the router has opened no port"
+            time.sleep(0.05)
 
     # -- what happens to routers ---------------------------------------------------------------------------------------
 
