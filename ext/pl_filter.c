@@ -17,8 +17,8 @@ enum { RTT_PERCENT = 90 };
 static const double WINDOW_NS = 60e9, BUCKET_NS = 50e6;
 static const pl_slope_prior CRYSTALS = {0.0, PL_CRYSTAL_SD};
 /* A step of a clock is looked for in this many newest exchanges: fewer than the 8 of a train, so that one
- * train is enough to see it. */
-enum { STEP_EXCHANGES = 6 };
+ * train is enough to see it. While fewer show a step, the line before them is kept for so many exchanges. */
+enum { STEP_EXCHANGES = 6, MAX_SUSPECTS = 24 };
 /* A residual is out of its bound if it exceeds the bound by more than MIN_STEP_NS and by more than STEP_SDS
  * standard deviations of the line. */
 static const double MIN_STEP_NS = 100e3, STEP_SDS = 8;
@@ -105,44 +105,62 @@ static void envelope_add(pl_envelope *v, const pl_exchange *e) {
  *   - on the other side they shrink by as much, to below the bound.
  * A path that became slower only makes residuals grow, a path that became faster only makes them shrink. So a
  * step needs both: the lower one of the two least residuals below the bound, and the higher one above it. The
- * second test has half the tolerance, because the first one has found a contradiction already. */
-static bool has_stepped(const pl_filter *f) {
+ * second test has half the tolerance, because the first one has found a contradiction already.
+ *
+ * The line is one that was known before the exchanges of the step. A map may be made when only a few of them
+ * have come. It lies between both sides, and no later exchange would contradict it. So this line does not
+ * become the sound one.
+ *
+ * True when STEP_EXCHANGES show a step. `suspected`: fewer do. */
+static bool has_stepped(const pl_filter *f, bool *suspected) {
     const pl_envelope *v = &f->envelope;
-    double forward = INFINITY, backward = INFINITY; /* the least residuals */
-    for (int64_t i = 0; i < STEP_EXCHANGES; i++) {
-        exchange_points p = points_of(v, recent(f, i));
-        forward = fmin(forward, p.forward_y - pl_fit_at(&v->fit, p.forward_x));
-        backward = fmin(backward, pl_fit_at(&v->fit, p.backward_x) - p.backward_y);
-    }
-    double sd = pl_fit_deviation(&v->fit, (double)(f->last_ns - v->base_local_ns));
+    int64_t newer = v->sound_samples ? f->samples - v->sound_samples : 0;
+    double sd = pl_fit_deviation(&v->sound, (double)(f->last_ns - v->base_local_ns));
     double tolerance = fmax(MIN_STEP_NS, STEP_SDS * sd);
-    double lower = fmin(forward, backward), higher = fmax(forward, backward);
-    return lower <= v->fit.half_gap - tolerance && higher >= v->fit.half_gap + tolerance / 2;
+    double forward = INFINITY, backward = INFINITY; /* the least residuals */
+    bool shows = false;
+    *suspected = false;
+    for (int64_t i = 0; i < STEP_EXCHANGES && i < newer; i++) {
+        *suspected |= shows;
+        exchange_points p = points_of(v, recent(f, i));
+        forward = fmin(forward, p.forward_y - pl_fit_at(&v->sound, p.forward_x));
+        backward = fmin(backward, pl_fit_at(&v->sound, p.backward_x) - p.backward_y);
+        double lower = fmin(forward, backward), higher = fmax(forward, backward);
+        shows = lower <= v->sound.half_gap - tolerance && higher >= v->sound.half_gap + tolerance / 2;
+    }
+    bool stepped = newer >= STEP_EXCHANGES && shows;
+    *suspected = !stepped && (*suspected || shows) && newer <= MAX_SUSPECTS;
+    return stepped;
 }
 
 /* After a step, restart the line with the newest exchanges; the drift known so far is its prior. */
-static void envelope_check_step(pl_filter *f) {
+static void envelope_step(pl_filter *f) {
     pl_envelope *v = &f->envelope;
-    if (!v->fitted || f->samples - v->checked_count < STEP_EXCHANGES || !has_stepped(f)) return;
-    v->prior.slope = v->fit.slope;
-    v->prior.slope_sd = fmax(v->fit.slope_sd, MIN_PRIOR_SD);
+    v->prior.slope = v->sound.slope;
+    v->prior.slope_sd = fmax(v->sound.slope_sd, MIN_PRIOR_SD);
     v->fitted = false;
     pl_hull_clear_rt(&v->forward);
     pl_hull_clear_rt(&v->backward);
     for (int64_t i = STEP_EXCHANGES - 1; i >= 0; i--) envelope_add(v, recent(f, i));
-    v->checked_count = f->samples;
     f->steps++;
 }
 
 static bool envelope_map(pl_filter *f, int64_t now_ns, pl_clock_map_value *map) {
     pl_envelope *v = &f->envelope;
-    if (v->fitted && pl_bend_two_rt(&v->bend, &v->fit, &v->forward, &v->backward, &v->prior))
+    if (v->fitted && pl_bend_two_rt(&v->bend, &v->fit, &v->forward, &v->backward, &v->prior)) {
         v->fitted = pl_fit_two_rt(&v->forward, &v->backward, v->prior, &v->fit);
-    envelope_check_step(f);
+        v->sound = v->fit;
+    }
+    bool suspected;
+    if (has_stepped(f, &suspected)) envelope_step(f);
     pl_hull_flush_rt(&v->forward);
     pl_hull_flush_rt(&v->backward);
     if (!pl_fit_two_rt(&v->forward, &v->backward, v->prior, &v->fit)) return false;
     v->fitted = true;
+    if (!suspected) {
+        v->sound = v->fit;
+        v->sound_samples = f->samples;
+    }
     double x = (double)(now_ns - v->base_local_ns), sd = pl_fit_deviation(&v->fit, x);
     /* The bounds limit the error even where the statistics know little. After a step of a clock they may
      * contradict each other: then half_gap is negative, and they tell no more than its size. */

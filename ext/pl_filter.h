@@ -29,7 +29,8 @@ typedef struct {
     pl_slope_prior prior;
     pl_fit fit;
     bool fitted;
-    int64_t checked_count; /* the exchanges up to this one have been used by a step */
+    pl_fit sound;          /* the newest line that no exchange of a step has moved */
+    int64_t sound_samples; /* exchanges before it; 0: there is none */
 } pl_envelope;
 
 typedef struct {

@@ -115,6 +115,23 @@ def test_a_clock_step_is_detected_and_corrected(step_ns: int) -> None:
     assert max(errors) < 20
 
 
+@pytest.mark.parametrize("per_map", [1, 2, 3, 5])
+@pytest.mark.parametrize("step_ns", [30_000_000_000, -30_000_000_000, 3_000_000, -3_000_000])
+def test_a_clock_step_is_found_whatever_the_length_of_a_train(step_ns: int, per_map: int) -> None:
+    """Trains are short while nothing plays, and on a bad path. The map is then made from exchanges of both sides."""
+    run = Run("envelope", WIRED, 5).follow(0, 20)
+    exchanges = [one for _, train in run.trains.run(20e9, 26e9) for one in train]
+    for number, (sent_ns, received_ns, answered_ns, returned_ns) in enumerate(exchanges):
+        shift_ns = step_ns if number >= 50 else 0
+        run.filter.add(sent_ns, received_ns + shift_ns, answered_ns + shift_ns, returned_ns)
+        if number % per_map == 0:
+            run.filter.map(returned_ns)
+    clock_map = run.filter.map(run.local(26e9))
+    assert run.filter.steps == 1
+    assert clock_map is not None
+    assert abs(clock_map.offset_ns - step_ns - (host_clock(26e9) - run.local(26e9))) < 20_000
+
+
 def test_a_permanently_slower_path_does_not_move_the_offset_within_the_window() -> None:
     run = Run("envelope", WIRED, 6).follow(0, 30)
     slower = Link(Leg(5100, 20), Leg(5100, 20))

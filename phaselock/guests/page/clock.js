@@ -9,6 +9,7 @@ const WINDOW_NS = 60e9;
 const BUCKET_NS = 50e6;
 const CRYSTALS = { slope: 0, slopeSd: 50e-6 };
 const STEP_EXCHANGES = 6;
+const MAX_SUSPECTS = 24;
 const MIN_STEP_NS = 100e3;
 const STEP_SDS = 8;
 const MIN_PRIOR_SD = 0.5e-6;
@@ -42,7 +43,8 @@ export class ClockFilter {
     this.fit = null;
     this.recent = []; // the newest STEP_EXCHANGES exchanges, as points
     this.samples = 0;
-    this.checked = 0; // the exchanges up to this one have been used by a step
+    this.sound = null; // the newest line that no exchange of a step has moved
+    this.soundSamples = 0; // exchanges before it
     this.steps = 0;
     this.lastNs = -Infinity;
     this.baseLocalNs = 0;
@@ -79,29 +81,35 @@ export class ClockFilter {
     this.bend.add(p.forwardX, p.forwardY, p.backwardX, -p.backwardY, slope);
   }
 
-  hasStepped() {
+  // Whether the newest exchanges show a step of a clock, and whether fewer than STEP_EXCHANGES do.
+  findStep() {
+    if (!this.sound) return { stepped: false, suspected: false };
+    const newer = this.samples - this.soundSamples;
+    const sd = fitDeviation(this.sound, this.lastNs - this.baseLocalNs);
+    const tolerance = Math.max(MIN_STEP_NS, STEP_SDS * sd);
     let forward = Infinity;
     let backward = Infinity;
-    for (const p of this.recent) {
-      forward = Math.min(forward, p.forwardY - fitAt(this.fit, p.forwardX));
-      backward = Math.min(backward, fitAt(this.fit, p.backwardX) - p.backwardY);
+    let shows = false;
+    let suspected = false;
+    for (const p of this.recent.slice(-newer).reverse()) {
+      suspected = suspected || shows;
+      forward = Math.min(forward, p.forwardY - fitAt(this.sound, p.forwardX));
+      backward = Math.min(backward, fitAt(this.sound, p.backwardX) - p.backwardY);
+      const lower = Math.min(forward, backward);
+      const higher = Math.max(forward, backward);
+      shows = lower <= this.sound.halfGap - tolerance && higher >= this.sound.halfGap + tolerance / 2;
     }
-    const sd = fitDeviation(this.fit, this.lastNs - this.baseLocalNs);
-    const tolerance = Math.max(MIN_STEP_NS, STEP_SDS * sd);
-    const lower = Math.min(forward, backward);
-    const higher = Math.max(forward, backward);
-    return lower <= this.fit.halfGap - tolerance && higher >= this.fit.halfGap + tolerance / 2;
+    const stepped = newer >= STEP_EXCHANGES && shows;
+    return { stepped, suspected: !stepped && (suspected || shows) && newer <= MAX_SUSPECTS };
   }
 
   // After a step, restart the line with the newest exchanges; the drift known so far is its prior.
-  checkStep() {
-    if (!this.fit || this.samples - this.checked < STEP_EXCHANGES || !this.hasStepped()) return;
-    this.prior = { slope: this.fit.slope, slopeSd: Math.max(this.fit.slopeSd, MIN_PRIOR_SD) };
+  step() {
+    this.prior = { slope: this.sound.slope, slopeSd: Math.max(this.sound.slopeSd, MIN_PRIOR_SD) };
     this.fit = null;
     this.forward.clear();
     this.backward.clear();
     for (const point of this.recent) this.addPoint(point);
-    this.checked = this.samples;
     this.steps++;
   }
 
@@ -110,14 +118,19 @@ export class ClockFilter {
     const prior = this.fit && this.bend.find(this.fit, this.forward, this.backward);
     if (prior) {
       this.prior = prior;
-      this.fit = fitTwo(this.forward, this.backward, prior);
+      this.sound = this.fit = fitTwo(this.forward, this.backward, prior);
     }
-    this.checkStep();
+    const { stepped, suspected } = this.findStep();
+    if (stepped) this.step();
     this.forward.flush();
     this.backward.flush();
     const fit = fitTwo(this.forward, this.backward, this.prior);
     if (!fit) return null;
     this.fit = fit;
+    if (!suspected) {
+      this.sound = fit;
+      this.soundSamples = this.samples;
+    }
     const x = nowNs - this.baseLocalNs;
     const halfGapNs = Math.max(Math.abs(fit.halfGap), MIN_HALF_GAP_NS);
     const boundNs = halfGapNs + Math.abs(fit.slopeSd * (x - fit.meanX));
