@@ -17,7 +17,8 @@ enum { RTT_PERCENT = 90 };
 static const double WINDOW_NS = 60e9, BUCKET_NS = 50e6;
 static const pl_slope_prior CRYSTALS = {0.0, PL_CRYSTAL_SD};
 /* A step of a clock is looked for in this many newest exchanges: fewer than the 8 of a train, so that one
- * train is enough to see it. While fewer show a step, the line before them is kept for so many exchanges. */
+ * train is enough to see it. While fewer show a step, the line before them is kept, for MAX_SUSPECTS
+ * exchanges at most. */
 enum { STEP_EXCHANGES = 6, MAX_SUSPECTS = 24 };
 /* A residual is out of its bound if it exceeds the bound by more than MIN_STEP_NS and by more than STEP_SDS
  * standard deviations of the line. */
