@@ -95,7 +95,7 @@ TRACES = {
     "wifi": {"link": WIFI, "ppm": -30},
     "wan": {"link": WAN, "ppm": 20},
     "step": {"link": WIRED, "ppm": 10, "step_ns": 3_000_000},
-    "step, seen one by one": {"link": WIRED, "ppm": 10, "step_ns": 3_000_000, "one_by_one": True},
+    "step, seen one by one": {"link": WIRED, "ppm": 10, "step_ns": 3_000_000, "one_by_one": True, "seconds": 23},
     "bend": {"link": WIRED, "ppm": 10, "bend_ppm": 30},
 }
 
