@@ -151,6 +151,7 @@ static bool envelope_map(pl_filter *f, int64_t now_ns, pl_clock_map_value *map) 
     if (v->fitted && pl_bend_two_rt(&v->bend, &v->fit, &v->forward, &v->backward, &v->prior)) {
         v->fitted = pl_fit_two_rt(&v->forward, &v->backward, v->prior, &v->fit);
         v->sound = v->fit;
+        if (!v->fitted) v->sound_samples = 0;
     }
     bool suspected;
     if (has_stepped(f, &suspected)) envelope_step(f);

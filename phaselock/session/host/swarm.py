@@ -124,7 +124,7 @@ class Swarm:
         """Number of tasks at each source."""
         self._links: dict[int, set[int]] = {}
         """The members that each member asks."""
-        self._sent_at_ns: dict[tuple[int, int], int] = {}
+        self._arrived_at_ns: dict[tuple[int, int], int] = {}
         """When the last piece of a source arrived, by member and source."""
         self._begun = 0
         """Number of fetches that have begun: each peer gets another piece first."""
@@ -184,7 +184,7 @@ class Swarm:
         self._links.pop(peer_id, None)
         for links in self._links.values():
             links.discard(peer_id)
-        self._sent_at_ns = {pair: at_ns for pair, at_ns in self._sent_at_ns.items() if peer_id not in pair}
+        self._arrived_at_ns = {pair: at_ns for pair, at_ns in self._arrived_at_ns.items() if peer_id not in pair}
         for file_id, file in self._files.items():
             self.end(peer_id, file_id)
             for other, fetcher in file.fetchers.items():
@@ -206,7 +206,7 @@ class Swarm:
             if self.is_task(task):
                 waited_ns = now_ns - self._waits_since_ns(task.peer_id, *fetcher.tasks[task.piece])
                 file.usual_ns += (waited_ns - file.usual_ns) / (USUAL_WEIGHT if file.usual_ns else 1)
-                self._sent_at_ns[task.peer_id, task.source] = now_ns
+                self._arrived_at_ns[task.peer_id, task.source] = now_ns
             self._drop(file, task.peer_id, task.piece)
         fetcher.moved_at_ns = now_ns
         file.change(task.peer_id, file.have[task.peer_id] | 1 << task.piece, file.coming[task.peer_id])
@@ -303,7 +303,7 @@ class Swarm:
 
     def _waits_since_ns(self, peer_id: int, source: int, asked_at_ns: int) -> int:
         """Since when a member waits for the next piece of a source: it sends those that were asked for before first."""
-        return max(asked_at_ns, self._sent_at_ns.get((peer_id, source), asked_at_ns))
+        return max(asked_at_ns, self._arrived_at_ns.get((peer_id, source), asked_at_ns))
 
     def _unlink(self, task: Task) -> None:
         self._links.get(task.peer_id, set()).discard(task.source)
