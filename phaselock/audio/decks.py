@@ -89,8 +89,10 @@ class Decks:
         return min(_MAX_PAUSE_S, *quarters_s) if decks else None
 
     def are_idle(self) -> bool:
-        """Nothing plays, and no plan waits. For any thread."""
-        return not self._pending and self._wanted == (None, None) and self._current is None and not self._fading
+        """Nothing plays or fades, and no plan waits: there is none, or its song is paused, over or unplayable. For any
+        thread."""
+        waits = bool(self._pending) or self._wanted != self._applied
+        return not waits and self._current is None and self._next is None and not self._fading
 
     def restart(self) -> None:
         """The engine started a new stream, so all its decks are free: the next `pump` arms them again."""

@@ -66,7 +66,7 @@ class DeviceChanged:
 
 @frozen
 class LevelsChanged:
-    """Volume, trim, channels or correction of the output were set: its status is another one."""
+    """Volume, trim, channels, correction or the time to wake of the output changed: its status is another one."""
 
 
 AudioEvent = DecodeFailed | DeviceChanged | LevelsChanged

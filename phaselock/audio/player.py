@@ -34,6 +34,13 @@ _WATCH_EVERY_S = 0.2
 """How often the device thread looks at the output."""
 _WATCH_SILENCE_EVERY_S = 1.0
 """The same while nothing plays and nothing is prepared."""
+_REST_AFTER_S = 30.0
+"""For how long nothing plays and nothing is prepared before the output rests."""
+_TOLD_BEFORE_S = 3.0
+"""How long before the rest the player tells that the output will need time to wake. The host plans starts by what it
+knows."""
+_WAKE_NS = 300_000_000
+"""From the plan of a start to the first frames of an output that rested, and until their time is known exactly."""
 _LATENCY_EVERY_LOOKS = 5
 """The platform is asked for its latency at every fifth look, and at the first two."""
 _RETRY_AFTER_S = (0.1, 0.2, 0.3, 0.5, 1.0)
@@ -56,6 +63,8 @@ class Output(Protocol):
 
     def open(self) -> OutputInfo: ...
     def start(self) -> None: ...
+    def can_rest(self) -> bool: ...
+    def rest(self) -> None: ...
     def is_running(self) -> bool: ...
     def account(self) -> _native.Account | None: ...
     def plays_on(self) -> str: ...
@@ -118,6 +127,9 @@ class Player:
         self._timing: Timing = "unknown"
         self._account: _native.Account | None = None
         self._unreported_ns: int | None = None
+        self._silent_since_ns: int | None = None
+        self._wake_ns = 0
+        """What the output needs to wake, if it rests or soon will."""
         self._platform_latency_ns = 0
         self._correction_ns = 0
         self._latency_lock = threading.Lock()
@@ -185,7 +197,7 @@ class Player:
         return AudioStatus(
             device_name=self._device_name,
             device_rate_hz=self._device_rate_hz,
-            output_latency_ns=self._lead_ns(status),
+            output_latency_ns=self._lead_ns(status) + self._wake_ns,
             dac_deviation_ns=deviation_ns,
             dac_uncertainty_ns=None if unreported_ns is None else round(math.hypot(deviation_ns, unreported_ns)),
             timing=self._timing,
@@ -280,6 +292,7 @@ class Player:
         finally:
             self._running = False
             self._device_name = None
+            self._silent_since_ns, self._wake_ns = None, 0
             if not output.close():
                 self._leave_engine()
 
@@ -297,15 +310,8 @@ class Player:
         """Open the output and watch it until it is lost, or until `close` or `reopen` is called."""
         info = output.open()
         self._set_latency(platform_ns=output.output_latency_ns() or 0)
-        account = output.account()
-        self._account = account
-        with self._lock:
-            self.engine.stream(info.rate_hz, account)
-            self._applied_quiet = ()  # a command that the last stream has not read is lost
-            self._decks.restart()
-        output.start()
-        self._device_name, self._device_rate_hz, self._running = output.plays_on(), info.rate_hz, True
-        self._player_bell.ring()
+        self._device_rate_hz = info.rate_hz
+        self._start(output)
         told: tuple[str, Timing] | None = None
         looks = 0
         while not self._closing and not self._reopening and output.is_running():
@@ -323,4 +329,37 @@ class Player:
                 if latency_ns is not None and abs(latency_ns - self._platform_latency_ns) > _MIN_LATENCY_CHANGE_NS:
                     self._set_latency(platform_ns=latency_ns)
             silent = looks > 2 and self._decks.are_idle()
+            if output.can_rest():
+                self._rest_if_idle(output, _native.now_ns(), silent=silent)
             self._device_bell.wait(_WATCH_SILENCE_EVERY_S if silent else _WATCH_EVERY_S)
+
+    def _start(self, output: Output) -> None:
+        """Start the callbacks, with a new stream of the engine."""
+        account = output.account()
+        self._account = account
+        with self._lock:
+            self.engine.stream(self._device_rate_hz, account)
+            self._applied_quiet = ()  # a command that the last stream has not read is lost
+            self._decks.restart()
+        output.start()
+        self._device_name, self._running = output.plays_on(), True
+        self._player_bell.ring()
+
+    def _rest_if_idle(self, output: Output, now_ns: int, *, silent: bool) -> None:
+        """Let the output rest after a long silence, and return when a plan has woken it."""
+        if not silent or self._silent_since_ns is None:
+            self._silent_since_ns = now_ns
+        silent_s = (now_ns - self._silent_since_ns) / 1e9
+        wake_ns = _WAKE_NS if silent_s > _REST_AFTER_S - _TOLD_BEFORE_S else 0
+        if wake_ns != self._wake_ns:
+            self._wake_ns = wake_ns
+            self._on_event(LevelsChanged())
+        if silent_s <= _REST_AFTER_S:
+            return
+        output.rest()
+        self._running = False
+        while self._decks.are_idle() and not self._closing and not self._reopening and output.is_running():
+            self._device_bell.wait(_WATCH_SILENCE_EVERY_S)
+        self._silent_since_ns, self._wake_ns = None, 0
+        if not self._decks.are_idle():
+            self._start(output)

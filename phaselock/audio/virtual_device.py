@@ -112,6 +112,13 @@ class VirtualOutput:
     def is_running(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
 
+    def can_rest(self) -> bool:
+        """No: a recording has no gaps."""
+        return False
+
+    def rest(self) -> None:
+        """Nothing: `can_rest` is False."""
+
     def output_latency_ns(self) -> int:
         """Time from the request of a block until its first frame leaves."""
         return round(self._latency_frames * 1e9 / self.rate_hz)

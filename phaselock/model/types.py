@@ -90,7 +90,8 @@ class AudioStatus:
     device_rate_hz: int
     """Frames per second of the open output; 0 before the first one."""
     output_latency_ns: int
-    """Time from a callback to the loudspeaker, with the user's correction. Negative if the correction exceeds it."""
+    """Time from a callback to the loudspeaker, with the user's correction. Negative if the correction exceeds it. While
+    the output rests, it contains the time to wake."""
     dac_deviation_ns: int
     """One standard deviation of the fit of the output clock; it falls while the fit converges."""
     dac_uncertainty_ns: int | None

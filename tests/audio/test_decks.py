@@ -79,16 +79,21 @@ def assert_follows(machine: Machine, follow: Plan, from_s: float, to_s: float) -
 def test_play_pause_resume_seek_stop() -> None:
     machine = Machine()
     first = plan(0, 1)
+    assert machine.decks.are_idle()
     machine.decks.follow(first, None)
+    assert not machine.decks.are_idle()
     machine.run(2)
+    assert not machine.decks.are_idle()
     paused = dataclasses.replace(first, timeline=first.timeline.stopped_at(T0_NS + 3 * SECOND))
     machine.decks.follow(paused, None)
     machine.run(2)
     assert_follows(machine, first, 1.01, 2.99)
     assert machine.loudest(3.0, 4.0) == 0
     assert machine.armed() == 0
+    assert machine.decks.are_idle()
     resumed = plan(paused.timeline.frame_at(T0_NS + 3 * SECOND), 5)
     machine.decks.follow(resumed, None)
+    assert not machine.decks.are_idle()
     machine.run(2.5)
     sought = plan(40 * TRACK_HZ, 7)
     machine.decks.follow(sought, None)
@@ -141,6 +146,7 @@ def test_a_paused_timeline_is_silent() -> None:
     machine.decks.follow(plan(0, -20, -10), None)
     machine.run(1)
     assert machine.armed() == 0
+    assert machine.decks.are_idle()
     assert machine.loudest(0, 2) == 0
 
 

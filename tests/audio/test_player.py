@@ -43,6 +43,13 @@ class FakeOutput:
         self.started = True
         self.world.outputs.put(self)
 
+    def can_rest(self) -> bool:
+        return self.world.can_rest
+
+    def rest(self) -> None:
+        self.started = False
+        self.world.rests.put(self)
+
     def is_running(self) -> bool:
         return not self.lost
 
@@ -70,7 +77,8 @@ class World:
     def __init__(self, *, absent: bool = False) -> None:
         self.absent = absent
         self.tries = 0
-        self.hangs = False
+        self.hangs = self.can_rest = False
+        self.rests: queue.SimpleQueue[FakeOutput] = queue.SimpleQueue()
         self.latency_ns: int | None = 20_000_000
         self.name = "fake"
         self.timing: Timing = "told"
@@ -188,6 +196,45 @@ def test_a_lost_output_is_opened_again_and_the_plan_goes_on(world: World) -> Non
     second.lost = True
     assert world.event() == DeviceChanged("lost", None, "fake is gone.")
     assert world.event() == DeviceChanged("open", "another", "fake is gone. Playing on another.", "told")
+
+
+def test_an_output_rests_until_a_plan_wakes_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the time that it needs to wake is told before it rests, as a part of its latency."""
+    monkeypatch.setattr(player_module, "_REST_AFTER_S", 5.0)
+    output = world.outputs.get(timeout=60)
+    assert world.event() == DeviceChanged("open", "fake", "", "told")
+    world.can_rest = True
+    assert world.event() == LevelsChanged()
+    assert output.started
+    assert world.player.status().output_latency_ns == 320_000_000
+    assert world.rests.get(timeout=60) is output
+    assert world.player.status().device_name == "fake"
+    world.player.follow(running())
+    assert world.outputs.get(timeout=60) is output
+    assert world.sounds(output)
+    assert world.player.status().output_latency_ns == 20_000_000
+    assert world.events.empty()
+
+
+def test_an_output_that_is_lost_while_it_rests_is_replaced(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(player_module, "_REST_AFTER_S", 0.0)
+    world.can_rest = True
+    first = world.rests.get(timeout=60)
+    world.can_rest = False
+    first.lost = True
+    assert world.outputs.get(timeout=60) is first
+    second = world.outputs.get(timeout=60)
+    assert second is not first
+    world.player.follow(running())
+    assert world.sounds(second)
+
+
+def test_a_player_ends_while_its_output_rests(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(player_module, "_REST_AFTER_S", 0.0)
+    world.can_rest = True
+    output = world.rests.get(timeout=60)
+    world.player.close()
+    assert output.closed
 
 
 def test_each_new_output_is_silent_in_the_quiet_spans(world: World) -> None:

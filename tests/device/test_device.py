@@ -48,10 +48,21 @@ class Rig:
         )
 
     def run(self) -> device_module.DeviceInfo:
-        info = self.device.open()
-        self.engine.stream(info.rate_hz, self.device.account())
+        self.info = self.device.open()
+        self.start()
+        return self.info
+
+    def start(self) -> None:
+        self.engine.stream(self.info.rate_hz, self.device.account())
         self.device.start()
-        return info
+
+    def rest(self) -> None:
+        """Rest a moment, and check that there are no callbacks meanwhile."""
+        self.device.rest()
+        frames = self.frames()
+        assert self.device.is_running(), "no callbacks are no loss now"
+        time.sleep(0.05)
+        assert self.frames() == frames
 
     def frames(self) -> int:
         return self.engine.status().device_frames
@@ -203,6 +214,18 @@ def test_another_default_output_ends_a_stream_that_the_system_does_not_move(
     assert named.device.is_running()
 
 
+def test_a_device_that_rests_makes_no_callbacks(rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_module, "_RESTING", (MINIAUDIO,))
+    monkeypatch.setattr(device_module, "_TIMEOUT_CALLBACK_NS", 0)
+    one = rig(MINIAUDIO)
+    one.run()
+    until(lambda: one.frames() > 0)
+    assert one.device.can_rest()
+    one.rest()
+    one.start()
+    until(lambda: one.frames() > 20_000)
+
+
 @needs_windows
 def test_wasapi_reports_when_a_frame_leaves(rig: Callable[..., Rig]) -> None:
     one = rig("wasapi")
@@ -279,6 +302,11 @@ def test_pulse_behind_alsa_does_not_tell_its_delay(
     one = rig("alsa")
     one.run()
     assert (one.device.timing(), one.device.unreported_ns()) == ("unknown", None)
+    until(lambda: one.frames() > 20_000)
+    one.rest()
+    one.start()
+    until(lambda: one.frames() > 20_000)
+    assert one.engine.status().lead_ns > 0
 
 
 @pytest.mark.slow
