@@ -22,6 +22,10 @@ class ProtocolError(Exception):
     """The other side broke the protocol. The text is for the log."""
 
 
+_BUFFER_BYTES = 16 * 1024
+"""Room for a message at first: that of most pieces of a file. For the default, 256 KiB, malloc maps new memory each
+time."""
+
 _Check = Callable[[Any], Any]
 """Function from the value on the wire to the value of the field; raises ValueError or TypeError."""
 
@@ -32,7 +36,7 @@ def encode(message: Message) -> bytes:
     Bounds are not checked here: `decode` checks them on the other side, and the tests check every message they send.
     KeyError if the class is no message; ValueError or OverflowError if a value has no encoding.
     """
-    payload: bytes = msgpack.packb(message, default=_plain, use_bin_type=True)
+    payload: bytes = msgpack.packb(message, default=_plain, use_bin_type=True, buf_size=_BUFFER_BYTES)
     return bytes((TYPE_OF[type(message)],)) + payload
 
 
