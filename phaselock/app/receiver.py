@@ -15,6 +15,8 @@ from phaselock.storage.collect import natural_key
 from phaselock.storage.inbox import Inbox
 
 POLL_S = 0.2
+IDLE_POLL_S = 0.5
+"""Between two looks while no message waits."""
 QUIET_POLLS = 3
 """Messages of processes that were started together are sorted together: all until there is none for this time."""
 MAX_POLLS = 25
@@ -86,7 +88,7 @@ class Receiver:
             while not self._over.is_set():
                 with contextlib.suppress(InternalError), bug_net("the inbox"):
                     self.poll()
-                self._over.wait(POLL_S)
+                self._over.wait(POLL_S if self._messages else IDLE_POLL_S)
         finally:
             self._inbox.close()
 

@@ -9,12 +9,14 @@ import tkinter
 from typing import Protocol
 
 from phaselock.ui.backend import BackendEvent, Program, SessionView
+from phaselock.ui.viewmodel.sync import sounding
 
 TICK_MS = 40
 CALM_TICK_MS = 100
-"""Between two ticks while nothing moves but the time of a song."""
-IDLE_TICK_MS = 200
-"""The same while no session is open."""
+"""Between two ticks while nothing moves but the time of a song, and for ALERT_S after a key or a button was pressed."""
+IDLE_TICK_MS = 400
+"""The same otherwise: without a session, and while it is silent. Each tick wakes the processor five times."""
+ALERT_S = 3.0
 STATE_AGAIN_S = 1.0
 """A view that says nothing new is delivered again after this time."""
 MAX_EVENTS_S = 0.004
@@ -47,6 +49,7 @@ class Pump:
         self._listener = listener
         self._state: SessionView | None = None
         self._state_again_s = 0.0
+        self._alert_until_s = 0.0
         self._after: str | None = None
         self._command = ""
         """The Tcl command of the ticks. tkinter's `after` makes one for each call."""
@@ -56,14 +59,14 @@ class Pump:
         """Make the first tick now."""
         gc.disable()
         self._command = self._root.register(self._tick)
+        for pressed in ("<KeyPress>", "<ButtonPress>"):
+            self._root.bind_all(pressed, self._alert, add="+")
         self._tick()
 
     def stop(self) -> None:
         """Cancel the next tick."""
         self._stopped = True
-        if self._after is not None:
-            self._root.tk.call("after", "cancel", self._after)
-            self._after = None
+        self._cancel()
 
     def _tick(self) -> None:
         try:
@@ -71,12 +74,29 @@ class Pump:
             _collect()
         finally:
             if not self._stopped:
-                self._after = str(self._root.tk.call("after", self._wait_ms(), self._command))
+                self._tick_after(self._wait_ms())
+
+    def _tick_after(self, wait_ms: int) -> None:
+        self._after = str(self._root.tk.call("after", wait_ms, self._command))
+
+    def _cancel(self) -> None:
+        if self._after is not None:
+            self._root.tk.call("after", "cancel", self._after)
+            self._after = None
+
+    def _alert(self, _event: object) -> None:
+        """Show soon what follows from what the user has pressed."""
+        now_s = time.perf_counter()
+        if now_s >= self._alert_until_s and not self._stopped:
+            self._cancel()
+            self._tick_after(CALM_TICK_MS)
+        self._alert_until_s = now_s + ALERT_S
 
     def _wait_ms(self) -> int:
-        if self._state is None:
-            return IDLE_TICK_MS
-        return TICK_MS if self._listener.moves() else CALM_TICK_MS
+        if self._state is not None and self._listener.moves():
+            return TICK_MS
+        sounds = self._state is not None and sounding(self._state.snapshot)
+        return CALM_TICK_MS if sounds or time.perf_counter() < self._alert_until_s else IDLE_TICK_MS
 
     def _deliver(self) -> None:
         until_s = time.perf_counter() + MAX_EVENTS_S

@@ -143,6 +143,7 @@ def test_a_folder_that_is_removed_is_made_again(tmp_path: pathlib.Path) -> None:
 
 def test_the_thread_receives_until_it_is_closed(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(receiver_module, "POLL_S", 0.001)
+    monkeypatch.setattr(receiver_module, "IDLE_POLL_S", 0.001)
     got: queue.Queue[tuple[str, ...]] = queue.Queue()
     receiver = Receiver(Inbox(tmp_path), (), got.put, str, int, lambda why: pytest.fail(why))
     receiver.start()
@@ -159,6 +160,7 @@ def test_a_failure_does_not_end_the_thread(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, bugs: list[str]
 ) -> None:
     monkeypatch.setattr(receiver_module, "POLL_S", 0.001)
+    monkeypatch.setattr(receiver_module, "IDLE_POLL_S", 0.001)
     got: queue.Queue[tuple[str, ...]] = queue.Queue()
 
     def give(paths: tuple[str, ...]) -> None:

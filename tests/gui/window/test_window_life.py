@@ -129,6 +129,28 @@ def test_the_pump_goes_on_after_a_failure_and_loses_nothing(window: Any) -> None
     window.raised.clear()
 
 
+def test_a_silent_window_seldom_ticks_until_somebody_uses_it(window: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from phaselock.ui import pump
+
+    now_s = [0.0]
+    monkeypatch.setattr(pump.time, "perf_counter", lambda: now_s[0])
+    clock = window._pump
+    clock._state = None
+    assert clock._wait_ms() == pump.IDLE_TICK_MS
+    clock._state = playing()
+    assert clock._wait_ms() < pump.IDLE_TICK_MS
+    clock._state = host()
+    assert clock._wait_ms() == pump.IDLE_TICK_MS
+    waiting = clock._after
+    window.event_generate("<ButtonPress-3>")
+    assert clock._after != waiting, "the next tick comes sooner"
+    assert clock._wait_ms() == pump.CALM_TICK_MS
+    now_s[0] = pump.ALERT_S
+    assert clock._wait_ms() == pump.IDLE_TICK_MS
+    window.event_generate("<KeyPress-x>")
+    assert clock._wait_ms() == pump.CALM_TICK_MS
+
+
 def test_the_pump_limits_the_time_for_events(window: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from phaselock.ui import pump
 
