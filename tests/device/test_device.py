@@ -224,6 +224,8 @@ def test_a_device_that_rests_makes_no_callbacks(rig: Callable[..., Rig], monkeyp
     one.rest()
     one.start()
     until(lambda: one.frames() > 20_000)
+    monkeypatch.setattr(one.device, "_place", device_module._Place("Television", "hdmi"))
+    assert not one.device.can_rest()
 
 
 @needs_windows
