@@ -69,6 +69,7 @@ class Pump:
         self._cancel()
 
     def _tick(self) -> None:
+        self._after = None
         try:
             self._deliver()
             _collect()
@@ -85,9 +86,10 @@ class Pump:
             self._after = None
 
     def _alert(self, _event: object) -> None:
-        """Show soon what follows from what the user has pressed."""
+        """Show soon what follows from what the user has pressed. During a tick, which may wait for an answer of the
+        user, there is no next one to bring forward."""
         now_s = time.perf_counter()
-        if now_s >= self._alert_until_s and not self._stopped:
+        if now_s >= self._alert_until_s and self._after is not None:
             self._cancel()
             self._tick_after(CALM_TICK_MS)
         self._alert_until_s = now_s + ALERT_S

@@ -151,6 +151,22 @@ def test_a_silent_window_seldom_ticks_until_somebody_uses_it(window: Any, monkey
     assert clock._wait_ms() == pump.CALM_TICK_MS
 
 
+def test_a_key_during_a_tick_begins_no_second_row_of_ticks(window: Any) -> None:
+    """An event may ask the user something, and wait for the answer."""
+    clock = window._pump
+    clock._alert_until_s = 0.0
+    waiting: list[Any] = []
+
+    def on_event(_event: Any) -> None:
+        window.event_generate("<KeyPress-x>")
+        waiting.append(clock._after)
+
+    window.on_event = on_event
+    window.program.unread = ["asked"]
+    until(window, lambda: bool(waiting))
+    assert waiting == [None]
+
+
 def test_the_pump_limits_the_time_for_events(window: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from phaselock.ui import pump
 
