@@ -9,6 +9,8 @@ from typing import Any
 
 from phaselock.audio.link import Link
 
+_DISCONNECTED = 8
+"""SND_PCM_STATE_DISCONNECTED."""
 _SERVERS = ("pipewire", "pulse", "jack")
 _MAX_SLAVES = 8
 """How many definitions `is_default_a_server` follows; a configuration may be circular."""
@@ -45,6 +47,12 @@ def link_behind(pcm: int) -> Link:
     if any("<->" in line and any(server in line for server in _SERVERS) for line in lines):
         return "server"
     return "bluetooth" if any("bluealsa" in line for line in lines) else "wire"
+
+
+def is_plugged(pcm: int) -> bool:
+    """False if the card of an open snd_pcm_t, given by its address, was unplugged."""
+    library = _library()
+    return library is None or int(library.snd_pcm_state(c_void_p(pcm))) != _DISCONNECTED
 
 
 def is_default_a_server() -> bool:

@@ -234,11 +234,11 @@ class Device:
 
     def is_running(self) -> bool:
         """False if the output or its server is gone. Call this a few times a second: it measures the time without
-        callbacks. While the output rests, only a new default output is noticed."""
+        callbacks."""
         if self._null is not None:
             return self._null.is_running()
         if self._rests:
-            return self._is_default(time.monotonic_ns())
+            return self._handle is None or alsa.is_plugged(self._handle)
         if self._pipewire is not None:
             started = self._pipewire.is_connected()
         else:

@@ -222,6 +222,10 @@ def test_a_device_that_rests_makes_no_callbacks(rig: Callable[..., Rig], monkeyp
     until(lambda: one.frames() > 0)
     assert one.device.can_rest()
     one.rest()
+    monkeypatch.setattr(one.device, "_handle", 1)
+    monkeypatch.setattr(device_module.alsa, "is_plugged", lambda handle: handle != 1)
+    assert not one.device.is_running(), "the card was unplugged"
+    monkeypatch.setattr(one.device, "_handle", None)
     one.start()
     until(lambda: one.frames() > 20_000)
     monkeypatch.setattr(one.device, "_place", device_module._Place("Television", "hdmi"))
@@ -306,6 +310,7 @@ def test_pulse_behind_alsa_does_not_tell_its_delay(
     assert (one.device.timing(), one.device.unreported_ns()) == ("unknown", None)
     until(lambda: one.frames() > 20_000)
     one.rest()
+    assert device_module.alsa.is_plugged(one.device._handle or 0)
     one.start()
     until(lambda: one.frames() > 20_000)
     assert one.engine.status().lead_ns > 0
