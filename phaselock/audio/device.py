@@ -223,8 +223,9 @@ class Device:
         self._raiser = Raiser(self._engine.thread)
 
     def can_rest(self) -> bool:
-        """Whether `rest` is of use, and does no harm: a television may be silent for the first second of a stream."""
-        return self._opened is not None and self._opened.backend in _RESTING and self._place.link == "wire"
+        """Whether `rest` is of use, and does no harm. A television may be silent for the first second of a stream, and
+        without an exact account a new stream takes seconds to be in phase."""
+        return self._opened is not None and self._opened.backend in _RESTING and self.timing() == "exact"
 
     def rest(self) -> None:
         """Stop the callbacks until the next `start`, and make a new account for what plays after it. AudioDeviceError

@@ -897,7 +897,8 @@ class SyncMeasured(Event):
     dac_uncertainty_us: float | None
     """The moment at which a frame leaves the loudspeaker is known to within this, in microseconds; null: not known."""
     output_latency_ms: float
-    """From the program to the loudspeaker, in milliseconds, the user's correction included."""
+    """From the program to the loudspeaker, in milliseconds, the user's correction included. While an output without a
+    sound server rests, this contains the time to wake."""
 
 
 @frozen

@@ -32,6 +32,7 @@ class FakeOutput:
     def __init__(self, world: World, engine: _native.Engine) -> None:
         self.world, self.engine = world, engine
         self.started = self.lost = self.closed = False
+        self.latency_at_rest_ns = 0
 
     def open(self) -> Info:
         self.world.tries += 1
@@ -47,7 +48,7 @@ class FakeOutput:
         return self.world.can_rest
 
     def rest(self) -> None:
-        self.started = False
+        self.latency_at_rest_ns = self.world.player.status().output_latency_ns
         self.world.rests.put(self)
 
     def is_running(self) -> bool:
@@ -200,14 +201,14 @@ def test_a_lost_output_is_opened_again_and_the_plan_goes_on(world: World) -> Non
 
 def test_an_output_rests_until_a_plan_wakes_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """And the time that it needs to wake is told before it rests, as a part of its latency."""
-    monkeypatch.setattr(player_module, "_REST_AFTER_S", 5.0)
+    monkeypatch.setattr(player_module, "_REST_AFTER_S", 2.0)
+    monkeypatch.setattr(player_module, "_TOLD_BEFORE_S", 1.5)
     output = world.outputs.get(timeout=60)
     assert world.event() == DeviceChanged("open", "fake", "", "told")
     world.can_rest = True
     assert world.event() == LevelsChanged()
-    assert output.started
-    assert world.player.status().output_latency_ns == 320_000_000
     assert world.rests.get(timeout=60) is output
+    assert output.latency_at_rest_ns == 320_000_000
     assert world.player.status().device_name == "fake"
     world.player.follow(running())
     assert world.outputs.get(timeout=60) is output

@@ -215,12 +215,10 @@ def test_another_default_output_ends_a_stream_that_the_system_does_not_move(
 
 
 def test_a_device_that_rests_makes_no_callbacks(rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device_module, "_RESTING", (MINIAUDIO,))
     monkeypatch.setattr(device_module, "_TIMEOUT_CALLBACK_NS", 0)
     one = rig(MINIAUDIO)
     one.run()
     until(lambda: one.frames() > 0)
-    assert one.device.can_rest()
     one.rest()
     monkeypatch.setattr(one.device, "_handle", 1)
     monkeypatch.setattr(device_module.alsa, "is_plugged", lambda handle: handle != 1)
@@ -228,8 +226,19 @@ def test_a_device_that_rests_makes_no_callbacks(rig: Callable[..., Rig], monkeyp
     monkeypatch.setattr(one.device, "_handle", None)
     one.start()
     until(lambda: one.frames() > 20_000)
-    monkeypatch.setattr(one.device, "_place", device_module._Place("Television", "hdmi"))
+
+
+@pytest.mark.parametrize(("timing", "rests"), [("exact", True), ("told", False), ("unknown", False)])
+def test_only_what_is_exact_at_once_rests(
+    rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch, timing: str, rests: bool
+) -> None:
+    one = rig(MINIAUDIO)
     assert not one.device.can_rest()
+    one.device.open()
+    monkeypatch.setattr(one.device, "timing", lambda: timing)
+    assert not one.device.can_rest(), "a server wakes its streams seldom"
+    monkeypatch.setattr(device_module, "_RESTING", (MINIAUDIO,))
+    assert one.device.can_rest() == rests
 
 
 @needs_windows
